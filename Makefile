@@ -1,0 +1,41 @@
+# Short verbs. Every verb that needs the environment makes it first: python3, git and make are all a machine must have.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+
+.PHONY: help setup demo test lint types stress bench ci clean
+
+help:            ## this list
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+setup: $(VENV)/ready   ## a virtual environment with everything in it
+
+demo: setup      ## run the main job in a scratch repository (no Claude, no network)
+	@$(BIN)/python examples/demo.py
+
+test: setup      ## the tests
+	$(BIN)/python -m pytest
+
+lint: setup      ## style and formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: setup     ## strict types
+	$(BIN)/mypy
+
+stress: setup    ## what is too long or too violent for the tests
+	$(BIN)/python -m stress
+
+bench: setup     ## figures, as ratios against peers in the same run
+	$(BIN)/python -m stress bench
+
+ci: lint types test  ## what must hold at every commit
+	$(BIN)/python examples/demo.py
+
+clean:           ## remove what the verbs above made here
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

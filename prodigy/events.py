@@ -1,0 +1,587 @@
+"""What happens in a run, in the past tense: the records of the journal.
+
+Pure. State is the fold of these (``prodigy.job.state``), so a field that a decision rests on must be here. Records
+stay readable for ever: fields are only added, with defaults; types are never renamed. An *intent* is recorded before
+an outside effect and its class name ends in ``Intended``; the outcome carries ``intent``, the sequence number of it.
+``phase`` is one of ``steps setup map reduce merge``; ``step`` is a path such as ``2`` or ``2.on_failure#1.1``;
+durations are milliseconds; costs are US dollars.
+"""
+
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct, field
+
+FORMAT = 1
+"""Record format written by this release."""
+
+Phase = Literal["steps", "setup", "map", "reduce", "merge"]
+ErrorClass = Literal[
+    "command-failed",
+    "timeout",
+    "limit-exceeded",
+    "commit-missing",
+    "commit-failed",
+    "capture-failed",
+    "undefined-variable",
+    "history-rewritten",
+    "merge-conflict",
+    "worktree-error",
+    "host-lost",
+    "spawn-failed",
+    "internal",
+]
+
+
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="event_type"):
+    """The common shape of all events; ``event_type`` is the snake_case name."""
+
+
+# -- parts ---------------------------------------------------------------------------------------------------------
+class Stream(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One captured output stream: its whole size, a bounded tail and the file that holds all of it."""
+
+    size: int = 0
+    """Bytes written by the command."""
+    tail: str = ""
+    """The last 64 KiB at most, decoded with replacement."""
+    cut: bool = False
+    """Whether ``tail`` is less than everything."""
+    log: str | None = None
+    """Absolute path of the whole output."""
+
+
+class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why a step, and with it an attempt or a phase, failed."""
+
+    error_class: ErrorClass = field(name="class")
+    message: str
+    step: str | None = None
+    step_name: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    limit: str | None = None
+    stdout_tail: str = ""
+    stderr_tail: str = ""
+    logs: tuple[str, ...] = ()
+
+
+class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One entry of a dead letter's ``failure_history``."""
+
+    attempt_number: int
+    timestamp: datetime
+    phase: Phase
+    error_type: ErrorClass
+    error_message: str
+    step_failed: str | None = None
+    exit_code: int | None = None
+    signal: int | None = None
+    limit: str | None = None
+    stdout_tail: str = ""
+    stderr_tail: str = ""
+    logs: tuple[str, ...] = ()
+    json_log_location: str | None = None
+    agent_id: str | None = None
+    duration_ms: int = 0
+    cost_usd: float = 0.0
+    rescue_ref: str | None = None
+    base_commit: str | None = None
+    retry: bool = False
+
+
+# -- job -----------------------------------------------------------------------------------------------------------
+class JobStarted(Event, frozen=True, kw_only=True, tag="job_started"):
+    """The first record of every journal."""
+
+    job_id: str
+    session_id: str
+    kind: Literal["workflow", "mapreduce"]
+    workflow_name: str
+    workflow_path: str
+    workflow_sha256: str
+    base_commit: str
+    session_branch: str
+    original_branch: str
+    repository: str
+    """Absolute path of the main worktree."""
+    max_parallel: int = 1
+    argv: tuple[str, ...] = ()
+    prodigy_version: str = ""
+    target_fallback: str | None = None
+    """Why ``original_branch`` is not what HEAD named, if so."""
+
+
+class JobPaused(Event, frozen=True, kw_only=True, tag="job_paused"):
+    """The run ended before its end and can be taken up again."""
+
+    reason: Literal["signal", "storage", "disk", "memory", "budget", "quota"]
+    signal: int | None = None
+
+
+class JobCompleted(Event, frozen=True, kw_only=True, tag="job_completed"):
+    """All phases ended; items may be in the dead letter queue."""
+
+    duration_ms: int
+    success_count: int = 0
+    failure_count: int = 0
+    skipped_count: int = 0
+
+
+class JobFailed(Event, frozen=True, kw_only=True, tag="job_failed"):
+    """A phase failed for good."""
+
+    duration_ms: int
+    error: Failure
+    success_count: int = 0
+    failure_count: int = 0
+    skipped_count: int = 0
+
+
+class CancelRequested(Event, frozen=True, kw_only=True, tag="cancel_requested"):
+    """Somebody asked the run to end."""
+
+    signal: int | None = None
+    by: str = "terminal"
+    grace_ms: int = 0
+
+
+# -- phases --------------------------------------------------------------------------------------------------------
+class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase_started"):
+    """A phase began; for ``map``, ``base_commit`` is what agents start from."""
+
+    phase: Phase
+    base_commit: str | None = None
+
+
+class PhaseCompleted(Event, frozen=True, kw_only=True, tag="phase_completed"):
+    """A phase ended well; ``variables`` are what later phases can read."""
+
+    phase: Phase
+    duration_ms: int
+    head: str | None = None
+    variables: dict[str, Any] = {}
+
+
+class PhaseFailed(Event, frozen=True, kw_only=True, tag="phase_failed"):
+    """A phase failed."""
+
+    phase: Phase
+    duration_ms: int
+    error: Failure
+
+
+class PhaseSkipped(Event, frozen=True, kw_only=True, tag="phase_skipped"):
+    """A phase did not run."""
+
+    phase: Phase
+    reason: str
+
+
+# -- items and agents ----------------------------------------------------------------------------------------------
+class ItemSelected(Event, frozen=True, kw_only=True, tag="item_selected"):
+    """One work item; ``items_selected`` closes the list."""
+
+    index: int
+    item_id: str
+    item: Any
+
+
+class ItemsSelected(Event, frozen=True, kw_only=True, tag="items_selected"):
+    """Selection is done and never done again."""
+
+    count: int
+    skipped_by: dict[str, int] = {}
+
+
+class AgentStarted(Event, frozen=True, kw_only=True, tag="agent_started"):
+    """An attempt at an item began."""
+
+    item_id: str
+    agent_id: str
+    attempt: int
+    worktree: str
+    slot: int
+    base_commit: str
+    branch: str
+
+
+class AgentCompleted(Event, frozen=True, kw_only=True, tag="agent_completed"):
+    """An attempt ended well. Without commits the item is done; with commits it waits for its merge."""
+
+    item_id: str
+    agent_id: str
+    attempt: int
+    duration_ms: int
+    head: str
+    commits: tuple[str, ...] = ()
+    files_changed: tuple[str, ...] = ()
+    output: str = ""
+    """Tail of the last step's output, 4 KiB at most."""
+    variables: dict[str, Any] = {}
+    json_log_location: str | None = None
+    cost_usd: float = 0.0
+
+
+class AgentFailed(Event, frozen=True, kw_only=True, tag="agent_failed"):
+    """An attempt failed; ``retry`` says whether another one follows."""
+
+    item_id: str
+    agent_id: str
+    attempt: int
+    duration_ms: int
+    error: Failure
+    signature: str
+    rescue_ref: str | None = None
+    base_commit: str | None = None
+    json_log_location: str | None = None
+    cost_usd: float = 0.0
+
+
+class AgentRetrying(Event, frozen=True, kw_only=True, tag="agent_retrying"):
+    """A further attempt at an item will be made."""
+
+    item_id: str
+    agent_id: str
+    next_attempt: int
+    charged_to: Literal["item", "host_lost", "quota"]
+    backoff_ms: int = 0
+
+
+# -- steps ---------------------------------------------------------------------------------------------------------
+class StepEvent(Event, frozen=True, kw_only=True):
+    """What all step events carry. ``item_id``, ``agent_id`` are absent outside the map phase."""
+
+    phase: Phase
+    step: str
+    try_: int = field(name="try", default=1)
+    item_id: str | None = None
+    agent_id: str | None = None
+    attempt: int = 1
+
+
+class StepIntended(StepEvent, frozen=True, kw_only=True, tag="step_intended"):
+    """A leaf of the interpreter is about to act."""
+
+    kind: str
+    name: str = ""
+    command: str = ""
+    cwd: str = ""
+    head_before: str | None = None
+    timeout_ms: int | None = None
+
+
+class StepSpawned(StepEvent, frozen=True, kw_only=True, tag="step_spawned"):
+    """The leaf's process exists; with its start time the pid names it beyond doubt."""
+
+    intent: int
+    pid: int
+    start_time: float
+    worker: int
+
+
+class StepCompleted(StepEvent, frozen=True, kw_only=True, tag="step_completed"):
+    """The leaf succeeded; everything a resumed interpreter needs of it is here."""
+
+    intent: int
+    kind: str
+    duration_ms: int
+    exit_code: int = 0
+    stdout: Stream = Stream()
+    stderr: Stream = Stream()
+    head_after: str | None = None
+    value: Any = None
+
+
+class StepFailed(StepEvent, frozen=True, kw_only=True, tag="step_failed"):
+    """The leaf failed."""
+
+    intent: int
+    kind: str
+    duration_ms: int
+    error: Failure
+    stdout: Stream = Stream()
+    stderr: Stream = Stream()
+    head_after: str | None = None
+
+
+class HandlerStarted(StepEvent, frozen=True, kw_only=True, tag="handler_started"):
+    """A round of a handler began."""
+
+    which: Literal["on_failure", "on_success"]
+    round: int
+
+
+class HandlerCompleted(StepEvent, frozen=True, kw_only=True, tag="handler_completed"):
+    """A round of a handler ended."""
+
+    which: Literal["on_failure", "on_success"]
+    round: int
+    ok: bool
+
+
+class CommitCreated(StepEvent, frozen=True, kw_only=True, tag="commit_created"):
+    """A step left a commit, its own or one that Prodigy made of what the step left."""
+
+    sha: str
+    auto: bool
+    message: str
+    files: tuple[str, ...] = ()
+
+
+# -- worktrees -----------------------------------------------------------------------------------------------------
+class WorktreeCreateIntended(Event, frozen=True, kw_only=True, tag="worktree_create_intended"):
+    """A worktree is about to be made."""
+
+    path: str
+    branch: str | None
+    base_commit: str
+
+
+class WorktreeCreated(Event, frozen=True, kw_only=True, tag="worktree_created"):
+    """A worktree exists."""
+
+    intent: int
+    path: str
+
+
+class WorktreeCreateFailed(Event, frozen=True, kw_only=True, tag="worktree_create_failed"):
+    """A worktree could not be made."""
+
+    intent: int
+    path: str
+    message: str
+
+
+class WorktreeLeased(Event, frozen=True, kw_only=True, tag="worktree_leased"):
+    """A pooled worktree, verified clean, was given to an agent."""
+
+    slot: int
+    item_id: str
+    agent_id: str
+    base_commit: str
+
+
+class WorktreeReleased(Event, frozen=True, kw_only=True, tag="worktree_released"):
+    """A pooled worktree came back."""
+
+    slot: int
+    item_id: str
+    agent_id: str
+
+
+class WorktreeRescued(Event, frozen=True, kw_only=True, tag="worktree_rescued"):
+    """Unmerged work was put under a ref, before the reset that would have lost it."""
+
+    ref: str
+    sha: str
+    reason: str
+    item_id: str | None = None
+    agent_id: str | None = None
+
+
+class WorktreeRemoveIntended(Event, frozen=True, kw_only=True, tag="worktree_remove_intended"):
+    """A worktree and branches are about to be removed."""
+
+    path: str
+    branches: tuple[str, ...] = ()
+
+
+class WorktreeCleaned(Event, frozen=True, kw_only=True, tag="worktree_cleaned"):
+    """They are gone."""
+
+    intent: int
+    path: str
+    branches: tuple[str, ...] = ()
+
+
+# -- merges --------------------------------------------------------------------------------------------------------
+class MergeIntended(Event, frozen=True, kw_only=True, tag="merge_intended"):
+    """A branch is about to move."""
+
+    what: Literal["agent", "final"]
+    source: str
+    target_branch: str
+    expected_old: str
+    item_id: str | None = None
+    agent_id: str | None = None
+
+
+class WorktreeMerged(Event, frozen=True, kw_only=True, tag="worktree_merged"):
+    """The branch moved and contains the source, verified."""
+
+    intent: int
+    what: Literal["agent", "final"]
+    target_branch: str
+    old: str
+    new: str
+    strategy: Literal["merge-tree", "fast-forward", "git", "nothing"]
+    item_id: str | None = None
+    agent_id: str | None = None
+
+
+class MergeConflicted(Event, frozen=True, kw_only=True, tag="merge_conflicted"):
+    """The source and the target changed the same places."""
+
+    intent: int
+    what: Literal["agent", "final"]
+    target_branch: str
+    paths: tuple[str, ...]
+    item_id: str | None = None
+    agent_id: str | None = None
+
+
+class MergeFailed(Event, frozen=True, kw_only=True, tag="merge_failed"):
+    """Git could not do the merge, for a reason other than a conflict."""
+
+    intent: int
+    what: Literal["agent", "final"]
+    target_branch: str
+    message: str
+    item_id: str | None = None
+    agent_id: str | None = None
+
+
+class MergePrompted(Event, frozen=True, kw_only=True, tag="merge_prompted"):
+    """The final merge was asked about, or answered ahead."""
+
+    target: str
+    answer: Literal["yes", "no", "eof", "no-tty", "flag-yes", "flag-no"]
+
+
+# -- dead letters --------------------------------------------------------------------------------------------------
+class DlqItemAdded(Event, frozen=True, kw_only=True, tag="dlq_item_added"):
+    """An item failed for good; ``history`` holds every attempt, oldest first."""
+
+    item_id: str
+    index: int
+    item: Any
+    error_signature: str
+    history: tuple[Attempt, ...]
+    reprocess_eligible: bool = True
+    manual_review_required: bool = False
+
+
+class DlqItemRemoved(Event, frozen=True, kw_only=True, tag="dlq_item_removed"):
+    """An item left the queue."""
+
+    item_id: str
+    reason: Literal["retried", "purged", "cleared"]
+
+
+# -- the supervision tree ------------------------------------------------------------------------------------------
+class ChildDown(Event, frozen=True, kw_only=True, tag="child_down"):
+    """An actor ended other than by order."""
+
+    child: str
+    reason: str
+
+
+class ChildRestarted(Event, frozen=True, kw_only=True, tag="child_restarted"):
+    """A supervisor started an actor again."""
+
+    child: str
+    restarts: int
+
+
+class WorkerStarted(Event, frozen=True, kw_only=True, tag="worker_started"):
+    """A worker process is ready."""
+
+    worker: int
+    pid: int
+
+
+class WorkerLost(Event, frozen=True, kw_only=True, tag="worker_lost"):
+    """A worker process died; what ran in it is handed back."""
+
+    worker: int
+    pid: int
+    reason: str
+    agents: tuple[str, ...] = ()
+
+
+AnyEvent = (
+    JobStarted
+    | JobPaused
+    | JobCompleted
+    | JobFailed
+    | CancelRequested
+    | PhaseStarted
+    | PhaseCompleted
+    | PhaseFailed
+    | PhaseSkipped
+    | ItemSelected
+    | ItemsSelected
+    | AgentStarted
+    | AgentCompleted
+    | AgentFailed
+    | AgentRetrying
+    | StepIntended
+    | StepSpawned
+    | StepCompleted
+    | StepFailed
+    | HandlerStarted
+    | HandlerCompleted
+    | CommitCreated
+    | WorktreeCreateIntended
+    | WorktreeCreated
+    | WorktreeCreateFailed
+    | WorktreeLeased
+    | WorktreeReleased
+    | WorktreeRescued
+    | WorktreeRemoveIntended
+    | WorktreeCleaned
+    | MergeIntended
+    | WorktreeMerged
+    | MergeConflicted
+    | MergeFailed
+    | MergePrompted
+    | DlqItemAdded
+    | DlqItemRemoved
+    | ChildDown
+    | ChildRestarted
+    | WorkerStarted
+    | WorkerLost
+)
+
+
+class Metadata(Struct, frozen=True, omit_defaults=True):
+    """Who recorded; whole in the first record of each process, absent afterwards."""
+
+    host: str = ""
+    pid: int = 0
+    boot_id: str = ""
+    session_id: str = ""
+
+
+class Record(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of the journal.
+
+    ``seq`` counts from 1 without gaps over all segments of a job; ``batch`` is the ``seq`` of the first record that
+    was written in the same sync group. The line's last field, ``sum``, is the checksum that ``store.journal`` adds.
+    """
+
+    v: int
+    seq: int
+    id: UUID
+    timestamp: datetime
+    correlation_id: UUID
+    event: AnyEvent
+    metadata: Metadata | None = None
+    batch: int = 0
+    sum: str = ""
+
+
+def event_type(event: Event) -> str:
+    """The snake_case name under which an event is recorded."""
+    return str(type(event).__struct_config__.tag)
+
+
+def item_of(event: Event) -> str | None:
+    """The item that an event belongs to, or ``None``."""
+    return getattr(event, "item_id", None)
+
+
+encode_event = msgspec.json.Encoder().encode

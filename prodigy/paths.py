@@ -1,0 +1,93 @@
+"""Where everything lies under Prodigy's home folder.
+
+Pure: computes paths, touches nothing. The home is ``PRODIGY_HOME``, else ``~/.prodigy``; ``repo`` is the name under
+which the repository is registered there (``store.repos`` keeps two repositories of one name apart).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from prodigy.ids import JobId, SessionId
+
+
+def home(environ: Mapping[str, str]) -> Path:
+    """The base folder of everything Prodigy keeps."""
+    chosen = environ.get("PRODIGY_HOME")
+    return (
+        Path(chosen).expanduser().absolute()
+        if chosen
+        else Path(environ.get("HOME", "~")).expanduser() / ".prodigy"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The folders of one repository under one home."""
+
+    home: Path
+    repo: str
+
+    # -- shared by all jobs ------------------------------------------------------------------------------------
+    @property
+    def events(self) -> Path:
+        """One folder per job."""
+        return self.home / "events" / self.repo
+
+    @property
+    def worktrees(self) -> Path:
+        """One folder per session, besides ``.pool``, ``.scratch`` and ``.metadata``."""
+        return self.home / "worktrees" / self.repo
+
+    @property
+    def git_lock(self) -> Path:
+        """Held for each change of worktrees or refs, so that several runs on one repository do not race."""
+        return self.home / "locks" / self.repo / "git.lock"
+
+    # -- one job -----------------------------------------------------------------------------------------------
+    def journal(self, job: JobId) -> Path:
+        """Folder of ``events-{stamp}.jsonl`` segments."""
+        return self.events / job
+
+    def dead_letters(self, job: JobId) -> Path:
+        """Folder of one JSON file per dead letter."""
+        return self.home / "dlq" / self.repo / job / "items"
+
+    def state(self, job: JobId) -> Path:
+        """Folder of ``job.json``, ``workflow.yml`` and ``results.json``."""
+        if job.startswith("mapreduce-"):
+            return self.home / "state" / self.repo / "mapreduce" / "jobs" / job
+        return self.home / "state" / self.repo / "workflow" / "jobs" / job
+
+    def logs(self, job: JobId) -> Path:
+        """Folder of whole step outputs: ``{phase}/{item}/{attempt}/NN-{kind}.{out,err}``."""
+        return self.home / "logs" / self.repo / job
+
+    def job_lock(self, job: JobId) -> Path:
+        """Held by the process that runs the job."""
+        return self.home / "locks" / self.repo / f"{job}.lock"
+
+    def workers_lock(self, job: JobId) -> Path:
+        """Held, shared, by each worker until its process trees are dead."""
+        return self.home / "locks" / self.repo / f"{job}.workers"
+
+    # -- one session -------------------------------------------------------------------------------------------
+    def session_state(self, session: SessionId) -> Path:
+        """The projection for people and for ``status``."""
+        return self.home / "sessions" / self.repo / session / "session_state.json"
+
+    def session_worktree(self, session: SessionId) -> Path:
+        """The worktree that setup and reduce run in, and that agents' work is merged into."""
+        return self.worktrees / session
+
+    def slot(self, session: SessionId, number: int) -> Path:
+        """One pooled worktree for agents."""
+        return self.worktrees / ".pool" / session / f"slot-{number:02d}"
+
+    def scratch(self, session: SessionId) -> Path:
+        """Where merges that need files are made."""
+        return self.worktrees / ".scratch" / session
+
+    def worktree_record(self, session: SessionId) -> Path:
+        """What is known of the session worktree; outlives it."""
+        return self.worktrees / ".metadata" / f"{session}.json"

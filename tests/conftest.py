@@ -1,0 +1,26 @@
+"""Async tests run under trio; `autojump_clock` is for fakes only (a real process looks idle to it)."""
+
+import inspect
+from functools import partial
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock
+
+
+@pytest.fixture
+def autojump_clock() -> MockClock:
+    """A virtual clock that jumps to the next deadline whenever every task waits."""
+    return MockClock(autojump_threshold=0)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run `async def` tests under trio, on the clock that the test asked for."""
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    wanted: dict[str, Any] = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
+    clocks = [value for value in wanted.values() if isinstance(value, MockClock)]
+    trio.run(partial(pyfuncitem.obj, **wanted), clock=clocks[0] if clocks else None)
+    return True
