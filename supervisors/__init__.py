@@ -1,0 +1,1 @@
+"""Supervised actors on trio, worker processes, and process trees that really die."""
