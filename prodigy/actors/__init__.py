@@ -1,0 +1,1 @@
+"""The supervision tree of a run."""

@@ -1,0 +1,129 @@
+"""The state of a run: the fold of its journal.
+
+Pure. ``job.fold`` is the only way a state comes to be, live in the recorder and later from disk, so both always agree.
+A ``JobState`` is owned by whoever folds it and changed in place; a state never depends on anything but the records.
+"""
+
+from collections import Counter
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from msgspec import Struct, field
+
+from prodigy import events
+from prodigy.events import Attempt, Failure, Phase
+
+ItemStatus = Literal["pending", "running", "merging", "done", "failed", "skipped"]
+JobStatus = Literal["starting", "running", "completed", "failed", "interrupted"]
+MergeStatus = Literal["pending", "merged", "declined", "nothing", "failed"]
+
+
+class ItemState(Struct, kw_only=True):
+    """One work item: what it is, where it stands, what its attempts were."""
+
+    index: int
+    item_id: str
+    item: Any
+    status: ItemStatus = "pending"
+    attempts: int = 0
+    host_losses: int = 0
+    conflicts: int = 0
+    agent_id: str | None = None
+    slot: int | None = None
+    base_commit: str | None = None
+    started_at: datetime | None = None
+    step: str | None = None
+    step_name: str | None = None
+    head: str | None = None
+    commits: tuple[str, ...] = ()
+    files_changed: tuple[str, ...] = ()
+    output: str = ""
+    variables: dict[str, Any] = {}
+    duration_ms: int = 0
+    cost_usd: float = 0.0
+    json_log_location: str | None = None
+    error: Failure | None = None
+    history: list[Attempt] = []
+
+
+class DeadLetter(Struct, kw_only=True):
+    """An item that failed for good, as the queue holds it; mirrors the record ``seq``."""
+
+    seq: int
+    item_id: str
+    index: int
+    item: Any
+    error_signature: str
+    failure_history: list[Attempt]
+    reprocess_eligible: bool
+    manual_review_required: bool
+    first_attempt: datetime
+    last_attempt: datetime
+
+    @property
+    def failure_count(self) -> int:
+        """How many attempts failed."""
+        return len(self.failure_history)
+
+
+class PhaseState(Struct, kw_only=True):
+    """A phase that began."""
+
+    status: Literal["running", "completed", "failed", "skipped"]
+    started_at: datetime
+    duration_ms: int = 0
+    base_commit: str | None = None
+    variables: dict[str, Any] = {}
+    error: Failure | None = None
+
+
+class CommandTiming(Struct, frozen=True):
+    """One executed step and how long it took."""
+
+    command: str
+    duration_ms: int
+
+
+class JobState(Struct, kw_only=True):
+    """Everything the journal says of a run."""
+
+    seq: int = 0
+    started: events.JobStarted | None = None
+    correlation_id: UUID | None = None
+    started_at: datetime | None = None
+    updated_at: datetime | None = None
+    ended_at: datetime | None = None
+    status: JobStatus = "starting"
+    signal: int | None = None
+    error: Failure | None = None
+    phase: Phase | None = None
+    phases: dict[Phase, PhaseState] = {}
+    selected: bool = False
+    items: dict[str, ItemState] = {}
+    counts: Counter[ItemStatus] = field(default_factory=Counter)
+    current_step: str | None = None
+    current_step_name: str | None = None
+    steps_done: int = 0
+    commits: int = 0
+    files_changed: set[str] = set()
+    outcomes: dict[str, events.StepCompleted | events.StepFailed] = {}
+    """Recorded leaf outcomes of the phases other than map, by ``phase/path/try``."""
+    intents: dict[int, events.StepIntended] = {}
+    """Leaves without an outcome, by sequence number."""
+    tip: str | None = None
+    """The session branch's last known commit."""
+    merge: MergeStatus = "pending"
+    merged_into: str | None = None
+    merge_commit: str | None = None
+    dead_letters: dict[str, DeadLetter] = {}
+    workers: dict[int, int] = {}
+    """Pids of worker processes by number."""
+    workers_lost: int = 0
+    command_timings: list[CommandTiming] = []
+    cost_usd: float = 0.0
+
+    @property
+    def total(self) -> int:
+        """How many items were selected."""
+        return len(self.items)

@@ -1,0 +1,1 @@
+"""What lies on disk under Prodigy's home: journals, locks, projections."""
