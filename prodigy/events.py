@@ -20,6 +20,7 @@ FORMAT = 1
 Phase = Literal["steps", "setup", "map", "reduce", "merge"]
 ErrorClass = Literal[
     "command-failed",
+    "bad-input",
     "timeout",
     "limit-exceeded",
     "commit-missing",
@@ -278,8 +279,10 @@ class StepSpawned(StepEvent, frozen=True, kw_only=True, tag="step_spawned"):
 
     intent: int
     pid: int
-    start_time: float
+    start_time: int
+    """Clock ticks since boot."""
     worker: int
+    """Pid of the worker process that started it."""
 
 
 class StepCompleted(StepEvent, frozen=True, kw_only=True, tag="step_completed"):
@@ -292,6 +295,8 @@ class StepCompleted(StepEvent, frozen=True, kw_only=True, tag="step_completed"):
     stdout: Stream = Stream()
     stderr: Stream = Stream()
     head_after: str | None = None
+    dirty: bool = False
+    """Whether the worktree held uncommitted changes afterwards, so that a commit leaf follows."""
     value: Any = None
 
 

@@ -45,6 +45,10 @@ class ItemState(Struct, kw_only=True):
     json_log_location: str | None = None
     error: Failure | None = None
     history: list[Attempt] = []
+    rescue_ref: str | None = None
+    """Where the current attempt's unmerged work is kept."""
+    outcomes: dict[str, events.StepCompleted | events.StepFailed] = {}
+    """Recorded leaf outcomes of the attempt that runs, by ``phase/path/try``; emptied when it ends."""
 
 
 class DeadLetter(Struct, kw_only=True):
@@ -85,6 +89,34 @@ class CommandTiming(Struct, frozen=True):
     duration_ms: int
 
 
+class Commit(Struct, frozen=True, kw_only=True):
+    """One commit on the session branch; ``message`` is unknown for commits that agents brought."""
+
+    sha: str
+    phase: Phase
+    item_id: str | None = None
+    message: str | None = None
+
+
+class MergeOutcome(Struct, frozen=True, kw_only=True):
+    """How one try to move a branch ended."""
+
+    at: datetime
+    what: Literal["agent", "final"]
+    result: Literal["merged", "conflicted", "failed"]
+    target_branch: str
+    item_id: str | None = None
+    agent_id: str | None = None
+    old: str | None = None
+    new: str | None = None
+    strategy: str | None = None
+    paths: tuple[str, ...] = ()
+    message: str | None = None
+
+
+GitIntent = events.WorktreeCreateIntended | events.WorktreeRemoveIntended | events.MergeIntended
+
+
 class JobState(Struct, kw_only=True):
     """Everything the journal says of a run."""
 
@@ -111,16 +143,29 @@ class JobState(Struct, kw_only=True):
     """Recorded leaf outcomes of the phases other than map, by ``phase/path/try``."""
     intents: dict[int, events.StepIntended] = {}
     """Leaves without an outcome, by sequence number."""
+    git_intents: dict[int, GitIntent] = {}
+    """Changes of worktrees and branches without an outcome, by sequence number."""
     tip: str | None = None
     """The session branch's last known commit."""
     merge: MergeStatus = "pending"
     merged_into: str | None = None
     merge_commit: str | None = None
+    merge_answer: str | None = None
+    """The answer to the question of the final merge."""
+    merged_at: datetime | None = None
+    branch_removed: bool = False
+    """Whether the session branch was removed; then nothing of the run waits for a merge or a resume."""
+    merges: list[MergeOutcome] = []
+    commit_log: list[Commit] = []
+    """Every commit that ``commits`` counts, in order."""
+    rescue_refs: list[str] = []
     dead_letters: dict[str, DeadLetter] = {}
     workers: dict[int, int] = {}
     """Pids of worker processes by number."""
     workers_lost: int = 0
     command_timings: list[CommandTiming] = []
+    item_durations: list[int] = []
+    """Milliseconds that the latest ended items took, oldest first; at most ``max(20, 2 * max_parallel)``."""
     cost_usd: float = 0.0
 
     @property

@@ -22,9 +22,10 @@ class Mark(Struct, frozen=True):
 
 
 class Shell(Struct, frozen=True, tag="shell", tag_field="kind"):
-    """A script for ``sh -c``."""
+    """A script for ``sh -c``; ``mark`` is where its text stands."""
 
     script: str
+    mark: Mark = Mark()
 
 
 Action = Shell
@@ -34,10 +35,12 @@ class Handler(Struct, frozen=True, kw_only=True):
     """What to do when a step failed, and how often.
 
     ``retry_original`` runs the step again after a handler that succeeded, to prove the repair. ``steps`` may be
-    empty: then the step is only run again.
+    empty: then the step is only run again. ``max_attempts`` is 0 when nothing is tried at all and the failure is
+    only recorded (``on_failure: true``, ``continue_on_error``). ``timeout`` bounds one round of ``steps``.
     """
 
     steps: tuple["Step", ...] = ()
+    timeout: float | None = None
     max_attempts: int = 1
     fail_workflow: bool = True
     retry_original: bool = True
@@ -98,7 +101,8 @@ class MapPhase(Struct, frozen=True, kw_only=True):
     max_items: int | None = None
     offset: int = 0
     item_id: str | None = None
-    input_timeout: float = 300.0
+    item_id_mark: Mark = Mark()
+    input_timeout: float | None = 300.0
     agent_timeout: float | None = None
     mark: Mark = Mark()
 
@@ -109,6 +113,9 @@ class Workflow(Struct, frozen=True, kw_only=True):
     name: str
     mode: Literal["sequential", "mapreduce"]
     description: str | None = None
+    version: str | None = None
+    author: str | None = None
+    tags: tuple[str, ...] = ()
     steps: StepList | None = None
     setup: StepList | None = None
     map: MapPhase | None = None

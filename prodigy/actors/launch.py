@@ -1,0 +1,145 @@
+"""From a checked workflow to a plan on a known commit, and to what the tree needs from this process.
+
+Everything that can refuse a run refuses it here, before anything is made: no repository, no commit, no branch to
+merge into.
+"""
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+
+from prodigy import __version__, ids
+from prodigy.actors import environment
+from prodigy.actors.merger import Forge
+from prodigy.errors import MachineError
+from prodigy.events import Metadata
+from prodigy.git import excludes
+from prodigy.git.cli import Git
+from prodigy.git.local import TrioRunner
+from prodigy.git.objects import open_objects
+from prodigy.git.repository import Repository, Target, discover, find_target, uncommitted
+from prodigy.job.plan import RunPlan
+from prodigy.paths import Layout
+from prodigy.store.atomic import write_file
+from prodigy.store.locks import boot_id
+from prodigy.store.repos import repository_name
+from prodigy.workflow.model import Workflow
+from prodigy.workflow.select import input_kind
+
+
+class Ground(msgspec.Struct, frozen=True):
+    """Where a run stands: the repository, the branch it is for, and git there."""
+
+    repository: Repository
+    target: Target
+    git: Git
+    uncommitted: int
+    """Files of the user's checkout that are not part of the run."""
+
+
+async def survey(place: Path, environ: Mapping[str, str]) -> Ground:
+    """Look at the repository around ``place``.
+
+    Raises:
+        MachineError: ``not-a-git-repository``, ``unborn-branch``, ``git-not-usable``, ``bare-repository``,
+            ``no-target-branch``.
+    """
+    git = Git(TrioRunner(), str(place), environ)
+    repository = await discover(git, str(place))
+    target = await find_target(git, repository.branch)
+    if target.branch is None:
+        raise MachineError(
+            "no-target-branch",
+            f"There is no branch that the work could be merged into: {target.fallback}",
+            where=repository.root,
+            hint="git switch -c main",
+        )
+    dirty = await uncommitted(git.at(repository.checkout)) if repository.checkout else 0
+    return Ground(repository, target, git.at(repository.root), dirty)
+
+
+class Source(msgspec.Struct, frozen=True):
+    """The workflow, where it was read, and the digest of its text."""
+
+    workflow: Workflow
+    path: str
+    sha256: str
+
+
+def make_plan(ground: Ground, source: Source, layout: Layout, now: datetime, argv: Sequence[str]) -> RunPlan:
+    """Choose the ids, unused under this home, and fix everything that a run starts from."""
+    kind: ids.Kind = "mapreduce" if source.workflow.map is not None else "workflow"
+    while True:
+        stem = ids.stem(now, secrets.token_bytes(ids.TAIL_LENGTH))
+        job_id = ids.job_id(stem, kind)
+        if not layout.journal(job_id).exists():
+            break
+    assert ground.target.branch is not None, "surveyed ground has a target"
+    return RunPlan(
+        job_id=job_id,
+        session_id=ids.session_id(stem, kind),
+        workflow=source.workflow,
+        workflow_path=source.path,
+        workflow_sha256=source.sha256,
+        repository=ground.repository.root,
+        base_commit=ground.repository.head,
+        original_branch=ground.target.branch,
+        target_fallback=ground.target.fallback,
+        argv=tuple(argv),
+        version=__version__,
+    )
+
+
+def layout_for(home: Path, ground: Ground, now: datetime) -> Layout:
+    """The folders of this repository; registers its name at the first run."""
+    return Layout(home, repository_name(home, ground.repository, now))
+
+
+async def forge_for(ground: Ground) -> Forge:
+    """What merges are made with."""
+    identity = await excludes.identity(ground.git)
+    return Forge(ground.git, open_objects(ground.repository, ground.git), identity)
+
+
+async def child_environment(
+    plan: RunPlan, layout: Layout, ground: Ground, forge: Forge, environ: Mapping[str, str]
+) -> dict[str, str]:
+    """What every child inherits, with the run's own exclude file written."""
+    exclude_file = layout.state(plan.job_id) / "excludes"
+    content = excludes.compose(await excludes.users_excludes(ground.git), own_paths(plan.workflow))
+    write_file(exclude_file, content)
+    return environment.for_children(environ, forge.identity, excludes.environment(environ, str(exclude_file)))
+
+
+def own_paths(workflow: Workflow) -> tuple[str, ...]:
+    """Files that are a run's material and not its result: the one that ``map.input`` names."""
+    if workflow.map is None or workflow.map.input.source not in {"auto", "file"}:
+        return ()
+    text = workflow.map.input.text
+    is_path = workflow.map.input.source == "file" or input_kind(text, exists=False) != "command"
+    inside = not os.path.isabs(text) and not text.startswith("~")  # noqa: PTH117 - text, not a place on disk
+    return (text,) if is_path and inside else ()
+
+
+def this_process(session: ids.SessionId) -> Metadata:
+    """Who records."""
+    return Metadata(host=socket.gethostname(), pid=os.getpid(), boot_id=boot_id(), session_id=session)
+
+
+def random_uuid() -> UUID:
+    """A version 4 UUID from the system's randomness."""
+    return UUID(bytes=secrets.token_bytes(16), version=4)
+
+
+def worker_count() -> int:
+    """One worker per processor that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+Clock = Callable[[], datetime]

@@ -1,0 +1,186 @@
+"""The merger: the only one that moves the session branch, and in the end the target branch.
+
+One merge at a time, in the order they are asked for. Intent before effect, outcome after: a merge whose outcome was
+not recorded is asked of git again, and a source that the branch already contains is not merged twice.
+"""
+
+from functools import partial
+from typing import Literal, TypedDict
+
+import msgspec
+
+from prodigy import events, ids
+from prodigy.actors.asking import persistently
+from prodigy.actors.recorder import Ledger, RecorderRef, record
+from prodigy.actors.workspaces import Forget, WorkspacesRef
+from prodigy.errors import ProdigyError
+from prodigy.git.cli import Git
+from prodigy.git.final import merge_into
+from prodigy.git.merge import Conflict, Merged, merge
+from prodigy.git.objects import Objects
+from prodigy.job.items import item_text
+from prodigy.job.plan import RunPlan
+from supervisors import Actor, ActorRef, Reply
+
+
+class MergeAgent(msgspec.Struct, frozen=True):
+    """Merge an agent's commit into the session branch; answered when the outcome is recorded."""
+
+    item_id: str
+    agent_id: ids.AgentId
+    source: str
+    reply: Reply[None]
+
+
+class MergeFinal(msgspec.Struct, frozen=True):
+    """Merge the session branch into the branch that the run started from."""
+
+    reply: Reply[None]
+
+
+Message = MergeAgent | MergeFinal
+MergerRef = ActorRef[Message]
+
+
+class Forge(msgspec.Struct, frozen=True):
+    """What merges are made with: git in the repository, its object reader, and who commits."""
+
+    git: Git
+    objects: Objects
+    identity: dict[str, str]
+
+
+class Merger(Actor[Message]):
+    """Merges for one run.
+
+    Args:
+        plan: branches and ids.
+        forge: what merges are made with.
+        ledger, recorder: what is known, and where it is written.
+        workspaces: told of branches that are no longer needed.
+    """
+
+    def __init__(
+        self, plan: RunPlan, forge: Forge, ledger: Ledger, recorder: RecorderRef, workspaces: WorkspacesRef
+    ) -> None:
+        self._plan = plan
+        self._forge = forge
+        self._ledger = ledger
+        self._recorder = recorder
+        self._workspaces = workspaces
+
+    async def handle(self, message: Message) -> None:
+        """Merge; a merge that cannot be done is a recorded outcome, not a crash."""
+        try:
+            match message:
+                case MergeAgent():
+                    await self._merge_agent(message)
+                case MergeFinal():
+                    await self._merge_final()
+        except ProdigyError as error:
+            message.reply.fail(error)
+        else:
+            message.reply.send(None)
+
+    # -- agents ----------------------------------------------------------------------------------------------------------
+    async def _merge_agent(self, wanted: MergeAgent) -> None:
+        target = self._plan.branch
+        tip = self._ledger.state.tip or self._plan.base_commit
+        whose = _Whose(
+            what="agent", target_branch=target, item_id=wanted.item_id, agent_id=str(wanted.agent_id)
+        )
+        intent = await record(
+            self._recorder,
+            events.MergeIntended(source=wanted.source, expected_old=tip, **whose),
+        )
+        try:
+            outcome = await merge(
+                self._forge.git,
+                f"refs/heads/{target}",
+                wanted.source,
+                self._message(wanted),
+                self._forge.identity,
+                self._forge.objects,
+            )
+        except ProdigyError as error:
+            await record(self._recorder, events.MergeFailed(intent=intent, message=str(error), **whose))
+            return
+        await record(self._recorder, _agent_outcome(outcome, intent, whose))
+        if isinstance(outcome, Merged):
+            await self._workspaces.tell(Forget(ids.agent_branch(self._plan.job_id, wanted.agent_id)))
+
+    def _message(self, wanted: MergeAgent) -> str:
+        item = self._ledger.state.items[wanted.item_id]
+        return "\n".join(
+            [
+                f"Merge {item_text(item.item, item.item_id)}",
+                "",
+                f"Prodigy-Job: {self._plan.job_id}",
+                f"Prodigy-Item: {wanted.item_id}",
+                "",
+            ]
+        )
+
+    # -- the final merge ---------------------------------------------------------------------------------------------------
+    async def _merge_final(self) -> None:
+        plan = self._plan
+        source = self._ledger.state.tip or plan.base_commit
+        target = plan.original_branch
+        intent = await record(
+            self._recorder,
+            events.MergeIntended(
+                what="final", source=source, target_branch=target, expected_old=plan.base_commit
+            ),
+        )
+        try:
+            done = await merge_into(
+                self._forge.git, source, target, self._final_message(), self._forge.identity
+            )
+        except ProdigyError as error:
+            failed = events.MergeFailed(intent=intent, what="final", target_branch=target, message=str(error))
+            await record(self._recorder, failed)
+            raise
+        await record(
+            self._recorder,
+            events.WorktreeMerged(
+                intent=intent,
+                what="final",
+                target_branch=done.target.branch or target,
+                old=done.merged.old,
+                new=done.merged.new,
+                strategy=done.merged.strategy,
+            ),
+        )
+
+    def _final_message(self) -> str:
+        plan = self._plan
+        return f"Merge {plan.workflow.name} ({plan.session_id})\n\nProdigy-Job: {plan.job_id}\n"
+
+
+class _Whose(TypedDict):
+    what: Literal["agent"]
+    target_branch: str
+    item_id: str
+    agent_id: str
+
+
+def _agent_outcome(outcome: Merged | Conflict, intent: int, whose: _Whose) -> events.AnyEvent:
+    if isinstance(outcome, Conflict):
+        return events.MergeConflicted(intent=intent, paths=outcome.paths, **whose)
+    return events.WorktreeMerged(
+        intent=intent, old=outcome.old, new=outcome.new, strategy=outcome.strategy, **whose
+    )
+
+
+async def merge_agent(merger: MergerRef, item_id: str, agent_id: ids.AgentId, source: str) -> None:
+    """Merge an agent's commit; returns when the outcome is recorded, whatever it is."""
+    await persistently(merger, partial(MergeAgent, item_id, agent_id, source))
+
+
+async def merge_final(merger: MergerRef) -> None:
+    """Merge the session branch into its target.
+
+    Raises:
+        RunError: ``merge-conflict`` and others; nothing was merged.
+    """
+    await persistently(merger, MergeFinal)

@@ -1,0 +1,29 @@
+"""Which items a map phase works on, from the bytes of its input."""
+
+from pathlib import Path
+
+from prodigy.workflow.model import MapPhase
+from prodigy.workflow.select import Selection, read_content, select
+
+
+def choose(phase: MapPhase, content: bytes | None, name: str) -> Selection:
+    """The items of a phase.
+
+    Args:
+        phase: its selection rules; its own list is the input if ``content`` is ``None``.
+        content: a file's bytes or a command's output.
+        name: the file's name, empty for a command.
+
+    Raises:
+        BadInput: the content is not what it should be, or the path cannot be followed.
+        TemplateError: an ``item_id`` refers to something that an item lacks.
+    """
+    if content is None:
+        return select(phase, list(phase.input.items))
+    root = read_content(content, suffix=Path(name).suffix, where=name or None)
+    return select(phase, root, from_command=not name)
+
+
+def left_out(chosen: Selection) -> dict[str, int]:
+    """How many items each rule left out, where it left out any."""
+    return {rule: count for rule, count in (("offset", chosen.before), ("limit", chosen.beyond)) if count}

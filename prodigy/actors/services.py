@@ -1,0 +1,21 @@
+"""The refs of a run's services, wired once and handed to whoever works for the run."""
+
+import msgspec
+
+from prodigy.actors.dead_letters import DeadLettersRef
+from prodigy.actors.hosts import HostsRef
+from prodigy.actors.merger import MergerRef
+from prodigy.actors.recorder import RecorderRef
+from prodigy.actors.workspaces import WorkspacesRef
+from supervisors import DynamicSupervisorRef
+
+
+class Services(msgspec.Struct, frozen=True):
+    """What phases and agents use."""
+
+    recorder: RecorderRef
+    workspaces: WorkspacesRef
+    hosts: HostsRef
+    merger: MergerRef
+    dead_letters: DeadLettersRef
+    crew: DynamicSupervisorRef

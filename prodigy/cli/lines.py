@@ -1,0 +1,359 @@
+"""A run told line by line: what each record of the journal says to a person, and how loudly.
+
+Pure: a record, the state after it, and how to write it come in; lines come out. At the default level a record gives
+at most one line; a run of 10,000 items gives one line per item, and a summary only when both half a minute and a
+tenth of the items passed since the last one.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from prodigy import events
+from prodigy.cli.printer import Level, Part, Span
+from prodigy.cli.terminal import Marks
+from prodigy.cli.text import about, counted, duration, home_short
+from prodigy.events import Phase, Record, Stream
+from prodigy.job.items import item_text
+from prodigy.job.state import ItemState, JobState
+from prodigy.job.summary import eta_ms, item_counts
+
+_SUMMARY_EVERY = timedelta(seconds=30)
+_SUMMARY_SHARE = 0.1
+_FIRST_LINES = 10
+_LAST_LINES = 5
+_WHOLE_UP_TO = 20
+_SHORT_SHA = 10
+
+
+class Told(NamedTuple):
+    """One line, and the level from which on it is said."""
+
+    level: Level
+    parts: tuple[Part, ...]
+
+
+class Style(NamedTuple):
+    """How to write: the marks, what ``~`` stands for, and how many steps each phase has, where known."""
+
+    marks: Marks
+    home: str | None = None
+    steps: Mapping[Phase, int] = {}
+
+
+class Milestone(NamedTuple):
+    """When the last summary was told, and how many items had ended then."""
+
+    at: datetime
+    ended: int = 0
+
+
+Teller = Callable[[JobState, Any, Style], Iterator[Told]]
+
+
+def told(state: JobState, record: Record, style: Style) -> Iterator[Told]:
+    """The lines that ``record`` is worth, the quietest level first; ``state`` is the one after it."""
+    yield from TELLERS[type(record.event)](state, record.event, style)
+    yield _line(Level.EVERYTHING, Span(_raw(record), "dim"))
+
+
+def summary(state: JobState, now: datetime, last: Milestone) -> tuple[Told | None, Milestone]:
+    """A line about the whole map phase, if it is time for one."""
+    counts = item_counts(state)
+    ended = counts.done + counts.failed + counts.skipped
+    due = now - last.at >= _SUMMARY_EVERY and ended - last.ended >= _SUMMARY_SHARE * counts.total
+    if not counts.total or not due:
+        return None, last
+    eta = eta_ms(state)
+    left = f"eta {about(eta / 1000)}" if eta is not None else ""
+    numbers = (
+        f"{ended:,}/{counts.total:,} ended",
+        f"{counts.failed:,} failed" if counts.failed else "",
+        f"{counts.running:,} running",
+        left,
+    )
+    return _line(Level.NORMAL, Span(" | ".join(filter(None, numbers)), "dim")), Milestone(now, ended)
+
+
+def _line(level: Level, *parts: Part) -> Told:
+    return Told(level, parts)
+
+
+def _raw(record: Record) -> str:
+    return f"#{record.seq} {msgspec.json.encode(record.event).decode()}"
+
+
+def _nothing(_state: JobState, _event: events.Event, _style: Style) -> Iterator[Told]:
+    """Said by another record, or of no use to a person."""
+    return iter(())
+
+
+# -- phases --------------------------------------------------------------------------------------------------------
+def _phase_started(state: JobState, event: events.PhaseStarted, style: Style) -> Iterator[Told]:
+    if event.phase == "map":
+        if state.selected:
+            yield _map_line(state)
+    elif event.phase != "steps":
+        steps = style.steps.get(event.phase)
+        yield _line(Level.NORMAL, Span(event.phase, "strong"), f": {counted(steps, 'step')}" if steps else "")
+
+
+def _items_selected(state: JobState, event: events.ItemsSelected, _: Style) -> Iterator[Told]:
+    if "map" in state.phases:
+        yield _map_line(state)
+    for reason, count in event.skipped_by.items():
+        yield _line(Level.VERBOSE, f"{counted(count, 'item')} left out by `{reason}`")
+
+
+def _map_line(state: JobState) -> Told:
+    at_a_time = state.started.max_parallel if state.started else 1
+    return _line(
+        Level.NORMAL, Span("map", "strong"), f": {counted(state.total, 'item')}, up to {at_a_time} at a time"
+    )
+
+
+def _phase_failed(_: JobState, event: events.PhaseFailed, style: Style) -> Iterator[Told]:
+    parts = (f" {event.phase} | {event.error.message}", _log_part(event.error.logs, style))
+    yield _line(Level.NORMAL, Span(style.marks.failed, "bad"), *parts)
+
+
+def _phase_skipped(_: JobState, event: events.PhaseSkipped, style: Style) -> Iterator[Told]:
+    yield _line(Level.NORMAL, Span(event.phase, "strong"), f": skipped {style.marks.dash} {event.reason}")
+
+
+# -- steps ---------------------------------------------------------------------------------------------------------
+def _step_intended(state: JobState, event: events.StepIntended, style: Style) -> Iterator[Told]:
+    command = event.name or _first_line(event.command)
+    place = _place(state, event, style)
+    quiet = Level.NORMAL if event.item_id is None else Level.VERBOSE
+    yield _line(quiet, Span(place, "accent"), f" {event.kind}: {command}")
+    if event.name:
+        yield _line(Level.VERBOSE, Span(f"    {_first_line(event.command)}", "dim"))
+
+
+def _place(state: JobState, event: events.StepEvent, style: Style) -> str:
+    """``[2/4]``, within a handler ``[2/4 on_failure#1.1]``, in an agent ``[src/a.py 2]``."""
+    number, _, inside = event.step.partition(".")
+    total = style.steps.get(event.phase)
+    words = (
+        _item_name(state, event.item_id) if event.item_id else "",
+        f"{number}/{total}" if total else number,
+        inside,
+    )
+    return f"[{' '.join(filter(None, words))}]"
+
+
+def _step_completed(state: JobState, event: events.StepCompleted, style: Style) -> Iterator[Told]:
+    took = f"Completed | {duration(event.duration_ms / 1000)}"
+    if event.item_id is None:
+        yield _line(Level.NORMAL, Span(style.marks.done, "good"), f" {took}")
+    else:
+        mark = Span(f" {style.marks.done}", "good")
+        yield _line(Level.VERBOSE, Span(_place(state, event, style), "accent"), mark, f" {took}")
+    yield from _output(event.stdout)
+    yield from _output(event.stderr)
+
+
+def _step_failed(state: JobState, event: events.StepFailed, style: Style) -> Iterator[Told]:
+    error = event.error
+    how = f"exit {error.exit_code}" if error.exit_code is not None else error.message
+    parts: tuple[Part, ...] = (
+        Span(style.marks.failed, "bad"),
+        f" Failed ({how})",
+        _log_part(error.logs, style),
+    )
+    if event.item_id is None:
+        yield _line(Level.NORMAL, *parts)
+    else:
+        yield _line(Level.VERBOSE, Span(f"{_place(state, event, style)} ", "accent"), *parts)
+    yield from _output(event.stdout)
+    yield from _output(event.stderr)
+
+
+def _output(stream: Stream) -> Iterator[Told]:
+    """The first and the last lines of what a step printed."""
+    lines = stream.tail.splitlines()
+    if stream.cut:
+        lines = ["(earlier output left out)", *lines[-_LAST_LINES:]]
+    elif len(lines) > _WHOLE_UP_TO:
+        left_out = f"({len(lines) - _FIRST_LINES - _LAST_LINES} lines left out)"
+        lines = [*lines[:_FIRST_LINES], left_out, *lines[-_LAST_LINES:]]
+    for line in lines:
+        yield _line(Level.OUTPUT, Span(f"    {line}", "dim"))
+
+
+def _handler_started(state: JobState, event: events.HandlerStarted, style: Style) -> Iterator[Told]:
+    yield _line(
+        Level.VERBOSE, Span(_place(state, event, style), "accent"), f" {event.which}, round {event.round}"
+    )
+
+
+def _commit_created(_: JobState, event: events.CommitCreated, __: Style) -> Iterator[Told]:
+    who = " (by Prodigy, of what the step left)" if event.auto else ""
+    message = _first_line(event.message)
+    yield _line(
+        Level.VERBOSE, f"commit {event.sha[:_SHORT_SHA]} {message}, {counted(len(event.files), 'file')}{who}"
+    )
+
+
+# -- items ---------------------------------------------------------------------------------------------------------
+def _agent_started(state: JobState, event: events.AgentStarted, _: Style) -> Iterator[Told]:
+    again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+    yield _line(Level.VERBOSE, Span(f"[{_item_name(state, event.item_id)}]", "accent"), f" started{again}")
+
+
+def _agent_completed(state: JobState, event: events.AgentCompleted, style: Style) -> Iterator[Told]:
+    if not event.commits:
+        yield _item_done(state.items[event.item_id], style)
+
+
+def _agent_failed(state: JobState, event: events.AgentFailed, style: Style) -> Iterator[Told]:
+    name = Span(f"[{_item_name(state, event.item_id)}]", "accent")
+    failed = f" attempt {event.attempt} failed: {event.error.message}"
+    yield _line(Level.VERBOSE, name, failed, _log_part(event.error.logs, style))
+
+
+def _agent_retrying(state: JobState, event: events.AgentRetrying, _: Style) -> Iterator[Told]:
+    pause = f" in {duration(event.backoff_ms / 1000)}" if event.backoff_ms else ""
+    name = Span(f"[{_item_name(state, event.item_id)}]", "accent")
+    yield _line(Level.VERBOSE, name, f" attempt {event.next_attempt} follows{pause}")
+
+
+def _merged(state: JobState, event: events.WorktreeMerged, style: Style) -> Iterator[Told]:
+    if event.what == "agent" and event.item_id is not None:
+        yield _item_done(state.items[event.item_id], style)
+    target = f"{event.target_branch} {style.marks.arrow} {event.new[:_SHORT_SHA]}"
+    yield _line(Level.VERBOSE, Span(f"merged: {target} ({event.strategy})", "dim"))
+
+
+def _merge_conflicted(state: JobState, event: events.MergeConflicted, _: Style) -> Iterator[Told]:
+    quiet = Level.VERBOSE if event.what == "agent" else Level.NORMAL
+    whose = _item_name(state, event.item_id) if event.item_id else "the session"
+    paths = ", ".join(event.paths)
+    yield _line(quiet, Span("conflict", "warning"), f" between {whose} and {event.target_branch} in {paths}")
+
+
+def _merge_failed(state: JobState, event: events.MergeFailed, _: Style) -> Iterator[Told]:
+    whose = _item_name(state, event.item_id) if event.item_id else "the session"
+    yield _line(Level.NORMAL, Span("merge failed", "bad"), f" for {whose}: {event.message}")
+
+
+def _dlq_item_added(state: JobState, event: events.DlqItemAdded, style: Style) -> Iterator[Told]:
+    last = event.history[-1] if event.history else None
+    words = (
+        _item_name(state, event.item_id),
+        last.error_message if last else "failed",
+        f"{len(event.history)} attempts" if len(event.history) > 1 else "",
+    )
+    text = " | ".join(filter(None, words))
+    yield _line(
+        Level.NORMAL, Span(style.marks.failed, "bad"), f" {text}", _log_part(last.logs if last else (), style)
+    )
+
+
+def _item_done(item: ItemState, style: Style) -> Told:
+    words = (
+        item_text(item.item, item.item_id),
+        counted(len(item.commits), "commit") if item.commits else "no change",
+        duration(item.duration_ms / 1000),
+        f"${item.cost_usd:.2f}" if item.cost_usd else "",
+    )
+    text = " | ".join(filter(None, words))
+    log = _log_part((item.json_log_location,) if item.json_log_location else (), style)
+    return _line(Level.NORMAL, Span(style.marks.done, "good"), f" {text}", log)
+
+
+def _item_name(state: JobState, item_id: str) -> str:
+    item = state.items.get(item_id)
+    return item_text(item.item, item_id) if item else item_id
+
+
+# -- the end, and what goes wrong around the run -------------------------------------------------------------------
+def _cancel_requested(_: JobState, event: events.CancelRequested, style: Style) -> Iterator[Told]:
+    grace = f"; steps have {duration(event.grace_ms / 1000)} to end" if event.grace_ms else ""
+    yield _line(Level.NORMAL, Span("stopping", "warning"), f" {style.marks.dash} asked by {event.by}{grace}")
+
+
+def _rescued(_: JobState, event: events.WorktreeRescued, __: Style) -> Iterator[Told]:
+    yield _line(Level.VERBOSE, f"unmerged work kept as {event.ref} ({event.reason})")
+
+
+def _worker_started(_: JobState, event: events.WorkerStarted, __: Style) -> Iterator[Told]:
+    yield _line(Level.VERBOSE, Span(f"worker {event.worker} ready, pid {event.pid}", "dim"))
+
+
+def _worker_lost(_: JobState, event: events.WorkerLost, __: Style) -> Iterator[Told]:
+    affected = f"; {counted(len(event.agents), 'agent')} handed back" if event.agents else ""
+    yield _line(
+        Level.NORMAL,
+        Span("warning:", "warning"),
+        f" worker {event.worker} (pid {event.pid}) was lost, {event.reason}{affected}",
+    )
+
+
+def _child_down(_: JobState, event: events.ChildDown, __: Style) -> Iterator[Told]:
+    yield _line(Level.VERBOSE, Span(f"actor {event.child} went down: {event.reason}", "dim"))
+
+
+def _child_restarted(_: JobState, event: events.ChildRestarted, __: Style) -> Iterator[Told]:
+    yield _line(Level.VERBOSE, Span(f"actor {event.child} started again ({event.restarts})", "dim"))
+
+
+def _log_part(logs: tuple[str, ...], style: Style) -> Part:
+    """The log to look into: what went to stderr, if that is among them; never cut."""
+    if not logs:
+        return ""
+    log = next((path for path in logs if path.endswith(".err")), logs[-1])
+    return f" | Log: {home_short(log, style.home)}"
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+TELLERS: Final[Mapping[type[events.Event], Teller]] = {
+    events.JobStarted: _nothing,
+    events.JobPaused: _nothing,
+    events.JobCompleted: _nothing,
+    events.JobFailed: _nothing,
+    events.CancelRequested: _cancel_requested,
+    events.PhaseStarted: _phase_started,
+    events.PhaseCompleted: _nothing,
+    events.PhaseFailed: _phase_failed,
+    events.PhaseSkipped: _phase_skipped,
+    events.ItemSelected: _nothing,
+    events.ItemsSelected: _items_selected,
+    events.AgentStarted: _agent_started,
+    events.AgentCompleted: _agent_completed,
+    events.AgentFailed: _agent_failed,
+    events.AgentRetrying: _agent_retrying,
+    events.StepIntended: _step_intended,
+    events.StepSpawned: _nothing,
+    events.StepCompleted: _step_completed,
+    events.StepFailed: _step_failed,
+    events.HandlerStarted: _handler_started,
+    events.HandlerCompleted: _nothing,
+    events.CommitCreated: _commit_created,
+    events.WorktreeCreateIntended: _nothing,
+    events.WorktreeCreated: _nothing,
+    events.WorktreeCreateFailed: _nothing,
+    events.WorktreeLeased: _nothing,
+    events.WorktreeReleased: _nothing,
+    events.WorktreeRescued: _rescued,
+    events.WorktreeRemoveIntended: _nothing,
+    events.WorktreeCleaned: _nothing,
+    events.MergeIntended: _nothing,
+    events.WorktreeMerged: _merged,
+    events.MergeConflicted: _merge_conflicted,
+    events.MergeFailed: _merge_failed,
+    events.MergePrompted: _nothing,
+    events.DlqItemAdded: _dlq_item_added,
+    events.DlqItemRemoved: _nothing,
+    events.ChildDown: _child_down,
+    events.ChildRestarted: _child_restarted,
+    events.WorkerStarted: _worker_started,
+    events.WorkerLost: _worker_lost,
+}
+"""Every event has its teller; a new event without one fails a test."""

@@ -1,0 +1,79 @@
+"""The flags that every verb takes, before it or after it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+from prodigy.cli.printer import Form, Level
+from prodigy.cli.terminal import ColourChoice
+from prodigy.errors import UsageError
+
+EVERYWHERE = Group("Everywhere", sort_key=100)
+"""Stands last on every help page."""
+ProgressChoice = Literal["auto", "live", "plain", "none"]
+
+
+@Parameter(name="*", group=EVERYWHERE)
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The global flags as given.
+
+    Args:
+        verbose: Say more; repeat for the output of steps and for every event.
+        quiet: Say only errors, questions and the result.
+        json: Print exactly one JSON document, also on failure; never ask.
+        jsonl: Print a stream of JSON records, where a verb has one; never ask.
+        color: Colour the output.
+        no_color: The same as `--color never`.
+        progress: How a run shows where it stands.
+        path: Act on the repository of this folder.
+    """
+
+    verbose: Annotated[int, Parameter(name=("--verbose", "-v"), count=True)] = 0
+    quiet: Annotated[bool, Parameter(name=("--quiet", "-q"))] = False
+    json: bool = False
+    jsonl: bool = False
+    color: ColourChoice = "auto"
+    no_color: bool = False
+    progress: ProgressChoice = "auto"
+    path: Annotated[Path | None, Parameter(name=("--path", "-p"), metavar="DIR")] = None
+
+    @property
+    def form(self) -> Form:
+        """What stdout carries."""
+        if self.json:
+            return Form.JSON
+        return Form.JSONL if self.jsonl else Form.TEXT
+
+    @property
+    def level(self) -> Level:
+        """How much is said on stderr."""
+        return Level.QUIET if self.quiet else Level(min(self.verbose, Level.EVERYTHING))
+
+    @property
+    def colour(self) -> ColourChoice:
+        """The choice of colour from both flags."""
+        return "never" if self.no_color else self.color
+
+    def check(self) -> None:
+        """Raise ``conflicting-flags`` where two flags contradict each other."""
+        for one, other, together in (
+            ("--json", "--jsonl", self.json and self.jsonl),
+            ("--quiet", "--verbose", self.quiet and self.verbose > 0),
+            ("--no-color", "--color always", self.no_color and self.color == "always"),
+        ):
+            if together:
+                raise UsageError(
+                    "conflicting-flags",
+                    f"`{one}` and `{other}` exclude each other",
+                    hint=f"give `{one}` or `{other}`",
+                )
+
+
+def guessed(tokens: Sequence[str]) -> Options:
+    """The flags that decide how a failure is shown, from a command line that could not be read as a whole."""
+    words = tokens[: tokens.index("--")] if "--" in tokens else tokens
+    return Options(json="--json" in words, jsonl="--jsonl" in words, no_color="--no-color" in words)

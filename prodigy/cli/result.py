@@ -1,0 +1,119 @@
+"""The last lines of a run: what it did, where its work is, what to type next.
+
+Pure: a state comes in, lines come out.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from prodigy.cli.printer import Part, Span, Tone
+from prodigy.cli.text import counted, duration
+from prodigy.errors import InternalError, ProdigyError, RunError
+from prodigy.events import Failure
+from prodigy.job.state import JobState
+from prodigy.job.summary import item_counts, next_command, summarize
+
+Line = tuple[Part, ...]
+
+_LABEL_WIDTH = 9
+_SHORT_SHA = 10
+_OUTPUT_LINES = 3
+_TONES: dict[str, Tone] = {"completed": "good", "failed": "bad", "interrupted": "warning"}
+_WHY_NOT_MERGED = {
+    "no": "",
+    "eof": " (no answer)",
+    "no-tty": " (no terminal to ask)",
+    "flag-no": " (--no-merge)",
+}
+
+
+def result_lines(state: JobState, repo: str, now: datetime) -> Iterator[Line]:
+    """The result block of a run that ended or stopped: session, items, commits, merge, next."""
+    summary = summarize(state, repo)
+    end = state.ended_at or now
+    took = duration((end - summary.started_at) / timedelta(seconds=1))
+    between = "in" if state.status == "completed" else "after"
+    yield (
+        Span(summary.session_id, "strong"),
+        Span(f"  {state.status}", _TONES.get(state.status, "plain")),
+        f" {between} {took}",
+    )
+    if summary.kind == "mapreduce":
+        yield _labelled("items", _items(state))
+    yield _labelled("commits", _commits(state, summary.branch))
+    if state.cost_usd:
+        yield _labelled("claude", f"${state.cost_usd:.2f}")
+    yield _labelled("merge", _merge(state, summary.tail))
+    following = next_command(summary)
+    if state.dead_letters:
+        yield _labelled("next", f"prodigy dlq show {summary.tail}")
+    elif following is not None and not summary.unmerged:
+        yield _labelled("next", following)
+
+
+def run_error(state: JobState) -> ProdigyError | None:
+    """Why the run failed, as the error to show; ``None`` for a run that did not."""
+    failure = state.error
+    if failure is None:
+        return None
+    if failure.error_class == "internal":
+        return InternalError("internal-error", failure.message)
+    log = _log(failure)
+    note = "this came from the command, not from prodigy" if failure.error_class == "command-failed" else None
+    full = f"full log: `{log}`" if log else None
+    return RunError(
+        "limit-exceeded" if failure.limit else "step-failed",
+        "\n".join((failure.message, *_tail(failure))),
+        note="; ".join(filter(None, (note, full))) or None,
+    )
+
+
+def _labelled(label: str, text: str) -> Line:
+    return Span(label.ljust(_LABEL_WIDTH), "dim"), text
+
+
+def _items(state: JobState) -> str:
+    counts = item_counts(state)
+    left = counts.running + counts.waiting + counts.merging
+    parts = (
+        f"{counts.done:,} done",
+        f"{len(state.dead_letters):,} in DLQ",
+        f"{counts.skipped:,} skipped",
+        f"{left:,} not finished" if left else "",
+    )
+    return f"{', '.join(filter(None, parts))} (of {counts.total:,})"
+
+
+def _commits(state: JobState, branch: str) -> str:
+    if not state.commits:
+        return "none"
+    return f"{state.commits:,}, {counted(len(state.files_changed), 'file')}, on {branch}"
+
+
+def _merge(state: JobState, tail: str) -> str:
+    command = f"prodigy worktree merge {tail}"
+    match state.merge:
+        case "merged":
+            return f"merged into {state.merged_into} ({(state.merge_commit or '')[:_SHORT_SHA]})"
+        case "nothing":
+            return "nothing to merge"
+        case "declined":
+            return f"not merged{_WHY_NOT_MERGED.get(state.merge_answer or '', '')}: {command}"
+        case "failed":
+            last = state.merges[-1] if state.merges else None
+            why = (last.message or ", ".join(last.paths)) if last else ""
+            return f"not possible ({why}), the branch is kept: {command}"
+        case "pending":
+            return "not merged, the branch is kept"
+
+
+def _tail(failure: Failure) -> Iterator[str]:
+    output = (failure.stderr_tail or failure.stdout_tail).rstrip().splitlines()
+    if output:
+        last = output[-_OUTPUT_LINES:]
+        yield f"output (last {counted(len(last), 'line')} of {len(output)}):"
+        yield from (f"  {line}" for line in last)
+
+
+def _log(failure: Failure) -> str | None:
+    return next((path for path in failure.logs if path.endswith(".err")), next(iter(failure.logs), None))

@@ -1,0 +1,16 @@
+"""events"""
+
+from cyclopts import App
+from prodigy.cli.invocation import Given
+
+app = App(name="events", help_epilogue="Examples:\n  prodigy events\n  prodigy events --json | jq .running")
+
+
+@app.default
+def events(*, all_repos: bool = False, invocation: Given) -> None:
+    """Show what runs, what can be resumed, what failed and what is not merged.
+
+    Args:
+        all_repos: Look at every repository, not only this one.
+    """
+    invocation.printer.line("hello")

@@ -1,0 +1,18 @@
+"""worktree"""
+
+from cyclopts import App
+from prodigy.cli.invocation import Given
+
+app = App(
+    name="worktree", help_epilogue="Examples:\n  prodigy worktree\n  prodigy worktree --json | jq .running"
+)
+
+
+@app.default
+def worktree(*, all_repos: bool = False, invocation: Given) -> None:
+    """Show what runs, what can be resumed, what failed and what is not merged.
+
+    Args:
+        all_repos: Look at every repository, not only this one.
+    """
+    invocation.printer.line("hello")

@@ -1,0 +1,155 @@
+r"""What a step really did to its worktree, and the commit of what it left.
+
+Rules: workers use this module: only the port, no trio, no pygit2, as few processes as possible. Paths are for people
+and for the journal: UTF-8, with other bytes as ``\xff``.
+"""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from prodigy.errors import RunError
+from prodigy.git.cli import Git, readable
+
+NO_COMMIT = "(initial)"
+
+
+class Snapshot(Struct, frozen=True):
+    """Where a worktree stands."""
+
+    head: str | None
+    """The commit that HEAD leads to; ``None`` on a branch without commits."""
+    branch: str | None
+    """``None`` if detached."""
+    dirty: tuple[str, ...]
+    """Paths changed, staged, unmerged or untracked; an untracked repository within ends in ``/``."""
+
+
+class Commit(Struct, frozen=True):
+    """One commit."""
+
+    sha: str
+    subject: str
+
+
+class CommitRefused(RunError):  # noqa: N818 - what happened, in the past tense
+    """Git or a hook refused to commit what a step left."""
+
+    def __init__(self, where: str, stderr: str) -> None:
+        lines = stderr.splitlines() or ["no reason given"]
+        super().__init__(
+            "commit-failed", f"the commit was refused: {lines[-1]}", where=where, note=stderr or None
+        )
+        self.stderr = stderr
+
+
+async def snapshot(git: Git, *, ignored: bool = False) -> Snapshot:
+    """HEAD, branch and dirty paths, in one process.
+
+    Args:
+        git: at the top of a worktree.
+        ignored: count ignored files as dirty too.
+    """
+    options = [
+        "--porcelain=v2",
+        "--branch",
+        "-z",
+        "--no-renames",
+        "--untracked-files=all",
+        "--ignore-submodules=none",
+    ]
+    listed = await git.run("status", *options, *(["--ignored=traditional"] if ignored else []))
+    headers = {}
+    dirty = []
+    for record in listed.fields:
+        if record.startswith(b"# "):
+            _, name, value = readable(record).split(" ", 2)
+            headers[name] = value
+        else:
+            dirty.append(readable(_path(record)))
+    head, branch = headers["branch.oid"], headers["branch.head"]
+    return Snapshot(
+        head if head != NO_COMMIT else None,
+        branch if branch != "(detached)" else None,
+        tuple(dirty),
+    )
+
+
+async def status(git: Git) -> list[str]:
+    """The dirty paths."""
+    return list((await snapshot(git)).dirty)
+
+
+async def head(git: Git) -> str:
+    """The commit that HEAD leads to."""
+    return (await git.run("rev-parse", "--verify", "HEAD^{commit}")).text
+
+
+async def commits_between(git: Git, base: str, head: str) -> list[Commit]:
+    """The commits that ``head`` has and ``base`` has not, oldest first."""
+    listed = await git.run(
+        "rev-list",
+        "--reverse",
+        "--topo-order",
+        "--no-commit-header",
+        "--format=%H %s",
+        f"{base}..{head}",
+        "--",
+    )
+    return [Commit(*_split(line)) for line in listed.stdout.split(b"\n") if line]
+
+
+async def files_changed(git: Git, base: str, head: str) -> list[str]:
+    """The paths at which the trees of two commits differ; a renamed file counts at both."""
+    listed = await git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", base, head, "--")
+    return [readable(path) for path in listed.fields]
+
+
+async def is_ancestor(git: Git, ancestor: str, descendant: str) -> bool:
+    """Whether ``descendant`` contains ``ancestor``; a commit contains itself."""
+    return (await git.run("merge-base", "--is-ancestor", ancestor, descendant, ok=(0, 1))).code == 0
+
+
+async def tree_differs(git: Git, one: str, other: str) -> bool:
+    """Whether the files of two commits differ."""
+    trees = (await git.run("rev-parse", f"{one}^{{tree}}", f"{other}^{{tree}}")).text.split()
+    return trees[0] != trees[1]
+
+
+async def auto_commit(git: Git, message: str, identity: Mapping[str, str] | None = None) -> str | None:
+    """Commit everything that is changed or untracked, and return the new HEAD.
+
+    Hooks run. The commit is not signed: a signature would ask its owner for a passphrase, once per step.
+
+    Args:
+        git: at the top of a worktree.
+        message: the whole message; lines that start with ``#`` are kept.
+        identity: environment that names author and committer, if git has no name for them.
+
+    Returns:
+        The commit, or ``None`` if there was nothing to commit.
+
+    Raises:
+        CommitRefused: a hook, or git itself, refused.
+    """
+    added = await git.run("add", "--all", ok=None)
+    if added.code != 0:
+        raise CommitRefused(git.cwd, added.complaint)
+    options = ("--quiet", "--no-gpg-sign", "--cleanup=whitespace", "--file=-")
+    done = await git.run("commit", *options, stdin=message.encode(), env=identity, ok=None)
+    if done.code == 0:
+        return await head(git)
+    if (await git.run("diff-index", "--cached", "--quiet", "HEAD", "--", ok=(0, 1))).code == 0:
+        return None
+    raise CommitRefused(git.cwd, done.complaint)
+
+
+def _path(record: bytes) -> bytes:
+    """The path of one record of ``status --porcelain=v2 -z``; the kind of record says how many words precede it."""
+    words_before = {b"1": 8, b"2": 9, b"u": 10, b"?": 1, b"!": 1}[record[:1]]
+    return record.split(b" ", words_before)[-1]
+
+
+def _split(line: bytes) -> tuple[str, str]:
+    sha, _, subject = readable(line).partition(" ")
+    return sha, subject

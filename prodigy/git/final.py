@@ -1,0 +1,243 @@
+"""The last merge: a run's branch into the branch that its user works on.
+
+Rules: the only place that may touch the user's checkout, and only as ``git merge`` itself would, with the user's
+hooks and settings, never over local changes. What cannot be done leaves everything as it was: conflicts are found in
+the object database first, and a merge that we began and that fails is aborted. A merge that the user began is not
+ours to abort.
+"""
+
+import os
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import trio
+from msgspec import Struct
+
+from prodigy.errors import RunError
+from prodigy.git import evidence
+from prodigy.git.cli import Git, GitFailed, GitResult, is_folder, readable
+from prodigy.git.merge import Conflict, Merged, foretell, merge, verify
+from prodigy.git.patience import patiently
+from prodigy.git.repository import Registration, Target, branch_tip, find_target, worktrees_of
+
+GRACE_S = 5.0
+"""How long a merge may go on after it was cancelled, before it is ended and undone."""
+
+_UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
+_IN_THE_WAY = ("would be overwritten by merge", "Not possible to fast-forward because you have")
+
+
+class FinalMerge(Struct, frozen=True):
+    """Where the work went."""
+
+    target: Target
+    merged: Merged
+
+
+async def merge_into(
+    git: Git,
+    source: str,
+    named: str | None,
+    message: str,
+    identity: Mapping[str, str],
+) -> FinalMerge:
+    """Merge the commit ``source`` into the branch ``named``, or into the default branch if that is gone.
+
+    Args:
+        git: in the repository.
+        source: full commit id, the tip of the session branch.
+        named: the branch that the run began on; ``None`` if HEAD was detached.
+        message: of the merge commit, if one is made.
+        identity: environment that names author and committer where git has no name for them.
+
+    Raises:
+        RunError: ``merge-conflict`` (the note lists the paths), ``local-changes``, ``merge-target-missing``,
+            ``merge-target-busy`` (an unfinished operation of the user's), ``merge-failed``; nothing was changed.
+    """
+    target = await find_target(git, named)
+    if target.branch is None:
+        raise RunError("merge-target-missing", f"there is no branch to merge into: {target.fallback}")
+    holder = await _holder(git, target.branch)
+    if holder is None:
+        merged = await _merge_ref(git, target.branch, source, message, identity)
+    else:
+        merged = await _merge_checkout(git.at(holder.path), target.branch, source, message, identity)
+    return FinalMerge(target, merged)
+
+
+async def _holder(git: Git, branch: str) -> Registration | None:
+    """The worktree that has the branch checked out.
+
+    Raises:
+        RunError: ``merge-target-busy``, one is in the middle of rebasing it.
+    """
+    entries = [entry for entry in await worktrees_of(git) if is_folder(entry.path) and not entry.bare]
+    for entry in entries:
+        if entry.branch == branch:
+            return entry
+        if entry.branch is None and await _rebases(git.at(entry.path), branch):
+            raise _busy(entry.path, f"{branch} is being rebased there")
+    return None
+
+
+async def _rebases(here: Git, branch: str) -> bool:
+    git_dir = (await here.run("rev-parse", "--absolute-git-dir")).path
+    names = [Path(git_dir, folder, "head-name") for folder in ("rebase-merge", "rebase-apply")]
+    wanted = os.fsencode(f"refs/heads/{branch}")
+    return any(_holds(name, wanted) for name in names)
+
+
+async def _merge_ref(git: Git, branch: str, source: str, message: str, identity: Mapping[str, str]) -> Merged:
+    """A branch that nobody looks at: only the ref moves."""
+    outcome = await merge(git, f"refs/heads/{branch}", source, message, identity)
+    if isinstance(outcome, Conflict):
+        raise _conflict(branch, outcome.paths)
+    return outcome
+
+
+async def _merge_checkout(
+    here: Git, branch: str, source: str, message: str, identity: Mapping[str, str]
+) -> Merged:
+    """A branch that a worktree of the user's has checked out: git merges there."""
+    old = await branch_tip(here, branch)
+    if old is None:
+        raise RunError("merge-target-missing", f"{branch} was deleted meanwhile")
+    if await evidence.is_ancestor(here, source, old):
+        return Merged(old, old, "nothing")
+    await _require_idle(here)
+    forward = await evidence.is_ancestor(here, old, source)
+    foretold = None if forward else await foretell(here, old, source)
+    if isinstance(foretold, Conflict):
+        raise _conflict(branch, foretold.paths)
+    if foretold is not None:
+        await _require_room(here, branch, old, foretold)
+    how = ("--ff-only",) if forward else ("--no-ff", "--commit", "--no-squash", "--no-edit", "-m", message)
+    await _git_merge(here, branch, source, how, identity)
+    await verify(here, f"refs/heads/{branch}", source)
+    new = await branch_tip(here, branch)
+    return Merged(old, new or old, "fast-forward" if new == source else "git")
+
+
+async def _git_merge(
+    here: Git, branch: str, source: str, how: tuple[str, ...], identity: Mapping[str, str]
+) -> None:
+    """Let git merge, to its end: half a merge in the user's checkout is worse than a late answer to a cancellation."""
+
+    async def attempt() -> GitResult:
+        options = ("--quiet", "--no-autostash", "--no-overwrite-ignore", *how)
+        done = await here.run("merge", *options, source, env=identity, ok=None)
+        if done.lock_held:
+            raise GitFailed(("merge",), here.cwd, done)
+        return done
+
+    async with trio.open_nursery() as watch:
+        with trio.CancelScope(shield=True) as unhurried:
+            watch.start_soon(_hasten, unhurried)
+            done = await patiently(attempt)
+            if done.code != 0:
+                await _give_up(here, branch, done)
+        if unhurried.cancelled_caught:
+            with trio.CancelScope(shield=True):
+                await _abort(here)
+        watch.cancel_scope.cancel()
+
+
+async def _hasten(unhurried: trio.CancelScope) -> None:
+    """Bound what a cancellation has to wait for."""
+    try:
+        await trio.sleep_forever()
+    finally:
+        unhurried.deadline = trio.current_time() + GRACE_S
+
+
+async def _abort(here: Git) -> None:
+    if await _unfinished(here):
+        await here.run("merge", "--abort")
+
+
+async def _give_up(here: Git, branch: str, done: GitResult) -> NoReturn:
+    """Undo a merge of ours that did not end well, and say why it did not."""
+    unmerged = await here.run("diff", "--name-only", "--diff-filter=U", "-z", ok=None)
+    await _abort(here)
+    paths = tuple(readable(path) for path in unmerged.fields)
+    if paths:
+        raise _conflict(branch, paths)
+    if any(words in done.complaint for words in _IN_THE_WAY):
+        raise _local_changes(here.cwd, branch, done.complaint)
+    words = done.complaint or readable(done.stdout).strip()
+    raise RunError("merge-failed", f"git would not merge into {branch}", where=here.cwd, note=words)
+
+
+async def _require_room(here: Git, branch: str, old: str, tree: str) -> None:
+    """Nothing, if no file that git ignores lies where the merge adds one; git would replace it without a word."""
+    listed = await here.run("diff-tree", "-r", "-z", "--name-status", "--no-renames", old, tree, "--")
+    changes = list(zip(listed.fields[1::2], listed.fields[::2], strict=True))
+    removed = {path for path, kind in changes if kind == b"D"}
+    added = [path for path, kind in changes if kind == b"A"]
+    taken = await trio.to_thread.run_sync(_taken, os.fsencode(here.cwd), added, removed)
+    if taken:
+        raise _local_changes(here.cwd, branch, "\n".join(map(readable, taken)))
+
+
+def _taken(top: bytes, added: Sequence[bytes], removed: Collection[bytes]) -> list[bytes]:
+    """Of the paths to be added, those at which something lies, or below a file that the merge does not remove."""
+    return [
+        path
+        for path in added
+        if any(_occupied(top, place, path) for place in _ways(path) if place not in removed)
+    ]
+
+
+def _ways(path: bytes) -> list[bytes]:
+    """``a/b/c`` → ``a``, ``a/b``, ``a/b/c``."""
+    parts = path.split(b"/")
+    return [b"/".join(parts[:count]) for count in range(1, len(parts) + 1)]
+
+
+def _occupied(top: bytes, place: bytes, path: bytes) -> bool:
+    full = os.path.join(top, place)  # noqa: PTH118 - git's bytes, as they are
+    return os.path.lexists(full) and (place == path or os.path.islink(full) or not os.path.isdir(full))  # noqa: PTH112, PTH114
+
+
+async def _require_idle(here: Git) -> None:
+    unfinished = await _unfinished(here)
+    if unfinished:
+        raise _busy(here.cwd, f"{unfinished[0]} of an unfinished operation is there")
+
+
+async def _unfinished(here: Git) -> list[str]:
+    """What the user, or we, began in this worktree and did not end."""
+    git_dir = (await here.run("rev-parse", "--absolute-git-dir")).path
+    return _present(git_dir)
+
+
+def _present(git_dir: str) -> list[str]:
+    return [name for name in _UNFINISHED if Path(git_dir, name).exists()]
+
+
+def _holds(file: Path, content: bytes) -> bool:
+    return file.is_file() and file.read_bytes().strip() == content
+
+
+def _local_changes(where: str, branch: str, note: str) -> RunError:
+    return RunError(
+        "local-changes",
+        f"uncommitted changes in the checkout of {branch} would be overwritten",
+        where=where,
+        note=note,
+        hint="commit or stash them, then merge again",
+    )
+
+
+def _busy(where: str, reason: str) -> RunError:
+    return RunError(
+        "merge-target-busy",
+        f"the checkout is in the middle of something: {reason}",
+        where=where,
+        hint="finish or abort it, then merge again",
+    )
+
+
+def _conflict(branch: str, paths: tuple[str, ...]) -> RunError:
+    return RunError("merge-conflict", f"{branch} and the run changed the same places", note="\n".join(paths))

@@ -1,0 +1,170 @@
+"""Keeping what a worktree holds under a ref, before it is reset or removed.
+
+Rules: reading, hashing and naming only: no branch, index, file or hook of the worktree is touched, so a rescue can be
+tried on a worktree in any state. A rescue ref is created, never moved: what is named stays named.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+import trio
+from msgspec import Struct
+
+from prodigy.errors import RunError
+from prodigy.git import evidence
+from prodigy.git.cli import Git, GitFailed
+from prodigy.git.evidence import Snapshot
+from prodigy.git.excludes import identity
+from prodigy.git.patience import patiently
+from prodigy.git.repository import ref_tip
+
+_MAX_NAMES = 100
+_NO_HOOKS = ("core.hooksPath=/dev/null",)
+
+
+class Rescued(Struct, frozen=True):
+    """Work that is kept."""
+
+    ref: str
+    sha: str
+    left_out: tuple[str, ...] = ()
+    """Repositories inside the worktree, ending in ``/``: of those at most the commit's id is kept."""
+
+
+async def rescue(git: Git, ref: str, base: str, message: str) -> Rescued | None:
+    """Put the commits and the uncommitted files of a worktree under ``ref``.
+
+    Uncommitted means changed, staged, unmerged or untracked, not ignored; they become one commit on top of HEAD.
+
+    Args:
+        git: at the top of the worktree.
+        ref: full name; if it is taken, ``ref.2`` and so on.
+        base: what the work began from; a clean worktree whose HEAD ``base`` contains holds nothing to keep.
+        message: of the commit made of uncommitted files.
+    """
+    git = git.having(*_NO_HOOKS)
+    found = await _look(git)
+    kept = found.head
+    if found.dirty:
+        kept = await _commit_files(git, found.head, message)
+    if kept is None or await evidence.is_ancestor(git, kept, base):
+        return None
+    nested = tuple(path for path in found.dirty if path.endswith("/"))
+    return Rescued(await _name(git, ref, kept), kept, nested)
+
+
+async def _look(git: Git) -> Snapshot:
+    """Where the worktree stands; with an index that git cannot read, everything may be uncommitted."""
+    try:
+        return await evidence.snapshot(git)
+    except GitFailed:
+        return Snapshot(await ref_tip(git, "HEAD"), None, ("index",))
+
+
+async def branches(git: Git) -> dict[str, str]:
+    """All local branches, without ``refs/heads/``, and their tips."""
+    listed = await git.run("for-each-ref", "--format=%(refname:lstrip=2)%00%(objectname)%00", "refs/heads")
+    fields = [os.fsdecode(field.removeprefix(b"\n")) for field in listed.fields]
+    return dict(zip(fields[::2], fields[1::2], strict=True))
+
+
+async def rescue_strays(git: Git, before: Collection[str], own: str | None, prefix: str) -> list[Rescued]:
+    """Move branches that were made in this worktree to refs below ``prefix``.
+
+    Only branches that this worktree's own history of HEAD names are taken: what else appeared meanwhile may be the
+    user's, or of an agent next door. One that any worktree has checked out stays.
+
+    Args:
+        git: at the top of the worktree, HEAD off the branches in question.
+        before: the names of branches that existed when the worktree was leased.
+        own: the branch that the worktree was leased with.
+        prefix: such as ``refs/prodigy/rescue/{job}/{item}/{attempt}.branches``.
+    """
+    git = git.having(*_NO_HOOKS)
+    visited = (await _visited(git)) - set(before) - {own}
+    present = await branches(git)
+    strays = sorted(visited & present.keys())
+    held = await _checked_out(git) if strays else frozenset[str]()
+    return [
+        await _move(git, stray, present[stray], f"{prefix}/{stray}") for stray in strays if stray not in held
+    ]
+
+
+async def _commit_files(git: Git, head: str | None, message: str) -> str | None:
+    """A commit of the worktree as it is, made with an index of our own; ``head`` itself if that has the same files."""
+    with tempfile.TemporaryDirectory(prefix="prodigy-rescue-") as folder:
+        index = await _index(git, head, folder)
+        await git.run("add", "--all", "--sparse", "--ignore-errors", env=index, ok=None)
+        tree = (await git.run("write-tree", env=index)).text
+    if head is not None and (await git.run("rev-parse", f"{head}^{{tree}}")).text == tree:
+        return head
+    lineage = ("-p", head) if head is not None else ()
+    return (
+        await git.run("commit-tree", tree, *lineage, stdin=message.encode(), env=await identity(git))
+    ).text
+
+
+async def _index(git: Git, head: str | None, folder: str) -> dict[str, str]:
+    """The environment of an index in ``folder`` to add to.
+
+    A copy of the worktree's own knows what need not be hashed again; if git cannot read it, one of HEAD.
+    """
+    index = {"GIT_INDEX_FILE": f"{folder}/copy"}
+    own = (await git.run("rev-parse", "--git-path", "index")).path
+    await trio.to_thread.run_sync(_copy, Path(git.cwd, own), Path(index["GIT_INDEX_FILE"]))
+    if (await git.run("ls-files", "--", ".gitattributes", env=index, ok=None)).code == 0:
+        return index
+    index = {"GIT_INDEX_FILE": f"{folder}/fresh"}
+    if head is not None:
+        await git.run("read-tree", head, env=index)
+    return index
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_file():
+        shutil.copyfile(source, target)
+
+
+async def _name(git: Git, ref: str, sha: str) -> str:
+    """Create ``ref``, or the first free ``ref.N``; one that names the same commit already will do."""
+    for number in range(1, _MAX_NAMES):
+        name = ref if number == 1 else f"{ref}.{number}"
+        if await _create(git, name, sha):
+            return name
+    raise RunError("worktree-error", f"no free name for a rescue at {ref}")
+
+
+async def _create(git: Git, ref: str, sha: str) -> bool:
+    none = "0" * len(sha)
+    try:
+        await patiently(lambda: git.run("update-ref", "-m", "rescue", ref, sha, none))
+    except GitFailed:
+        there = await ref_tip(git, ref)
+        if there is None:
+            raise
+        return there == sha
+    return True
+
+
+async def _visited(git: Git) -> set[str]:
+    """Every branch that this worktree ever switched to."""
+    moves = await git.run("reflog", "show", "--format=%gs", "HEAD", "--", ok=None)
+    lines = (
+        os.fsdecode(line) for line in moves.stdout.split(b"\n") if line.startswith(b"checkout: moving from ")
+    )
+    return {line.rpartition(" to ")[2] for line in lines}
+
+
+async def _checked_out(git: Git) -> frozenset[str]:
+    listed = await git.run("for-each-ref", "--format=%(refname:lstrip=2)%00%(worktreepath)%00", "refs/heads")
+    fields = [os.fsdecode(field.removeprefix(b"\n")) for field in listed.fields]
+    return frozenset(name for name, path in zip(fields[::2], fields[1::2], strict=True) if path)
+
+
+async def _move(git: Git, branch: str, sha: str, ref: str) -> Rescued:
+    name = await _name(git, ref, sha)
+    await patiently(lambda: git.run("update-ref", "-d", f"refs/heads/{branch}", sha))
+    return Rescued(name, sha)

@@ -1,0 +1,320 @@
+"""Worktrees made, reused and removed: the one owner of a repository's shared git metadata.
+
+Rules:
+
+- What lies in the repository's shared part (the list of worktrees, packed refs) changes under one lock, serially over
+  all processes. What is a worktree's own (HEAD, index, files) and the creation of a branch are left to git's own
+  locks: they do not collide, and a reset of a large tree must not hold up others.
+- A worktree is reused only if it is beyond doubt: the files that tie it to its repository are byte for byte as made,
+  everything else in its private folder is swept, and git itself says that nothing is changed, untracked or ignored.
+  Doubt is `SlotDoubtful`; the answer to it is `renew`.
+- Only worktrees and branches named by the caller are touched. The user's hooks do not run for our own housekeeping.
+"""
+
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import trio
+from msgspec import Struct
+
+from prodigy.errors import InternalError, RunError
+from prodigy.git import evidence
+from prodigy.git.cli import Git, GitFailed, is_folder, readable
+from prodigy.git.metadata_lock import MetadataLock
+from prodigy.git.patience import patiently
+from prodigy.git.repository import Registration, worktrees_of
+
+_ADMINISTRATIVE = ("core.hooksPath=/dev/null", "submodule.recurse=false", "advice.detachedHead=false")
+
+_TIES = ("commondir", "gitdir", "config.worktree", "info/sparse-checkout")
+"""Private files that decide what git does in a worktree and that only git itself has reason to write."""
+
+_PERMANENT = frozenset(
+    {
+        "HEAD",
+        "commondir",
+        "config.worktree",
+        "gitdir",
+        "index",
+        "info",
+        "locked",
+        "logs",
+        "modules",
+        "refs",
+        "reftable",
+    }
+)
+"""What a private folder holds between two leases; all else is left over from something in progress."""
+
+_FLAGGED = re.compile(rb"(?:^|\0)[a-z] ")
+_FLAGGED_OR_SKIPPED = re.compile(rb"(?:^|\0)[a-zS] ")
+
+
+class SlotDoubtful(RunError):  # noqa: N818 - a state of the slot
+    """A worktree cannot be proven to be as its next user expects it; make it anew."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__("worktree-error", f"the worktree is not as it should be: {reason}", where=path)
+        self.path = path
+        self.reason = reason
+
+
+class Worktree(Struct, frozen=True):
+    """A worktree of ours and what ties it to its repository."""
+
+    path: str
+    git_dir: str
+    """Its private folder below the repository's ``worktrees/``."""
+    ties: dict[str, bytes]
+    """The content of ``.git`` and of the private files that must never change."""
+
+
+class Worktrees:
+    """Makes, reuses and removes the worktrees of one repository.
+
+    Args:
+        git: in the repository's main worktree, or in a bare repository.
+        lock: the file that runs on this repository share.
+    """
+
+    def __init__(self, git: Git, lock: Path) -> None:
+        self._git = git.having(*_ADMINISTRATIVE)
+        self._lock = MetadataLock(lock)
+
+    async def add(self, path: str, commit: str, branch: str | None = None) -> Worktree:
+        """Make a worktree with ``commit`` checked out, on a new branch or detached.
+
+        Raises:
+            GitFailed: the folder or the branch exists already, or the disk is full.
+        """
+        await trio.to_thread.run_sync(_make_parents, path)
+        async with self._lock.held():
+            await patiently(
+                lambda: self._git.run("worktree", "add", "--quiet", *_place(branch), "--", path, commit)
+            )
+        return self.open(path)
+
+    def open(self, path: str) -> Worktree:
+        """A worktree that exists, taken as it is.
+
+        Raises:
+            SlotDoubtful: it is not one.
+        """
+        try:
+            git_dir = _private_folder(path)
+            return Worktree(path, git_dir, _ties(path, git_dir))
+        except (OSError, ValueError) as problem:
+            raise SlotDoubtful(path, "it has no usable .git file") from problem
+
+    async def reset(self, worktree: Worktree, commit: str, branch: str | None = None) -> None:
+        """Make a used worktree as good as new: ``commit`` on a new branch (or detached), and nothing else.
+
+        The caller has rescued what is to be kept, and no process works in it any more.
+
+        Raises:
+            SlotDoubtful: it could not be done, or not be proven.
+        """
+        await trio.to_thread.run_sync(_require_ties, worktree)
+        await trio.to_thread.run_sync(_sweep, worktree.git_dir)
+        git = self._within(worktree)
+        try:
+            await patiently(lambda: git.run("checkout", "--quiet", "--force", *_place(branch), commit, "--"))
+            await git.run("clean", "-ffdx", "--quiet")
+        except GitFailed as failure:
+            raise SlotDoubtful(worktree.path, failure.message) from failure
+        await self.verify_clean(worktree, commit, branch)
+
+    async def verify_clean(self, worktree: Worktree, commit: str, branch: str | None = None) -> None:
+        """Nothing, if the worktree holds ``commit`` and only that.
+
+        Raises:
+            SlotDoubtful: anything else.
+        """
+        await trio.to_thread.run_sync(_require_ties, worktree)
+        git = self._within(worktree)
+        try:
+            flags = await git.run("ls-files", "-v", "-z")
+            found = await evidence.snapshot(git, ignored=True)
+        except GitFailed as failure:
+            raise SlotDoubtful(worktree.path, failure.message) from failure
+        sparse = "info/sparse-checkout" in worktree.ties
+        if (_FLAGGED if sparse else _FLAGGED_OR_SKIPPED).search(flags.stdout):
+            raise SlotDoubtful(worktree.path, "files are marked assume-unchanged or skip-worktree")
+        if (found.head, found.branch) != (commit, branch):
+            raise SlotDoubtful(worktree.path, f"it stands on {found.branch or 'no branch'} at {found.head}")
+        if found.dirty:
+            raise SlotDoubtful(worktree.path, f"{found.dirty[0]!r} is not as committed")
+
+    async def renew(
+        self,
+        path: str,
+        commit: str,
+        branch: str | None = None,
+        obsolete: Sequence[str] = (),
+    ) -> Worktree:
+        """Throw a worktree away, with the ``obsolete`` branches, and make it anew."""
+        await self.remove(path, obsolete)
+        return await self.add(path, commit, branch)
+
+    async def remove(self, path: str, branches: Sequence[str] = ()) -> tuple[str, ...]:
+        """Remove a worktree and branches; whatever is gone already is fine.
+
+        Returns:
+            The branches that are gone now. One that another worktree has checked out stays.
+        """
+        if _lies_in(self._git.cwd, path):
+            raise InternalError("worktree-error", "a repository is not a worktree to remove", where=path)
+        await trio.to_thread.run_sync(_delete_tree, path)
+        async with self._lock.held():
+            await patiently(lambda: self._unregister(path))
+        return await self.delete_branches(branches)
+
+    async def delete_branches(self, branches: Sequence[str]) -> tuple[str, ...]:
+        """Delete branches, merged or not, except those that a worktree has checked out; returns what is gone now."""
+        if not branches:
+            return ()
+        refs = [f"refs/heads/{branch}" for branch in branches]
+        async with self._lock.held():
+            listed = await self._git.run(
+                "for-each-ref", "--format=%(refname)%00%(worktreepath)%00", "--", *refs
+            )
+            fields = [os.fsdecode(field.removeprefix(b"\n")) for field in listed.fields]
+            holders = dict(zip(fields[::2], fields[1::2], strict=True))
+            free = [ref for ref in refs if holders.get(ref) == ""]
+            orders = b"".join(b"delete %b\0\0" % os.fsencode(ref) for ref in free)
+            if orders:
+                await patiently(lambda: self._git.run("update-ref", "--stdin", "-z", stdin=orders))
+        return tuple(branch for branch, ref in zip(branches, refs, strict=True) if not holders.get(ref))
+
+    async def branches(self, prefix: str) -> tuple[str, ...]:
+        """The local branches whose name begins with ``prefix``."""
+        listed = await self._git.run(
+            "for-each-ref", "--format=%(refname:lstrip=2)%00", f"refs/heads/{prefix}*"
+        )
+        return tuple(os.fsdecode(field.removeprefix(b"\n")) for field in listed.fields)
+
+    async def move_branch(self, branch: str, commit: str) -> None:
+        """Point a branch of ours at ``commit``; worktrees that stand on it are not brought along."""
+        ref = f"refs/heads/{branch}"
+        await patiently(lambda: self._git.run("update-ref", "-m", "prodigy: move", ref, commit))
+
+    async def registered(self, under: str) -> list[Registration]:
+        """The worktrees on git's list whose path lies below the folder ``under``."""
+        return [entry for entry in await worktrees_of(self._git) if _lies_in(entry.path, under)]
+
+    async def prune(self, under: str) -> list[str]:
+        """Take worktrees below ``under`` whose folder is gone off git's list; returns their paths."""
+        gone = [entry.path for entry in await self.registered(under) if not is_folder(entry.path)]
+        for path in gone:
+            await self.remove(path)
+        return gone
+
+    async def detach(self, worktree: Worktree) -> None:
+        """Let go of the branch, so that it can move without the files seeming to change."""
+        await self._within(worktree).run("checkout", "--quiet", "--detach", "--")
+
+    async def sync(self, worktree: Worktree, branch: str) -> None:
+        """Stand on ``branch`` again, files brought up to its tip; untracked and ignored files stay.
+
+        Raises:
+            GitFailed: uncommitted changes are in the way; nothing was changed.
+        """
+        await self._within(worktree).run("checkout", "--quiet", "--no-guess", branch, "--")
+
+    async def overwrite(self, worktree: Worktree, branch: str) -> None:
+        """As `sync`, over changes and unfinished operations; the caller has rescued what they hold."""
+        await trio.to_thread.run_sync(_sweep, worktree.git_dir)
+        await self._within(worktree).run("checkout", "--quiet", "--no-guess", "--force", branch, "--")
+
+    def _within(self, worktree: Worktree) -> Git:
+        return self._git.inside(worktree.path)
+
+    async def _unregister(self, path: str) -> None:
+        """Take a folder that is gone off git's list."""
+        gone = await self._git.run("worktree", "remove", "--force", "--force", "--", path, ok=None)
+        if gone.code != 0 and "is not a working tree" not in gone.complaint:
+            raise GitFailed(("worktree", "remove"), self._git.cwd, gone)
+
+
+def _place(branch: str | None) -> tuple[str, ...]:
+    """Where HEAD goes: to a new branch that tracks nothing, or to the commit itself."""
+    return ("--no-track", "-b", branch) if branch is not None else ("--detach",)
+
+
+# -- the private folder of a worktree ------------------------------------------------------------------------------
+def _private_folder(path: str) -> str:
+    link = Path(path, ".git").read_bytes()
+    if Path(path, ".git").is_symlink() or not link.startswith(b"gitdir: "):
+        raise ValueError(readable(link[:80]))
+    return os.path.normpath(Path(path, os.fsdecode(link.removeprefix(b"gitdir: ").removesuffix(b"\n"))))
+
+
+def _ties(path: str, git_dir: str) -> dict[str, bytes]:
+    found = {".git": Path(path, ".git").read_bytes()}
+    for name in _TIES:
+        with suppress(FileNotFoundError):
+            found[name] = Path(git_dir, name).read_bytes()
+    return found
+
+
+def _require_ties(worktree: Worktree) -> None:
+    try:
+        same = (
+            not Path(worktree.path, ".git").is_symlink()
+            and _ties(worktree.path, worktree.git_dir) == worktree.ties
+        )
+    except OSError:
+        same = False
+    if not same:
+        raise SlotDoubtful(worktree.path, "what ties it to its repository is gone or was changed")
+    if Path(worktree.git_dir, "modules").exists():
+        raise SlotDoubtful(worktree.path, "it holds submodules")
+
+
+def _sweep(git_dir: str) -> None:
+    """Remove what merges, rebases, bisections and killed processes leave in a private folder."""
+    private = Path(git_dir)
+    for entry in private.iterdir():
+        if entry.name not in _PERMANENT and not entry.name.startswith("sharedindex."):
+            _delete_tree(str(entry))
+    for namespace in private.glob("refs/*"):
+        _delete_tree(str(namespace))
+
+
+# -- folders -------------------------------------------------------------------------------------------------------
+def _make_parents(path: str) -> None:
+    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _lies_in(path: str, parent: str) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(parent))
+
+
+def _delete_tree(path: str) -> None:
+    """Delete a file or a folder with all in it, also where permissions were taken away."""
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        Path(path).unlink(missing_ok=True)
+    except OSError:
+        if Path(path).is_symlink():
+            Path(path).unlink(missing_ok=True)
+            return
+        _grant_permissions(path)
+        shutil.rmtree(path)
+
+
+def _grant_permissions(path: str) -> None:
+    """Let the owner into every folder below ``path``."""
+    Path(path).chmod(0o700)
+    for folder, names, _ in os.walk(path):
+        for name in names:
+            place = Path(folder, name)
+            if not place.is_symlink():
+                place.chmod(0o700)

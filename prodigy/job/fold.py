@@ -1,0 +1,513 @@
+"""State is the fold of the journal: one rule per event.
+
+Pure. The table at the end names the rule of every event; an event that changes nothing says so there.
+
+An item's life::
+
+    pending ──agent_started──▶ running ──agent_completed──▶ done            without commits
+       ▲                          │     └─agent_completed──▶ merging ──worktree_merged──▶ done
+       │                     agent_failed                       │
+       │                          ▼                   merge_conflicted, merge_failed: still merging,
+       └────agent_retrying──── failed ◀──dlq_item_added──── another failure in the history
+
+A failed item without a dead letter is one whose fate was not recorded yet; whoever resumes the run decides it. A
+pending item has no error: that it failed before is in its history. An
+attempt that its host took along stays ``running`` until ``agent_retrying``. Durations and costs of an item add up
+over its attempts; commits, output and variables are those of the last one.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from msgspec.structs import replace
+
+from prodigy import events
+from prodigy.events import Attempt, Failure, Phase, Record
+from prodigy.job.state import (
+    CommandTiming,
+    Commit,
+    DeadLetter,
+    ItemState,
+    ItemStatus,
+    JobState,
+    MergeOutcome,
+    PhaseState,
+)
+
+Rule = Callable[[JobState, Any, Record], None]
+
+_HISTORY_TAIL = 4096
+_FEW = 3
+
+
+def fold(records: Iterable[Record], state: JobState | None = None) -> JobState:
+    """The state after ``records``; a given ``state`` is carried on, in place, and returned."""
+    state = JobState() if state is None else state
+    for record in records:
+        apply(state, record)
+    return state
+
+
+def apply(state: JobState, record: Record) -> None:
+    """Change ``state`` by one record."""
+    RULES[type(record.event)](state, record.event, record)
+    state.seq = record.seq
+    state.updated_at = record.timestamp
+
+
+def leaf_key(phase: Phase, step: str, try_: int) -> str:
+    """The name under which the outcome of one leaf is kept: ``phase/path/try``."""
+    return f"{phase}/{step}/{try_}"
+
+
+def duration_window(max_parallel: int) -> int:
+    """How many ended items an estimate of the time left looks back on."""
+    return max(20, 2 * max_parallel)
+
+
+# -- job -----------------------------------------------------------------------------------------------------------
+def _job_started(state: JobState, event: events.JobStarted, record: Record) -> None:
+    state.started = event
+    state.started_at = record.timestamp
+    state.correlation_id = record.correlation_id
+    state.tip = event.base_commit
+
+
+def _job_paused(state: JobState, event: events.JobPaused, record: Record) -> None:
+    state.status = "interrupted"
+    state.ended_at = record.timestamp
+    state.signal = event.signal or state.signal
+
+
+def _job_completed(state: JobState, _: events.JobCompleted, record: Record) -> None:
+    state.status = "completed"
+    _job_ended(state, record)
+
+
+def _job_failed(state: JobState, event: events.JobFailed, record: Record) -> None:
+    state.status = "failed"
+    state.error = event.error
+    _job_ended(state, record)
+
+
+def _job_ended(state: JobState, record: Record) -> None:
+    state.ended_at = record.timestamp
+    state.intents.clear()
+
+
+def _cancel_requested(state: JobState, event: events.CancelRequested, _: Record) -> None:
+    state.signal = event.signal
+
+
+# -- phases --------------------------------------------------------------------------------------------------------
+def _phase_started(state: JobState, event: events.PhaseStarted, record: Record) -> None:
+    if state.status == "starting":
+        state.status = "running"
+    state.phase = event.phase
+    state.steps_done = 0
+    state.phases[event.phase] = PhaseState(
+        status="running", started_at=record.timestamp, base_commit=event.base_commit
+    )
+
+
+def _phase_completed(state: JobState, event: events.PhaseCompleted, record: Record) -> None:
+    phase = _phase_ended(state, event.phase, record)
+    phase.status = "completed"
+    phase.duration_ms = event.duration_ms
+    phase.variables = event.variables
+    state.tip = event.head or state.tip
+
+
+def _phase_failed(state: JobState, event: events.PhaseFailed, record: Record) -> None:
+    phase = _phase_ended(state, event.phase, record)
+    phase.status = "failed"
+    phase.duration_ms = event.duration_ms
+    phase.error = event.error
+
+
+def _phase_ended(state: JobState, phase: Phase, record: Record) -> PhaseState:
+    state.current_step = state.current_step_name = None
+    state.intents = {seq: intent for seq, intent in state.intents.items() if intent.phase != phase}
+    return state.phases.setdefault(phase, PhaseState(status="running", started_at=record.timestamp))
+
+
+def _phase_skipped(state: JobState, event: events.PhaseSkipped, record: Record) -> None:
+    state.phases[event.phase] = PhaseState(status="skipped", started_at=record.timestamp)
+
+
+# -- items ---------------------------------------------------------------------------------------------------------
+def _item_selected(state: JobState, event: events.ItemSelected, _: Record) -> None:
+    if event.index == 0 and not state.selected:
+        # a selection that was never closed is done anew; what it listed before counts for nothing
+        state.items.clear()
+        state.counts.clear()
+    if event.item_id not in state.items:
+        state.counts["pending"] += 1
+        state.items[event.item_id] = ItemState(index=event.index, item_id=event.item_id, item=event.item)
+
+
+def _items_selected(state: JobState, _event: events.ItemsSelected, _: Record) -> None:
+    state.selected = True
+
+
+def _move(state: JobState, item: ItemState, status: ItemStatus) -> None:
+    """The only place where an item's status changes, so that the counts can't drift."""
+    state.counts[item.status] -= 1
+    state.counts[status] += 1
+    item.status = status
+
+
+# -- agents --------------------------------------------------------------------------------------------------------
+def _agent_started(state: JobState, event: events.AgentStarted, record: Record) -> None:
+    item = state.items[event.item_id]
+    if event.agent_id != item.agent_id:
+        _forget_leaves(state, item)
+    _move(state, item, "running")
+    item.attempts = event.attempt
+    item.agent_id = event.agent_id
+    item.slot = event.slot
+    item.base_commit = event.base_commit
+    item.started_at = record.timestamp
+    item.head = item.rescue_ref = item.error = None
+    item.commits = item.files_changed = ()
+    item.output = ""
+    item.variables = {}
+
+
+def _agent_completed(state: JobState, event: events.AgentCompleted, _: Record) -> None:
+    item = _attempt_ended(state, event.item_id, event.duration_ms, event.cost_usd)
+    item.head = event.head
+    item.commits = event.commits
+    item.files_changed = event.files_changed
+    item.output = event.output
+    item.variables = event.variables
+    item.json_log_location = event.json_log_location
+    _move(state, item, "merging" if event.commits else "done")
+    _note_duration(state, item)
+
+
+def _agent_failed(state: JobState, event: events.AgentFailed, record: Record) -> None:
+    item = _attempt_ended(state, event.item_id, event.duration_ms, event.cost_usd)
+    item.json_log_location = event.json_log_location
+    item.rescue_ref = event.rescue_ref or item.rescue_ref
+    _move(state, item, "failed")
+    attempt = _failed_attempt(state, item, event.error, record)
+    item.history.append(
+        replace(
+            attempt,
+            attempt_number=event.attempt,
+            agent_id=event.agent_id,
+            duration_ms=event.duration_ms,
+            cost_usd=event.cost_usd,
+            base_commit=event.base_commit or item.base_commit,
+        )
+    )
+
+
+def _agent_retrying(state: JobState, event: events.AgentRetrying, _: Record) -> None:
+    item = _attempt_ended(state, event.item_id, 0, 0.0)
+    item.error = None
+    item.host_losses += event.charged_to == "host_lost"
+    _move(state, item, "pending")
+
+
+def _attempt_ended(state: JobState, item_id: str, duration_ms: int, cost_usd: float) -> ItemState:
+    item = state.items[item_id]
+    item.duration_ms += duration_ms
+    item.cost_usd += cost_usd
+    state.cost_usd += cost_usd
+    item.slot = item.step = item.step_name = None
+    _forget_leaves(state, item)
+    return item
+
+
+def _forget_leaves(state: JobState, item: ItemState) -> None:
+    """The attempt's process tree is dead, and the next attempt starts from the beginning."""
+    item.outcomes = {}
+    for seq in [seq for seq, intent in state.intents.items() if intent.item_id == item.item_id]:
+        del state.intents[seq]
+
+
+def _failed_attempt(state: JobState, item: ItemState, error: Failure, record: Record) -> Attempt:
+    item.error = error
+    return Attempt(
+        attempt_number=item.attempts,
+        timestamp=record.timestamp,
+        phase="map",
+        error_type=error.error_class,
+        error_message=error.message,
+        step_failed=error.step,
+        exit_code=error.exit_code,
+        signal=error.signal,
+        limit=error.limit,
+        stdout_tail=error.stdout_tail[-_HISTORY_TAIL:],
+        stderr_tail=error.stderr_tail[-_HISTORY_TAIL:],
+        logs=error.logs,
+        json_log_location=item.json_log_location,
+        agent_id=item.agent_id,
+        rescue_ref=item.rescue_ref,
+        base_commit=item.base_commit,
+        retry=item.item_id in state.dead_letters,
+    )
+
+
+def _note_duration(state: JobState, item: ItemState) -> None:
+    window = duration_window(state.started.max_parallel if state.started else 1)
+    state.item_durations.append(item.duration_ms)
+    del state.item_durations[:-window]
+
+
+# -- steps ---------------------------------------------------------------------------------------------------------
+def _step_intended(state: JobState, event: events.StepIntended, record: Record) -> None:
+    state.intents[record.seq] = event
+    name = event.name or first_line(event.command)
+    if event.item_id is None:
+        state.current_step, state.current_step_name = event.step, name
+    else:
+        item = state.items[event.item_id]
+        item.step, item.step_name = event.step, name
+
+
+def _step_completed(state: JobState, event: events.StepCompleted, _: Record) -> None:
+    _step_ended(state, event)
+    top_level = "." not in event.step
+    if event.item_id is None and top_level:
+        state.steps_done += 1
+    if event.item_id is None and event.head_after is not None:
+        state.tip = event.head_after
+
+
+def _step_failed(state: JobState, event: events.StepFailed, _: Record) -> None:
+    _step_ended(state, event)
+
+
+def _step_ended(state: JobState, event: events.StepCompleted | events.StepFailed) -> None:
+    intent = state.intents.pop(event.intent, None)
+    label = first_line(intent.command) or intent.name if intent else event.step
+    state.command_timings.append(CommandTiming(f"{event.kind}: {label}", event.duration_ms))
+    owner = state if event.item_id is None else state.items[event.item_id]
+    owner.outcomes[leaf_key(event.phase, event.step, event.try_)] = event
+
+
+def first_line(text: str) -> str:
+    """The first line of ``text`` that is not blank, stripped."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def _commit_created(state: JobState, event: events.CommitCreated, _: Record) -> None:
+    """An agent's commits count when they are merged; all others are on the session branch already."""
+    if event.item_id is None:
+        state.tip = event.sha
+        _count_commits(state, [Commit(sha=event.sha, phase=event.phase, message=event.message)], event.files)
+
+
+def _count_commits(state: JobState, commits: list[Commit], files: Iterable[str]) -> None:
+    state.commits += len(commits)
+    state.commit_log.extend(commits)
+    state.files_changed.update(files)
+
+
+# -- worktrees -----------------------------------------------------------------------------------------------------
+def _git_intended(
+    state: JobState,
+    event: events.WorktreeCreateIntended | events.WorktreeRemoveIntended | events.MergeIntended,
+    record: Record,
+) -> None:
+    state.git_intents[record.seq] = event
+
+
+def _worktree_made_or_not(
+    state: JobState, event: events.WorktreeCreated | events.WorktreeCreateFailed, _: Record
+) -> None:
+    state.git_intents.pop(event.intent, None)
+
+
+def _worktree_rescued(state: JobState, event: events.WorktreeRescued, _: Record) -> None:
+    state.rescue_refs.append(event.ref)
+    if event.item_id is None:
+        return
+    item = state.items[event.item_id]
+    item.rescue_ref = event.ref
+    _name_rescue(item.history, event)
+    if letter := state.dead_letters.get(event.item_id):
+        _name_rescue(letter.failure_history, event)
+
+
+def _name_rescue(history: list[Attempt], event: events.WorktreeRescued) -> None:
+    """A rescue comes after the failure that made it necessary; the last entry is then told of it."""
+    if history and history[-1].agent_id == event.agent_id and history[-1].rescue_ref is None:
+        history[-1] = replace(history[-1], rescue_ref=event.ref)
+
+
+def _worktree_cleaned(state: JobState, event: events.WorktreeCleaned, _: Record) -> None:
+    state.git_intents.pop(event.intent, None)
+    if state.started and state.started.session_branch in event.branches:
+        state.branch_removed = True
+
+
+# -- merges --------------------------------------------------------------------------------------------------------
+def _worktree_merged(state: JobState, event: events.WorktreeMerged, record: Record) -> None:
+    _merge_ended(
+        state,
+        event.intent,
+        MergeOutcome(
+            at=record.timestamp,
+            what=event.what,
+            result="merged",
+            target_branch=event.target_branch,
+            item_id=event.item_id,
+            agent_id=event.agent_id,
+            old=event.old,
+            new=event.new,
+            strategy=event.strategy,
+        ),
+    )
+    if event.what == "final":
+        state.merge = "nothing" if event.strategy == "nothing" else "merged"
+        state.merged_into = event.target_branch
+        state.merge_commit = event.new
+        state.merged_at = record.timestamp
+    elif event.item_id is not None:
+        state.tip = event.new
+        item = state.items[event.item_id]
+        _move(state, item, "done")
+        commits = [Commit(sha=sha, phase="map", item_id=item.item_id) for sha in item.commits]
+        _count_commits(state, commits, item.files_changed)
+
+
+def _merge_conflicted(state: JobState, event: events.MergeConflicted, record: Record) -> None:
+    outcome = MergeOutcome(
+        at=record.timestamp,
+        what=event.what,
+        result="conflicted",
+        target_branch=event.target_branch,
+        item_id=event.item_id,
+        agent_id=event.agent_id,
+        paths=event.paths,
+    )
+    _merge_ended(state, event.intent, outcome)
+    message = f"merge conflict in {_some(event.paths)}"
+    _merge_refused(state, outcome, Failure(error_class="merge-conflict", message=message), record)
+    if event.what == "agent" and event.item_id is not None:
+        state.items[event.item_id].conflicts += 1
+
+
+def _merge_failed(state: JobState, event: events.MergeFailed, record: Record) -> None:
+    outcome = MergeOutcome(
+        at=record.timestamp,
+        what=event.what,
+        result="failed",
+        target_branch=event.target_branch,
+        item_id=event.item_id,
+        agent_id=event.agent_id,
+        message=event.message,
+    )
+    _merge_ended(state, event.intent, outcome)
+    _merge_refused(state, outcome, Failure(error_class="worktree-error", message=event.message), record)
+
+
+def _merge_ended(state: JobState, intent: int, outcome: MergeOutcome) -> None:
+    state.git_intents.pop(intent, None)
+    state.merges.append(outcome)
+
+
+def _merge_refused(state: JobState, outcome: MergeOutcome, error: Failure, record: Record) -> None:
+    if outcome.what == "final":
+        state.merge = "failed"
+    elif outcome.item_id is not None:
+        item = state.items[outcome.item_id]
+        item.history.append(_failed_attempt(state, item, error, record))
+
+
+def _some(paths: tuple[str, ...]) -> str:
+    more = f" and {len(paths) - _FEW} more" if len(paths) > _FEW else ""
+    return ", ".join(paths[:_FEW]) + more
+
+
+def _merge_prompted(state: JobState, event: events.MergePrompted, _: Record) -> None:
+    state.merge_answer = event.answer
+    if event.answer not in {"yes", "flag-yes"}:
+        state.merge = "declined"
+
+
+# -- dead letters --------------------------------------------------------------------------------------------------
+def _dlq_item_added(state: JobState, event: events.DlqItemAdded, record: Record) -> None:
+    times = [attempt.timestamp for attempt in event.history] or [record.timestamp]
+    state.dead_letters[event.item_id] = DeadLetter(
+        seq=record.seq,
+        item_id=event.item_id,
+        index=event.index,
+        item=event.item,
+        error_signature=event.error_signature,
+        failure_history=list(event.history),
+        reprocess_eligible=event.reprocess_eligible,
+        manual_review_required=event.manual_review_required,
+        first_attempt=times[0],
+        last_attempt=times[-1],
+    )
+    item = state.items[event.item_id]
+    _move(state, item, "failed")
+    _note_duration(state, item)
+
+
+def _dlq_item_removed(state: JobState, event: events.DlqItemRemoved, _: Record) -> None:
+    state.dead_letters.pop(event.item_id, None)
+
+
+# -- the supervision tree ------------------------------------------------------------------------------------------
+def _worker_started(state: JobState, event: events.WorkerStarted, _: Record) -> None:
+    state.workers[event.worker] = event.pid
+
+
+def _worker_lost(state: JobState, event: events.WorkerLost, _: Record) -> None:
+    state.workers.pop(event.worker, None)
+    state.workers_lost += 1
+
+
+def _nothing(_state: JobState, _event: events.Event, _: Record) -> None:
+    """Told for people; no decision rests on it."""
+
+
+RULES: Final[Mapping[type[events.Event], Rule]] = {
+    events.JobStarted: _job_started,
+    events.JobPaused: _job_paused,
+    events.JobCompleted: _job_completed,
+    events.JobFailed: _job_failed,
+    events.CancelRequested: _cancel_requested,
+    events.PhaseStarted: _phase_started,
+    events.PhaseCompleted: _phase_completed,
+    events.PhaseFailed: _phase_failed,
+    events.PhaseSkipped: _phase_skipped,
+    events.ItemSelected: _item_selected,
+    events.ItemsSelected: _items_selected,
+    events.AgentStarted: _agent_started,
+    events.AgentCompleted: _agent_completed,
+    events.AgentFailed: _agent_failed,
+    events.AgentRetrying: _agent_retrying,
+    events.StepIntended: _step_intended,
+    events.StepSpawned: _nothing,
+    events.StepCompleted: _step_completed,
+    events.StepFailed: _step_failed,
+    events.HandlerStarted: _nothing,
+    events.HandlerCompleted: _nothing,
+    events.CommitCreated: _commit_created,
+    events.WorktreeCreateIntended: _git_intended,
+    events.WorktreeCreated: _worktree_made_or_not,
+    events.WorktreeCreateFailed: _worktree_made_or_not,
+    events.WorktreeLeased: _nothing,
+    events.WorktreeReleased: _nothing,
+    events.WorktreeRescued: _worktree_rescued,
+    events.WorktreeRemoveIntended: _git_intended,
+    events.WorktreeCleaned: _worktree_cleaned,
+    events.MergeIntended: _git_intended,
+    events.WorktreeMerged: _worktree_merged,
+    events.MergeConflicted: _merge_conflicted,
+    events.MergeFailed: _merge_failed,
+    events.MergePrompted: _merge_prompted,
+    events.DlqItemAdded: _dlq_item_added,
+    events.DlqItemRemoved: _dlq_item_removed,
+    events.ChildDown: _nothing,
+    events.ChildRestarted: _nothing,
+    events.WorkerStarted: _worker_started,
+    events.WorkerLost: _worker_lost,
+}

@@ -1,0 +1,221 @@
+"""The whole story of a run as one document: ``prodigy.report/1``.
+
+Pure. The result of ``run --json`` and of ``report --json``; also what the closing lines of a run are made of.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct, field
+
+from prodigy import events
+from prodigy.events import ErrorClass, Phase
+from prodigy.job.items import item_text
+from prodigy.job.signature import signature_of
+from prodigy.job.state import Commit, ItemState, ItemStatus, JobState, MergeOutcome, MergeStatus
+from prodigy.job.summary import JobSummary, lived, summarize
+
+_SAMPLES = 3
+_BY_SIGNAL = 128
+_SIGINT = 2
+
+
+class PhaseReport(Struct, frozen=True, kw_only=True):
+    """One phase that began."""
+
+    phase: Phase
+    status: str
+    started_at: datetime
+    duration_ms: int
+    error: events.Failure | None
+
+
+class ItemReport(Struct, frozen=True, kw_only=True):
+    """One item; ``text`` is what people call it."""
+
+    index: int
+    item_id: str
+    text: str
+    status: ItemStatus
+    attempts: int
+    duration_ms: int
+    cost_usd: float
+    commits: tuple[str, ...]
+    error_class: ErrorClass | None
+    error: str | None
+    json_log_location: str | None
+
+
+class ItemsReport(Struct, frozen=True, kw_only=True):
+    """Counts, and every item by index."""
+
+    total: int
+    done: int
+    failed: int
+    skipped: int
+    every: list[ItemReport] = field(name="list")
+
+
+class FailureSample(Struct, frozen=True, kw_only=True):
+    """One of the items that failed alike."""
+
+    item_id: str
+    text: str
+    logs: tuple[str, ...]
+    json_log_location: str | None
+
+
+class FailureGroup(Struct, frozen=True, kw_only=True):
+    """Failed items that share an error signature; the message is the first one's."""
+
+    signature: str
+    error_class: ErrorClass = field(name="class")
+    count: int
+    message: str
+    samples: list[FailureSample]
+
+
+class CostReport(Struct, frozen=True, kw_only=True):
+    """What the run cost."""
+
+    usd: float
+    tokens: dict[str, int] = {}
+    launches: int = 0
+    by_step: list[Any] = []
+    by_model: list[Any] = []
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """``prodigy.report/1``."""
+
+    schema: str = "prodigy.report/1"
+    run: JobSummary
+    status: str
+    exit_code: int | None
+    duration_ms: int
+    phases: list[PhaseReport]
+    items: ItemsReport
+    failures: list[FailureGroup]
+    merges: list[MergeOutcome]
+    cost: CostReport
+    commits: list[Commit]
+    branch: str
+    merge: MergeStatus
+    merged_into: str | None
+    merge_answer: str | None
+    rescue_refs: list[str]
+    next: list[str]
+
+
+def report(state: JobState, repo: str, now: datetime, *, holder_pid: int | None = None) -> Report:
+    """The report of ``state`` as of ``now``; ``holder_pid`` is the process that works at it, if any."""
+    run = lived(summarize(state, repo), holder_pid)
+    end = state.ended_at or (now if run.live else run.updated_at)
+    return Report(
+        run=run,
+        status=run.status,
+        exit_code=exit_code(run, state.signal),
+        duration_ms=round((end - run.started_at).total_seconds() * 1000),
+        phases=_phases(state),
+        items=_items(state),
+        failures=failure_groups(state),
+        merges=state.merges,
+        cost=CostReport(usd=state.cost_usd),
+        commits=state.commit_log,
+        branch=run.branch,
+        merge=state.merge,
+        merged_into=state.merged_into,
+        merge_answer=state.merge_answer,
+        rescue_refs=state.rescue_refs,
+        next=[run.next] if run.next else [],
+    )
+
+
+def exit_code(run: JobSummary, signal: int | None) -> int | None:
+    """What the run's process ends, or ended, with; ``None`` while it lives."""
+    match run.status:
+        case "completed":
+            return 0
+        case "interrupted":
+            return _BY_SIGNAL + (signal or _SIGINT)
+        case "starting" | "running":
+            return None
+        case "failed" | "corrupt":
+            return 1
+
+
+def _phases(state: JobState) -> list[PhaseReport]:
+    return [
+        PhaseReport(
+            phase=name,
+            status=phase.status,
+            started_at=phase.started_at,
+            duration_ms=phase.duration_ms,
+            error=phase.error,
+        )
+        for name, phase in state.phases.items()
+    ]
+
+
+def _items(state: JobState) -> ItemsReport:
+    return ItemsReport(
+        total=state.total,
+        done=state.counts["done"],
+        failed=state.counts["failed"],
+        skipped=state.counts["skipped"],
+        every=[_item(item) for item in sorted(state.items.values(), key=lambda item: item.index)],
+    )
+
+
+def _item(item: ItemState) -> ItemReport:
+    return ItemReport(
+        index=item.index,
+        item_id=item.item_id,
+        text=item_text(item.item, item.item_id),
+        status=item.status,
+        attempts=item.attempts,
+        duration_ms=item.duration_ms,
+        cost_usd=item.cost_usd,
+        commits=item.commits,
+        error_class=item.error.error_class if item.error else None,
+        error=item.error.message if item.error else None,
+        json_log_location=item.json_log_location,
+    )
+
+
+def failure_groups(state: JobState) -> list[FailureGroup]:
+    """Failed items by signature, the most frequent first, with up to three samples each."""
+    groups: dict[str, list[tuple[ItemState, events.Failure]]] = {}
+    for signature, item, error in _failures(state):
+        groups.setdefault(signature, []).append((item, error))
+    found = [_group(signature, failed) for signature, failed in groups.items()]
+    return sorted(found, key=lambda group: -group.count)
+
+
+def _failures(state: JobState) -> Iterator[tuple[str, ItemState, events.Failure]]:
+    for item in state.items.values():
+        if item.status == "failed" and item.error is not None:
+            letter = state.dead_letters.get(item.item_id)
+            signature = letter.error_signature if letter else signature_of(item.error)
+            yield signature, item, item.error
+
+
+def _group(signature: str, failed: list[tuple[ItemState, events.Failure]]) -> FailureGroup:
+    _, first = failed[0]
+    samples = [
+        FailureSample(
+            item_id=item.item_id,
+            text=item_text(item.item, item.item_id),
+            logs=error.logs,
+            json_log_location=item.json_log_location,
+        )
+        for item, error in failed[:_SAMPLES]
+    ]
+    return FailureGroup(
+        signature=signature,
+        error_class=first.error_class,
+        count=len(failed),
+        message=first.message,
+        samples=samples,
+    )

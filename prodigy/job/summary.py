@@ -1,0 +1,198 @@
+"""A run in a few lines: what lists show and what the screen counts.
+
+Pure: views of a ``JobState``; the present time comes in as a value. Whether a run lives cannot be read from its
+records; ``lived`` tells a summary what its lock said.
+"""
+
+from datetime import datetime, timedelta
+from typing import Literal, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from prodigy import ids
+from prodigy.errors import InternalError
+from prodigy.events import Phase
+from prodigy.ids import Kind
+from prodigy.job.state import JobState, MergeStatus
+
+SummaryStatus = Literal["starting", "running", "completed", "failed", "interrupted", "corrupt"]
+
+Known = TypeVar("Known")
+
+_FEWEST_FOR_ESTIMATE = 5
+
+
+class ItemCounts(Struct, frozen=True, kw_only=True):
+    """How many items stand where; they add up to ``total``."""
+
+    total: int = 0
+    done: int = 0
+    failed: int = 0
+    running: int = 0
+    waiting: int = 0
+    merging: int = 0
+    skipped: int = 0
+
+
+class JobSummary(Struct, frozen=True, kw_only=True):
+    """What lists say of a run. ``commits`` and ``files_changed`` are counts on the session branch."""
+
+    stem: str
+    session_id: str
+    job_id: str
+    repo: str
+    kind: Kind
+    workflow: str
+    workflow_path: str
+    status: SummaryStatus
+    phase: Phase | None = None
+    current_step: str | None = None
+    items: ItemCounts = ItemCounts()
+    commits: int = 0
+    files_changed: int = 0
+    cost_usd: float = 0.0
+    dlq_count: int = 0
+    branch: str
+    branch_removed: bool = False
+    target: str
+    merge: MergeStatus = "pending"
+    error: str | None = None
+    started_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None = None
+    eta_ms: int | None = None
+    pid: int | None = None
+    next: str | None = None
+
+    @property
+    def tail(self) -> str:
+        """The six characters that people type."""
+        return ids.tail_of(self.stem)
+
+    @property
+    def live(self) -> bool:
+        """Whether a process works at it."""
+        return self.status in {"starting", "running"}
+
+    @property
+    def resumable(self) -> bool:
+        """Whether work is left that the run was asked for."""
+        return self.status in {"interrupted", "failed", "corrupt"} and not self.branch_removed
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it ended with items in the dead letter queue."""
+        return self.status == "completed" and self.dlq_count > 0
+
+    @property
+    def unmerged(self) -> bool:
+        """Whether it ended with work that is only on its own branch."""
+        open_merge = self.merge in {"pending", "declined", "failed"}
+        return self.status == "completed" and open_merge and self.commits > 0 and not self.branch_removed
+
+
+class Progress(Struct, frozen=True, kw_only=True):
+    """How far a run is; milliseconds."""
+
+    items: ItemCounts
+    elapsed_ms: int
+    eta_ms: int | None
+
+
+def recorded(value: Known | None) -> Known:
+    """``value``, which the first record of every journal sets.
+
+    Raises:
+        InternalError: the state was folded from nothing.
+    """
+    if value is None:
+        raise InternalError("journal-empty", "a run without its first record was asked for")
+    return value
+
+
+def summarize(state: JobState, repo: str) -> JobSummary:
+    """The summary of ``state`` as the records alone tell it."""
+    started = recorded(state.started)
+    summary = JobSummary(
+        stem=ids.stem_of(started.job_id),
+        session_id=started.session_id,
+        job_id=started.job_id,
+        repo=repo,
+        kind=started.kind,
+        workflow=started.workflow_name,
+        workflow_path=started.workflow_path,
+        status=state.status,
+        phase=state.phase,
+        current_step=state.current_step,
+        items=item_counts(state),
+        commits=state.commits,
+        files_changed=len(state.files_changed),
+        cost_usd=state.cost_usd,
+        dlq_count=len(state.dead_letters),
+        branch=started.session_branch,
+        branch_removed=state.branch_removed,
+        target=started.original_branch,
+        merge=state.merge,
+        error=state.error.message if state.error else None,
+        started_at=recorded(state.started_at),
+        updated_at=recorded(state.updated_at),
+        ended_at=state.ended_at,
+        eta_ms=eta_ms(state),
+    )
+    return replace(summary, next=next_command(summary))
+
+
+def lived(summary: JobSummary, holder_pid: int | None) -> JobSummary:
+    """``summary`` with what the run's lock says: without a holder, a run without an end is interrupted."""
+    if not summary.live:
+        return summary
+    if holder_pid is not None:
+        return replace(summary, pid=holder_pid)
+    dead = replace(summary, status="interrupted", eta_ms=None)
+    return replace(dead, next=next_command(dead))
+
+
+def next_command(summary: JobSummary) -> str | None:
+    """What to type next about a run that ended."""
+    if summary.unmerged:
+        return f"prodigy worktree merge {summary.tail}"
+    if summary.waiting:
+        return f"prodigy dlq show {summary.tail}"
+    return f"prodigy events {summary.tail}" if summary.resumable else None
+
+
+def item_counts(state: JobState) -> ItemCounts:
+    """The counts that the state keeps, by the names that people read."""
+    counts = state.counts
+    return ItemCounts(
+        total=state.total,
+        done=counts["done"],
+        failed=counts["failed"],
+        running=counts["running"],
+        waiting=counts["pending"],
+        merging=counts["merging"],
+        skipped=counts["skipped"],
+    )
+
+
+def progress(state: JobState, now: datetime) -> Progress:
+    """How far the run is at ``now``, or was when it ended."""
+    end = state.ended_at or now
+    elapsed = (end - state.started_at) / timedelta(milliseconds=1) if state.started_at else 0
+    return Progress(items=item_counts(state), elapsed_ms=max(0, round(elapsed)), eta_ms=eta_ms(state))
+
+
+def eta_ms(state: JobState) -> int | None:
+    """Milliseconds until all items ended, guessed from the last ones; ``None`` while there is too little to go by.
+
+    Running items are taken to be half done, and the number of them to stay.
+    """
+    counts = state.counts
+    ended = counts["done"] + counts["merging"] + counts["failed"]
+    left = counts["pending"] + counts["running"] / 2
+    recent = state.item_durations
+    if state.ended_at is not None or ended < _FEWEST_FOR_ESTIMATE or not recent or not left:
+        return None
+    parallel = counts["running"] or (state.started.max_parallel if state.started else 1)
+    return round(sum(recent) / len(recent) * left / parallel)

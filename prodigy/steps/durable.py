@@ -1,0 +1,163 @@
+"""The one door through which every leaf of the interpreter acts.
+
+A leaf is a command, a commit, later a Claude launch, a written file, a computed value. ``durable`` records the
+intent, acts, records the outcome, and returns it; an outcome that is already recorded under the same path and try is
+returned without acting. So running the interpreter again *is* resuming. Paths are stable: they depend on the
+workflow's text and the items, never on time or chance.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Protocol
+
+import trio
+from msgspec import Struct, structs
+
+from prodigy.events import Failure, Phase, StepCompleted, StepFailed, StepIntended, Stream
+from prodigy.steps.protocol import AgentEvent, Outcome, outcome_key
+
+
+class StepRecorder(Protocol):
+    """Where an agent's events go."""
+
+    async def record(self, event: AgentEvent) -> int:
+        """Return the event's sequence number once it is durable."""
+        ...
+
+    async def note(self, event: AgentEvent) -> None:
+        """Hand the event over without waiting for the disk."""
+        ...
+
+
+class Place(Struct, frozen=True, kw_only=True):
+    """Whose leaf it is: the fields that every step event carries."""
+
+    phase: Phase
+    item_id: str | None = None
+    agent_id: str | None = None
+    attempt: int = 1
+
+    def at(self, path: str, try_: int = 1) -> dict[str, Any]:
+        """The fields that place a step event: whose it is, which step, which try."""
+        return {**structs.asdict(self), "step": path, "try_": try_}
+
+
+class Leaf(Struct, frozen=True, kw_only=True):
+    """What is about to be done: the text of the intent."""
+
+    kind: str
+    name: str = ""
+    command: str = ""
+    cwd: str = ""
+    head_before: str | None = None
+    timeout: float | None = None
+
+
+class Done(Struct, frozen=True, kw_only=True):
+    """What an action that succeeded left behind."""
+
+    exit_code: int = 0
+    stdout: Stream = Stream()
+    stderr: Stream = Stream()
+    head_after: str | None = None
+    dirty: bool = False
+    value: str | None = None
+
+
+class LeafFailed(Exception):  # noqa: N818: a failure is this code's ordinary value, raised only to leave an action
+    """Raised by an action: the leaf failed, for the given reason, with this output."""
+
+    def __init__(
+        self,
+        failure: Failure,
+        *,
+        stdout: Stream | None = None,
+        stderr: Stream | None = None,
+        head_after: str | None = None,
+    ) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+        self.stdout = stdout or Stream()
+        self.stderr = stderr or Stream()
+        self.head_after = head_after
+
+
+Action = Callable[[int], Awaitable[Done]]
+"""Acts, given the sequence number of its intent; raises ``LeafFailed``."""
+
+
+class Door:
+    """Records what leaves intend and what came of it, for one agent.
+
+    Args:
+        recorder: where events go.
+        place: the agent's identity.
+        recorded: outcomes of an earlier, cut-off run of the same attempt, keyed by ``outcome_key``.
+    """
+
+    def __init__(self, recorder: StepRecorder, place: Place, recorded: Mapping[str, Outcome]) -> None:
+        self.recorder = recorder
+        self.place = place
+        self._recorded = recorded
+
+    def knows(self, path: str, try_: int) -> bool:
+        """Whether the leaf's outcome was recorded before this run of the interpreter."""
+        return outcome_key(path, try_) in self._recorded
+
+    async def durable(self, path: str, try_: int, leaf: Leaf, action: Action) -> Outcome:
+        """Return the leaf's outcome, acting only if none is recorded yet.
+
+        Args:
+            path: stable path of the leaf, e.g. ``2.on_failure#1.1``.
+            try_: how often this leaf was tried before, plus one.
+            leaf: what the intent says.
+            action: does it.
+        """
+        known = self._recorded.get(outcome_key(path, try_))
+        if known is not None:
+            return known
+        intent = await self.recorder.record(
+            StepIntended(
+                **self.place.at(path, try_),
+                kind=leaf.kind,
+                name=leaf.name,
+                command=leaf.command,
+                cwd=leaf.cwd,
+                head_before=leaf.head_before,
+                timeout_ms=None if leaf.timeout is None else round(leaf.timeout * 1000),
+            )
+        )
+        outcome = await self._act(path, try_, leaf.kind, intent, action)
+        await self.recorder.record(outcome)
+        return outcome
+
+    async def _act(self, path: str, try_: int, kind: str, intent: int, action: Action) -> Outcome:
+        began = trio.current_time()
+        try:
+            done = await action(intent)
+        except LeafFailed as failed:
+            return StepFailed(
+                **self.place.at(path, try_),
+                intent=intent,
+                kind=kind,
+                duration_ms=_since(began),
+                error=failed.failure,
+                stdout=failed.stdout,
+                stderr=failed.stderr,
+                head_after=failed.head_after,
+            )
+        return StepCompleted(
+            **self.place.at(path, try_),
+            intent=intent,
+            kind=kind,
+            duration_ms=_since(began),
+            exit_code=done.exit_code,
+            stdout=done.stdout,
+            stderr=done.stderr,
+            head_after=done.head_after,
+            dirty=done.dirty,
+            value=done.value,
+        )
+
+
+def _since(began: float) -> int:
+    return round((trio.current_time() - began) * 1000)

@@ -1,0 +1,101 @@
+"""What the coordinator and an agent's process say to each other.
+
+Everything an agent needs crosses in one ``AgentTask``; what it does comes back as step events, one by one; how it
+ended comes back as an ``AgentResult``. Nothing here assumes a shared disk beyond the worktree and its git objects.
+"""
+
+from typing import Any
+from uuid import UUID
+
+from msgspec import Struct, field
+
+from prodigy.events import (
+    CommitCreated,
+    Failure,
+    HandlerCompleted,
+    HandlerStarted,
+    Phase,
+    StepCompleted,
+    StepFailed,
+    StepIntended,
+    StepSpawned,
+)
+from prodigy.workflow.model import Step
+from supervisors import JobProtocol
+
+Outcome = StepCompleted | StepFailed
+AgentEvent = (
+    StepIntended
+    | StepSpawned
+    | StepCompleted
+    | StepFailed
+    | HandlerStarted
+    | HandlerCompleted
+    | CommitCreated
+)
+
+
+class AgentTask(Struct, frozen=True, kw_only=True):
+    """The work of one agent: the steps of one attempt at one item, or of one phase.
+
+    ``variables`` holds the roots of the variable tables (``item``, ``map``, ``workflow`` …) as plain JSON values.
+    ``environment`` is the children's whole environment but for what changes from step to step. ``outcomes`` are the
+    leaves already recorded for this attempt, keyed ``path/try``: they are not acted out again.
+    """
+
+    job_id: str
+    workflow_name: str
+    phase: Phase
+    worktree: str
+    head: str
+    steps: tuple[Step, ...]
+    logs: str
+    correlation_id: UUID
+    base_commit: str
+    """What the agent's result must descend from."""
+    item_id: str | None = None
+    item_text: str | None = None
+    agent_id: str | None = None
+    attempt: int = 1
+    grace: float = 5.0
+    timeout: float | None = None
+    prefix: str = ""
+    """Put before the steps' paths, e.g. ``input.``."""
+    variables: dict[str, Any] = {}
+    environment: dict[str, str] = {}
+    outcomes: dict[str, Outcome] = {}
+
+
+class AgentReport(Struct, frozen=True, tag="report"):
+    """One event on its way up to the recorder."""
+
+    event: AgentEvent
+
+
+class Recorded(Struct, frozen=True):
+    """The answer to a report: its sequence number; the record is on disk."""
+
+    seq: int
+
+
+class AgentResult(Struct, frozen=True, kw_only=True):
+    """How an agent ended: ``error`` is ``None`` if all its steps succeeded."""
+
+    head: str
+    duration_ms: int
+    commits: tuple[str, ...] = ()
+    files_changed: tuple[str, ...] = ()
+    output: str = ""
+    variables: dict[str, Any] = field(default_factory=dict)
+    error: Failure | None = None
+
+
+def outcome_key(path: str, try_: int) -> str:
+    """The key of a leaf among ``AgentTask.outcomes``."""
+    return f"{path}/{try_}"
+
+
+PROTOCOL: JobProtocol[AgentTask, AgentReport, Recorded, AgentResult] = JobProtocol(
+    job=AgentTask, message=AgentReport, answer=Recorded, result=AgentResult
+)
+"""What travels between the coordinator and its workers."""

@@ -1,0 +1,89 @@
+"""Private files and folders, and files that change as a whole or not at all.
+
+Folders are 0700 and files 0600 whatever the umask. A file that is replaced is complete and on disk before it takes the
+old one's name; a crash leaves the old file or the new one, never something between.
+"""
+
+import os
+from contextlib import suppress
+from errno import EDQUOT, EFBIG, ENOSPC
+from pathlib import Path
+from tempfile import mkstemp
+
+from prodigy.errors import MachineError
+
+FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+
+
+def private_folder(folder: Path) -> Path:
+    """Make ``folder`` and whatever of its parents is missing, private and on disk; return it.
+
+    Raises:
+        MachineError: ``storage-denied``.
+    """
+    missing = [folder, *folder.parents]
+    missing = missing[: next(number for number, path in enumerate(missing) if path.is_dir())]
+    try:
+        for path in reversed(missing):
+            with suppress(FileExistsError):
+                path.mkdir(FOLDER_MODE)
+                path.chmod(FOLDER_MODE)
+                sync_folder(path.parent)
+    except OSError as error:
+        raise denied(error, folder) from error
+    return folder
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Replace ``path`` by ``content``: in one step, private, on disk when this returns.
+
+    Raises:
+        MachineError: ``storage-full`` or ``storage-denied``.
+    """
+    private_folder(path.parent)
+    temporary: str | None = None
+    try:
+        descriptor, temporary = mkstemp(dir=path.parent, prefix=f".{path.name[:64]}.", suffix=".tmp")
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, FILE_MODE)
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        Path(temporary).replace(path)
+        temporary = None
+        sync_folder(path.parent)
+    except OSError as error:
+        raise denied(error, path) from error
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def remove_file(path: Path) -> None:
+    """Remove ``path`` if it is there; the removal is on disk when this returns."""
+    try:
+        path.unlink(missing_ok=True)
+        if path.parent.is_dir():
+            sync_folder(path.parent)
+    except OSError as error:
+        raise denied(error, path) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names in ``folder`` to disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def denied(error: OSError, path: Path) -> MachineError:
+    """What the disk refused, as an error that names the place."""
+    return MachineError(storage_code(error), f"Could not write: {error.strerror or error}", where=str(path))
+
+
+def storage_code(error: OSError) -> str:
+    """``storage-full`` when space is what is missing, else ``storage-denied``."""
+    return "storage-full" if error.errno in {ENOSPC, EDQUOT, EFBIG} else "storage-denied"

@@ -1,0 +1,114 @@
+"""Dead letters as files and documents show them; made from the state alone."""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from prodigy import ids
+from prodigy.ids import AgentId
+from prodigy.job.items import find_item, item_text
+from prodigy.job.state import DeadLetter, JobState
+from prodigy.job.summary import recorded
+from prodigy.store.documents import (
+    DeadLetterFile,
+    DeadLetterLine,
+    DeadLetterView,
+    DlqDocument,
+    DlqListDocument,
+    FailureDetail,
+    WorktreeArtifacts,
+)
+
+
+class DlqFilter(Struct, frozen=True, kw_only=True):
+    """Which dead letters are wanted; what is ``None`` does not matter. ``limit`` 0 is all."""
+
+    eligible: bool = False
+    error_class: str | None = None
+    signature: str | None = None
+    limit: int = 50
+
+    def fits(self, line: DeadLetterLine) -> bool:
+        """Whether a dead letter is wanted."""
+        return (
+            (line.reprocess_eligible or not self.eligible)
+            and self.error_class in {None, line.error_class}
+            and self.signature in {None, line.error_signature}
+        )
+
+
+def dead_letter_file(state: JobState, letter: DeadLetter) -> DeadLetterFile:
+    """The file of one dead letter."""
+    started = recorded(state.started)
+    last = letter.failure_history[-1] if letter.failure_history else None
+    branch = ids.agent_branch(started.job_id, AgentId(last.agent_id)) if last and last.agent_id else None
+    return DeadLetterFile(
+        seq=letter.seq,
+        item_id=letter.item_id,
+        index=letter.index,
+        job_id=started.job_id,
+        session_id=started.session_id,
+        correlation_id=str(ids.correlation(recorded(state.correlation_id), letter.item_id)),
+        item=letter.item,
+        first_attempt=letter.first_attempt,
+        last_attempt=letter.last_attempt,
+        failure_count=letter.failure_count,
+        failure_history=[FailureDetail.of(attempt) for attempt in letter.failure_history],
+        error_signature=letter.error_signature,
+        reprocess_eligible=letter.reprocess_eligible,
+        manual_review_required=letter.manual_review_required,
+        worktree_artifacts=WorktreeArtifacts(rescue_ref=last.rescue_ref, branch_name=branch)
+        if last
+        else None,
+        workflow_sha256=started.workflow_sha256,
+    )
+
+
+def dlq_document(state: JobState, wanted: Sequence[str] = ()) -> DlqDocument:
+    """Whole dead letters of one job: all, or those that ``wanted`` names as people name items.
+
+    Raises:
+        UsageError: ``item-not-found`` or ``ambiguous-id``, among the items in the queue.
+    """
+    queued = {item_id: state.items[item_id] for item_id in state.dead_letters}
+    chosen = {find_item(queued, name).item_id for name in wanted} if wanted else set(queued)
+    views = [_view(state, letter) for letter in _ordered(state) if letter.item_id in chosen]
+    return DlqDocument(
+        job_id=recorded(state.started).job_id, items=views, total=len(queued), shown=len(views)
+    )
+
+
+def dlq_list(states: Iterable[JobState], wanted: DlqFilter) -> DlqListDocument:
+    """Dead letters of several jobs in a line each."""
+    lines = [_line(state, letter) for state in states for letter in _ordered(state)]
+    fitting = [line for line in lines if wanted.fits(line)]
+    shown = fitting[: wanted.limit] if wanted.limit else fitting
+    return DlqListDocument(items=shown, total=len(fitting), shown=len(shown))
+
+
+def _ordered(state: JobState) -> list[DeadLetter]:
+    return sorted(state.dead_letters.values(), key=lambda letter: letter.index)
+
+
+def _view(state: JobState, letter: DeadLetter) -> DeadLetterView:
+    file = dead_letter_file(state, letter)
+    return DeadLetterView(
+        **{name: getattr(file, name) for name in file.__struct_fields__},
+        text=item_text(letter.item, letter.item_id),
+        item_data=letter.item,
+    )
+
+
+def _line(state: JobState, letter: DeadLetter) -> DeadLetterLine:
+    last = letter.failure_history[-1] if letter.failure_history else None
+    return DeadLetterLine(
+        item_id=letter.item_id,
+        text=item_text(letter.item, letter.item_id),
+        job_id=recorded(state.started).job_id,
+        failure_count=letter.failure_count,
+        last_attempt=letter.last_attempt,
+        error_class=last.error_type if last else None,
+        error_signature=letter.error_signature,
+        reprocess_eligible=letter.reprocess_eligible,
+        message=last.error_message if last else "",
+    )

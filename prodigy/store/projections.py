@@ -1,0 +1,390 @@
+"""Files made from the state of a run, for people and for readers in a hurry.
+
+Every one of them can be deleted and nothing is lost: readers fall back on the journal. Nothing is ever decided by them.
+``session_state.json`` names the last record it knows, so that readers see when it is stale.
+"""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from prodigy import events
+from prodigy.errors import ProdigyError
+from prodigy.events import Record
+from prodigy.ids import JobId, SessionId
+from prodigy.job.plan import RunPlan
+from prodigy.job.results import item_results
+from prodigy.job.state import JobState, MergeStatus
+from prodigy.job.summary import ItemCounts, JobSummary, item_counts, recorded, summarize
+from prodigy.paths import Layout
+from prodigy.store.atomic import remove_file, write_file
+from prodigy.store.dead_letters import dead_letter_file
+from prodigy.store.journal import journal_size
+from prodigy.store.repos import registry
+
+_EVERY = timedelta(seconds=1)
+_LAST_ERRORS = 20
+_LAST_TIMINGS = 1000
+_MILLI, _NANO = 1000, 1_000_000
+_SESSION_STATUS = {
+    "starting": "InProgress",
+    "running": "InProgress",
+    "completed": "Completed",
+    "failed": "Failed",
+    "interrupted": "Interrupted",
+}
+_TURNS = (
+    events.JobStarted
+    | events.PhaseStarted
+    | events.PhaseCompleted
+    | events.PhaseFailed
+    | events.JobPaused
+    | events.JobCompleted
+    | events.JobFailed
+    | events.MergePrompted
+    | events.WorktreeCleaned
+)
+"""What must show at once, besides the outcomes of final merges."""
+
+
+class JournalPosition(Struct, frozen=True):
+    """How far into the journal a projection looks: the last record, and bytes of all segments."""
+
+    seq: int
+    bytes: int
+
+
+class Span(Struct, frozen=True):
+    """A duration."""
+
+    secs: int
+    nanos: int
+
+    @classmethod
+    def of(cls, milliseconds: int) -> "Span":
+        """``milliseconds``, split."""
+        return cls(milliseconds // _MILLI, milliseconds % _MILLI * _NANO)
+
+
+class SessionError(Struct, frozen=True, kw_only=True):
+    """One of the last errors; ``item_id`` is absent for the run's own."""
+
+    item_id: str | None
+    error_class: str = msgspec.field(name="class")
+    message: str
+
+
+class SessionState(Struct, frozen=True, kw_only=True):
+    """``session_state.json``. ``run`` is what lists show, so that they need not fold the journal."""
+
+    v: int = 1
+    session_id: str
+    job_id: str
+    worktree_name: str
+    status: str
+    started_at: datetime
+    updated_at: datetime
+    ended_at: datetime | None
+    iterations_completed: int
+    files_changed: int
+    iteration_timings: list[tuple[int, Span]]
+    command_timings: list[tuple[str, Span]]
+    """One entry per executed step, the last 1000."""
+    workflow_path: str
+    workflow_type: str
+    workflow_hash: str
+    input_args: list[str] = []
+    map_patterns: list[str] = []
+    profile: str | None = None
+    working_directory: str
+    original_branch: str
+    branch: str
+    base_commit: str
+    current_step: str | None
+    total_steps: int | None
+    phase: str | None
+    items: ItemCounts
+    errors: list[SessionError]
+    cost_usd: float
+    tokens: int | None = None
+    merge: MergeStatus
+    dlq_count: int
+    pid: int | None
+    journal: JournalPosition
+    run: JobSummary
+
+
+class WorktreeStats(Struct, frozen=True, kw_only=True):
+    """What the session branch holds."""
+
+    files_changed: int
+    commits: int
+    last_commit_sha: str | None
+
+
+class WorktreeRecord(Struct, frozen=True, kw_only=True):
+    """``.metadata/{session}.json``: what is known of a session worktree; outlives it."""
+
+    v: int = 1
+    session_id: str
+    worktree_name: str
+    branch: str
+    original_branch: str
+    target_fallback: str | None
+    base_commit: str
+    created_at: datetime
+    updated_at: datetime
+    status: str
+    path: str
+    job_id: str
+    repo_git_dir: str | None
+    slots: int
+    stats: WorktreeStats
+    merged: bool
+    merged_at: datetime | None
+    merge_commit: str | None
+    merge_prompt_shown: bool
+    merge_prompt_response: str | None
+    interrupted_at: datetime | None
+    error: str | None
+    resumable: bool
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """``job.json``: what was asked."""
+
+    v: int = 1
+    created_at: datetime
+    plan: RunPlan
+
+
+class Projections:
+    """Keeps the files of one run in line with its state.
+
+    Args:
+        layout: where they lie.
+        plan: what was asked; ``None`` when the run is not this process's own.
+        now: the present time; ``session_state.json`` is written at most once a second, and at every turn.
+        pid: of the process that runs the job.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        plan: RunPlan | None,
+        now: Callable[[], datetime],
+        *,
+        pid: int | None = None,
+    ) -> None:
+        self._layout = layout
+        self._plan = plan
+        self._now = now
+        self._pid = os.getpid() if pid is None else pid
+        self._written: datetime | None = None
+        self.problem: ProdigyError | OSError | None = None
+        """The last failure to write; a projection that is missing or stale costs readers time, not truth."""
+
+    def heard(self, state: JobState, record: Record) -> None:
+        """Write what ``record``, already in ``state``, changes. Never raises for what the disk refuses."""
+        if state.started is None:
+            return
+        try:
+            self._follow(state, record.event)
+        except (ProdigyError, OSError) as problem:
+            self.problem = problem
+
+    def _follow(self, state: JobState, event: events.AnyEvent) -> None:
+        match event:
+            case events.JobStarted():
+                self.write_job(state)
+            case events.DlqItemAdded(item_id=item_id) | events.DlqItemRemoved(item_id=item_id):
+                self.write_dead_letter(state, item_id)
+            case events.PhaseCompleted(phase="map"):
+                self.write_results(state)
+            case _:
+                pass
+        final = getattr(event, "what", None) == "final" and not isinstance(event, events.MergeIntended)
+        if final or isinstance(event, _TURNS):
+            self.write_worktree_record(state)
+            self.write_session_state(state)
+        elif self._written is None or self._now() - self._written >= _EVERY:
+            self.write_session_state(state)
+
+    def write_everything(self, state: JobState) -> None:
+        """All files of the run anew, besides the workflow's text; dead letters that left the queue are removed."""
+        if self._plan is not None:
+            self.write_job(state)
+        for item_id in state.items:
+            self.write_dead_letter(state, item_id)
+        if state.phases.get("map"):
+            self.write_results(state)
+        self.write_worktree_record(state)
+        self.write_session_state(state)
+
+    def write_session_state(self, state: JobState) -> None:
+        """``session_state.json``."""
+        self._written = self._now()
+        session = SessionId(recorded(state.started).session_id)
+        position = JournalPosition(state.seq, journal_size(self._layout.journal(_job(state))))
+        _write(self._layout.session_state(session), self._session_state(state, position))
+
+    def write_worktree_record(self, state: JobState) -> None:
+        """``.metadata/{session}.json``."""
+        session = SessionId(recorded(state.started).session_id)
+        known = registry(self._layout.home).repos.get(self._layout.repo)
+        _write(
+            self._layout.worktree_record(session),
+            _worktree_record(state, self._layout, known.git_dir if known else None),
+        )
+
+    def write_dead_letter(self, state: JobState, item_id: str) -> None:
+        """The file of one item: written if the item is in the queue, else removed."""
+        path = self._layout.dead_letters(_job(state)) / f"{item_id}.json"
+        letter = state.dead_letters.get(item_id)
+        if letter is not None:
+            _write(path, dead_letter_file(state, letter))
+        elif path.exists():
+            remove_file(path)
+
+    def write_results(self, state: JobState) -> Path:
+        """``results.json``, which the phases after map find under ``${map.results_file}``."""
+        path = self._layout.state(_job(state)) / "results.json"
+        write_file(path, msgspec.json.encode(item_results(state)) + b"\n")
+        return path
+
+    def write_job(self, state: JobState) -> None:
+        """``job.json``."""
+        if self._plan is not None:
+            asked = Job(created_at=recorded(state.started_at), plan=self._plan)
+            _write(self._layout.state(_job(state)) / "job.json", asked)
+
+    def _session_state(self, state: JobState, position: JournalPosition) -> SessionState:
+        started = recorded(state.started)
+        took = (
+            [recorded(state.updated_at) - recorded(state.started_at)] if state.status == "completed" else []
+        )
+        return SessionState(
+            session_id=started.session_id,
+            job_id=started.job_id,
+            worktree_name=started.session_id,
+            status=_SESSION_STATUS[state.status],
+            started_at=recorded(state.started_at),
+            updated_at=recorded(state.updated_at),
+            ended_at=state.ended_at,
+            iterations_completed=len(took),
+            files_changed=len(state.files_changed),
+            iteration_timings=[(1, Span.of(round(time.total_seconds() * _MILLI))) for time in took],
+            command_timings=[
+                (timing.command, Span.of(timing.duration_ms))
+                for timing in state.command_timings[-_LAST_TIMINGS:]
+            ],
+            workflow_path=started.workflow_path,
+            workflow_type=started.kind,
+            workflow_hash=started.workflow_sha256,
+            working_directory=str(self._layout.session_worktree(SessionId(started.session_id))),
+            original_branch=started.original_branch,
+            branch=started.session_branch,
+            base_commit=started.base_commit,
+            current_step=state.current_step,
+            total_steps=self._total_steps(state),
+            phase=state.phase,
+            items=item_counts(state),
+            errors=_errors(state),
+            cost_usd=state.cost_usd,
+            merge=state.merge,
+            dlq_count=len(state.dead_letters),
+            pid=self._pid if state.ended_at is None else None,
+            journal=position,
+            run=summarize(state, self._layout.repo),
+        )
+
+    def _total_steps(self, state: JobState) -> int | None:
+        if self._plan is None or state.phase is None or state.phase == "map":
+            return None
+        return len(self._plan.step_list(state.phase).steps)
+
+
+def write_workflow(layout: Layout, job: JobId, text: bytes) -> Path:
+    """``workflow.yml``: the text as run. Not a projection: it is what was asked, and exists nowhere else."""
+    path = layout.state(job) / "workflow.yml"
+    write_file(path, text)
+    return path
+
+
+def fresh_summary(layout: Layout, job: JobId, session: SessionId, last_seq: int) -> JobSummary | None:
+    """The summary in ``session_state.json``, if that knows the whole journal, whose last record is ``last_seq``."""
+    with suppress(OSError, msgspec.DecodeError):
+        content = layout.session_state(session).read_bytes()
+        known = msgspec.json.decode(content, type=_Known)
+        if known.journal == JournalPosition(last_seq, journal_size(layout.journal(job))):
+            return known.run
+    return None
+
+
+class _Known(Struct):
+    journal: JournalPosition
+    run: JobSummary
+
+
+def _job(state: JobState) -> JobId:
+    return JobId(recorded(state.started).job_id)
+
+
+def _errors(state: JobState) -> list[SessionError]:
+    found = [
+        SessionError(item_id=item.item_id, error_class=item.error.error_class, message=item.error.message)
+        for item in state.items.values()
+        if item.error is not None
+    ]
+    if state.error is not None:
+        own = SessionError(item_id=None, error_class=state.error.error_class, message=state.error.message)
+        found.append(own)
+    return found[-_LAST_ERRORS:]
+
+
+def _worktree_record(state: JobState, layout: Layout, git_dir: str | None) -> WorktreeRecord:
+    started = recorded(state.started)
+    return WorktreeRecord(
+        session_id=started.session_id,
+        worktree_name=started.session_id,
+        branch=started.session_branch,
+        original_branch=started.original_branch,
+        target_fallback=started.target_fallback,
+        base_commit=started.base_commit,
+        created_at=recorded(state.started_at),
+        updated_at=recorded(state.updated_at),
+        status=_worktree_status(state),
+        path=str(layout.session_worktree(SessionId(started.session_id))),
+        job_id=started.job_id,
+        repo_git_dir=git_dir,
+        slots=started.max_parallel,
+        stats=WorktreeStats(
+            files_changed=len(state.files_changed), commits=state.commits, last_commit_sha=state.tip
+        ),
+        merged=state.merge == "merged",
+        merged_at=state.merged_at,
+        merge_commit=state.merge_commit,
+        merge_prompt_shown=state.merge_answer in {"yes", "no", "eof"},
+        merge_prompt_response=state.merge_answer,
+        interrupted_at=state.ended_at if state.status == "interrupted" else None,
+        error=state.error.message if state.error else None,
+        resumable=state.status in {"failed", "interrupted"} and not state.branch_removed,
+    )
+
+
+def _worktree_status(state: JobState) -> str:
+    if state.merge == "merged":
+        return "merged"
+    if state.branch_removed and state.status != "completed":
+        return "abandoned"
+    return "in_progress" if state.status in {"starting", "running"} else state.status
+
+
+def _write(path: Path, document: Any) -> None:
+    write_file(path, msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")

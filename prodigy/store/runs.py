@@ -1,0 +1,314 @@
+"""Runs as they lie on disk: listing them, finding the one that is meant, knowing their state.
+
+Reads only. The truth is in the journals; ``session_state.json`` spares reading one where it knows all of it. Whether a
+run lives is asked of its lock, always *before* its records are read: a run that ends in between is then seen as ended,
+never as interrupted.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from prodigy import ids
+from prodigy.errors import RunError, UsageError
+from prodigy.ids import JobId, Kind, SessionId, Stem
+from prodigy.job.fold import apply
+from prodigy.job.report import Report, report
+from prodigy.job.state import JobState
+from prodigy.job.summary import JobSummary, lived, summarize
+from prodigy.paths import Layout
+from prodigy.store.dead_letters import DlqFilter, dlq_list
+from prodigy.store.documents import (
+    DlqListDocument,
+    JobsDocument,
+    StatusDocument,
+    WorktreeCounts,
+    WorktreesDocument,
+    WorktreeSession,
+)
+from prodigy.store.journal import JournalReader, last_seq, read
+from prodigy.store.locks import Holder, holder
+from prodigy.store.projections import fresh_summary
+
+LATEST = "latest"
+
+_JOB = re.compile(r"(workflow|mapreduce)-\d{8}-\d{6}-[0-9a-z]{6}")
+_SHORTEST_PREFIX = 3
+_MANY = 10
+
+
+class Run(Struct, frozen=True):
+    """One run: the repository's folders and the job's name."""
+
+    home: Path
+    repo: str
+    job_id: JobId
+
+    @property
+    def layout(self) -> Layout:
+        """Where its files lie."""
+        return Layout(self.home, self.repo)
+
+    @property
+    def kind(self) -> Kind:
+        """``workflow`` or ``mapreduce``."""
+        return "mapreduce" if self.job_id.startswith("mapreduce-") else "workflow"
+
+    @property
+    def stem(self) -> Stem:
+        """What all its names share."""
+        return ids.stem_of(self.job_id)
+
+    @property
+    def session_id(self) -> SessionId:
+        """Its session."""
+        return ids.session_id(self.stem, self.kind)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Everything that it can be called by."""
+        return self.session_id, self.job_id, self.stem, ids.tail_of(self.stem)
+
+
+class Found(Struct, frozen=True):
+    """The run that was meant; ``elsewhere`` if it belongs to another repository than the one at hand."""
+
+    run: Run
+    elsewhere: bool = False
+
+
+Fits = Callable[[JobSummary], bool]
+
+
+# -- listing -------------------------------------------------------------------------------------------------------
+def all_runs(home: Path, repo: str | None) -> list[Run]:
+    """Runs of one repository, or of all with ``None``, newest first."""
+    repos = [home / "events" / repo] if repo is not None else _folders(home / "events")
+    runs = [Run(home, place.name, JobId(job.name)) for place in repos for job in _folders(place)]
+    found = [run for run in runs if _JOB.fullmatch(run.job_id)]
+    return sorted(found, key=lambda run: run.stem, reverse=True)
+
+
+def _folders(place: Path) -> list[Path]:
+    return [path for path in place.iterdir() if path.is_dir()] if place.is_dir() else []
+
+
+# -- finding -------------------------------------------------------------------------------------------------------
+def resolve(name: str, home: Path, repo: str | None, *, fits: Fits | None = None) -> Found:
+    """The run that ``name`` means, in this repository or else in all.
+
+    Args:
+        name: a session, job, stem or tail, an unambiguous prefix of one of these, or ``latest``.
+        home: the base folder.
+        repo: the repository at hand; ``None`` if nothing was ever run in it, or there is none.
+        fits: which runs ``latest`` may mean; default: all.
+
+    Raises:
+        UsageError: ``run-not-found`` or ``ambiguous-run``.
+    """
+    here = all_runs(home, repo) if repo is not None else []
+    if name == LATEST:
+        return Found(_latest(here, fits))
+    if run := _named(name, here):
+        return Found(run)
+    everywhere = all_runs(home, None)
+    if run := _named(name, everywhere):
+        return Found(run, elsewhere=True)
+    raise UsageError("run-not-found", f"No run is called `{name}`", hint=_nearest(name, here or everywhere))
+
+
+def _latest(runs: Iterable[Run], fits: Fits | None) -> Run:
+    for run in runs:
+        known = summary(run)
+        if known is not None and (fits is None or fits(known)):
+            return run
+    raise UsageError(
+        "run-not-found", "No run of this repository fits", hint="`prodigy status` shows what there is"
+    )
+
+
+def _named(name: str, runs: Iterable[Run]) -> Run | None:
+    runs = list(runs)
+    fitting = [run for run in runs if name in run.names]
+    if not fitting and len(name) >= _SHORTEST_PREFIX:
+        fitting = [run for run in runs if any(known.startswith(name) for known in run.names)]
+    if len(fitting) > 1:
+        candidates = ", ".join(f"`{run.job_id}` in {run.repo}" for run in fitting[:_MANY])
+        raise UsageError(
+            "ambiguous-run",
+            f"`{name}` fits {len(fitting)} runs",
+            note=f"newest first: {candidates}",
+            hint="give more of the name",
+        )
+    return fitting[0] if fitting else None
+
+
+def _nearest(name: str, runs: Iterable[Run]) -> str:
+    from difflib import get_close_matches  # only on the way to an error
+
+    names = [known for run in runs for known in run.names]
+    near = get_close_matches(name, names, n=_SHORTEST_PREFIX)
+    if near:
+        return "did you mean " + " or ".join(f"`{known}`" for known in near)
+    return "`prodigy status --all-repos` shows what there is"
+
+
+# -- knowing -------------------------------------------------------------------------------------------------------
+def records(run: Run) -> JournalReader:
+    """The run's journal."""
+    return read(run.layout.journal(run.job_id))
+
+
+def load_state(run: Run) -> JobState:
+    """The state of a run, from its journal.
+
+    Raises:
+        RunError: ``journal-corrupt`` or ``journal-newer``.
+        UsageError: ``run-not-found``: not even the first record is on disk.
+    """
+    state, problem = _folded(run)
+    if problem is not None:
+        raise problem
+    if state.started is None:
+        raise UsageError("run-not-found", f"Nothing is recorded of `{run.job_id}`")
+    return state
+
+
+def _folded(run: Run) -> tuple[JobState, RunError | None]:
+    """As much as can be read, and why it is not all."""
+    state = JobState()
+    try:
+        for record in records(run):
+            apply(state, record)
+    except RunError as problem:
+        return state, problem
+    return state, None
+
+
+def run_holder(run: Run) -> Holder | None:
+    """The process that runs it right now."""
+    return holder(run.layout.job_lock(run.job_id))
+
+
+def summary(run: Run) -> JobSummary | None:
+    """What lists say of a run; ``None`` if not even its first record is on disk."""
+    found = run_holder(run)
+    known = _fresh(run) or _read(run)
+    return known and lived(known, found.pid if found else None)
+
+
+def summaries(home: Path, repo: str | None) -> list[JobSummary]:
+    """What lists say of all runs of one repository, or of all with ``None``; newest first."""
+    known = (summary(run) for run in all_runs(home, repo))
+    return [found for found in known if found is not None]
+
+
+def run_report(run: Run, now: datetime) -> Report:
+    """The whole story of a run."""
+    found = run_holder(run)
+    return report(load_state(run), run.repo, now, holder_pid=found.pid if found else None)
+
+
+def _fresh(run: Run) -> JobSummary | None:
+    last = last_seq(run.layout.journal(run.job_id))
+    return None if last is None else fresh_summary(run.layout, run.job_id, run.session_id, last)
+
+
+def _read(run: Run) -> JobSummary | None:
+    state, problem = _folded(run)
+    if problem is None:
+        return summarize(state, run.repo) if state.started else None
+    known = summarize(state, run.repo) if state.started else _nameless(run)
+    return replace(known, status="corrupt", error=problem.message, eta_ms=None, next=None)
+
+
+def _nameless(run: Run) -> JobSummary:
+    """All that the name of a job says when its records do not."""
+    began = datetime.strptime(run.stem[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+    return JobSummary(
+        stem=run.stem,
+        session_id=run.session_id,
+        job_id=run.job_id,
+        repo=run.repo,
+        kind=run.kind,
+        workflow="",
+        workflow_path="",
+        status="corrupt",
+        branch=ids.session_branch(run.session_id),
+        target="",
+        started_at=began,
+        updated_at=began,
+    )
+
+
+# -- documents -----------------------------------------------------------------------------------------------------
+def status_document(home: Path, repo: str | None) -> StatusDocument:
+    """``prodigy status``."""
+    known = summaries(home, repo)
+    return StatusDocument(
+        running=[run for run in known if run.live],
+        resumable=[run for run in known if run.resumable],
+        waiting=[replace(run, next=f"prodigy dlq show {run.tail}") for run in known if run.waiting],
+        unmerged=[run for run in known if run.unmerged],
+    )
+
+
+def jobs_document(home: Path, repo: str | None, limit: int = 100) -> JobsDocument:
+    """``prodigy events`` without a filter."""
+    known = summaries(home, repo)
+    shown = known[:limit] if limit else known
+    return JobsDocument(jobs=shown, total=len(known), shown=len(shown))
+
+
+def dlq_list_document(home: Path, repo: str | None, wanted: DlqFilter) -> DlqListDocument:
+    """``prodigy dlq list`` over all jobs; only journals of jobs that have items are read."""
+    return dlq_list(_with_dead_letters(home, repo), wanted)
+
+
+def _with_dead_letters(home: Path, repo: str | None) -> Iterator[JobState]:
+    for run in all_runs(home, repo):
+        known = summary(run)
+        if known is not None and known.dlq_count and known.status != "corrupt":
+            yield load_state(run)
+
+
+def worktrees_document(home: Path, repo: str | None) -> WorktreesDocument:
+    """``prodigy worktree ls``: what the records say; git knows the rest."""
+    known = [run for run in summaries(home, repo) if not run.branch_removed]
+    ended = [run.status for run in known]
+    return WorktreesDocument(
+        sessions=[_session(run, home) for run in known],
+        summary=WorktreeCounts(
+            total=len(known),
+            in_progress=sum(run.live for run in known),
+            interrupted=ended.count("interrupted"),
+            failed=ended.count("failed"),
+            completed=ended.count("completed"),
+        ),
+    )
+
+
+def _session(run: JobSummary, home: Path) -> WorktreeSession:
+    items = run.items
+    return WorktreeSession(
+        session_id=run.session_id,
+        status=run.status,
+        workflow_path=run.workflow_path,
+        started_at=run.started_at,
+        last_activity=run.updated_at,
+        current_step=run.current_step,
+        error_summary=run.error,
+        branch_name=run.branch,
+        parent_branch=run.target,
+        worktree_path=str(Layout(home, run.repo).session_worktree(SessionId(run.session_id))),
+        files_changed=run.files_changed,
+        commits=run.commits,
+        items_processed=items.done + items.failed + items.skipped,
+        total_items=items.total,
+        merged=run.merge == "merged",
+        repo=run.repo,
+    )

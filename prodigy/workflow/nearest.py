@@ -1,0 +1,46 @@
+"""Which known name somebody probably meant.
+
+Pure. Distance is optimal string alignment (Damerau-Levenshtein without edits between the two letters of a swap).
+"""
+
+from collections.abc import Iterable
+
+SHORT_NAME = 5
+"""Names under this many letters may be one edit away, longer ones two."""
+
+
+def distance(left: str, right: str, limit: int = 1_000) -> int:
+    """Insertions, deletions, replacements and swaps of neighbours between two words; ``limit + 1`` if more."""
+    if abs(len(left) - len(right)) > limit:
+        return limit + 1
+    before: list[int] = []
+    above = list(range(len(right) + 1))
+    for row, letter in enumerate(left, start=1):
+        current = [row]
+        for column, other in enumerate(right, start=1):
+            cost = min(above[column] + 1, current[-1] + 1, above[column - 1] + (letter != other))
+            if row > 1 and column > 1 and letter == right[column - 2] and left[row - 2] == other:
+                cost = min(cost, before[column - 2] + 1)
+            current.append(cost)
+        if min(current) > limit:
+            return limit + 1
+        before, above = above, current
+    return min(above[-1], limit + 1)
+
+
+def reach(word: str) -> int:
+    """How many edits away a name may be and still count as meant."""
+    return 1 if len(word) < SHORT_NAME else 2
+
+
+def nearest(word: str, names: Iterable[str]) -> str | None:
+    """The closest of ``names`` within reach of ``word``; the first one given wins a tie."""
+    limit = reach(word)
+    best: str | None = None
+    for name in names:
+        found = distance(word, name, limit)
+        if found <= limit and name != word:
+            best, limit = name, found - 1
+        if limit < 0:
+            break
+    return best

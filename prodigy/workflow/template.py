@@ -1,0 +1,112 @@
+"""Filling in the references of a text.
+
+Pure. A value that has been filled in is never scanned again. Texts are compiled once and kept, because a worker
+renders the same few texts for every item.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from prodigy.workflow.nearest import nearest
+from prodigy.workflow.refs import Computed, Dollar, Malformed, Ref, Template, compile_text
+from prodigy.workflow.scope import UNDEFINED, Scope
+from prodigy.workflow.values import (
+    BadModifier,
+    BadReference,
+    TemplateError,
+    UndefinedVariable,
+    filtered,
+    is_blank,
+    modified,
+    text_of,
+)
+
+__all__ = [
+    "BadModifier",
+    "BadReference",
+    "TemplateError",
+    "UndefinedVariable",
+    "evaluate",
+    "render_text",
+    "text",
+]
+
+_SPACED = frozenset({
+    "files", "files_added", "files_modified", "files_deleted", "files_changed", "modified_files", "staged_files",
+    "unstaged_files", "untracked_files", "file_list", "commits", "commit_ids",
+})  # fmt: skip
+"""Lists of files and commits are joined by one space; all others by a comma and a space."""
+_OWN_DATA = frozenset({"item", "map"})
+
+
+def render_text(source: str, scope: Scope) -> str:
+    """Plain text with its references filled in.
+
+    Raises:
+        TemplateError: a reference that is undefined, malformed, or does not fit its modifiers.
+    """
+    return _render(compile_text(source), scope)
+
+
+def evaluate(ref: Ref | Computed, scope: Scope) -> Any:
+    """The typed value of a reference, after default, modifiers and filters.
+
+    Raises:
+        TemplateError: as ``render_text``.
+    """
+    if isinstance(ref, Computed):
+        return _computed(ref, scope)
+    value = scope.lookup(ref.path)
+    if ref.default is not None and is_blank(value):
+        return _render(ref.default, scope)
+    if value is UNDEFINED and not ref.filters:
+        raise undefined(ref, scope)
+    for modifier in ref.modifiers if value is not UNDEFINED else ():
+        value = modified(value, modifier)
+    for step in ref.filters:
+        value = filtered(value, step)
+    if value is UNDEFINED:
+        raise undefined(ref, scope)
+    return value
+
+
+def text(value: Any, ref: Ref | Computed) -> str:
+    """The text of a value as its reference wants it."""
+    spaced = isinstance(ref, Ref) and ref.path[-1] in _SPACED and ref.root not in _OWN_DATA
+    return text_of(value, separator=" " if spaced else ", ")
+
+
+def undefined(ref: Ref, scope: Scope) -> UndefinedVariable:
+    """The error for a reference that leads nowhere, with the nearest name or field."""
+    if not scope.knows(ref.root):
+        return UndefinedVariable(ref.name, nearest(ref.root, scope.names()))
+    holder = scope.lookup(ref.path[:-1]) if len(ref.path) > 1 else UNDEFINED
+    last = ref.path[-1]
+    if not isinstance(holder, Mapping) or not isinstance(last, str):
+        return UndefinedVariable(ref.name)
+    meant = nearest(last, (key for key in holder if isinstance(key, str)))
+    prefix = ref.name.removesuffix(last)
+    return UndefinedVariable(ref.name, None if meant is None else prefix + meant)
+
+
+def _computed(ref: Computed, scope: Scope) -> Any:
+    if ref.kind == "env" and scope.knows("env"):
+        value = scope.lookup(("env", ref.argument))
+        if value is UNDEFINED:
+            raise UndefinedVariable(f"env.{ref.argument}")
+        return value
+    raise BadReference(f"`{ref.source}` is not supported yet", code="not-yet-supported")
+
+
+def _render(template: Template, scope: Scope) -> str:
+    return "".join(piece if isinstance(piece, str) else _fill(piece, scope) for piece in template.pieces)
+
+
+def _fill(piece: Ref | Computed | Dollar | Malformed, scope: Scope) -> str:
+    if isinstance(piece, Malformed):
+        hint = "write `\\${` for a literal `${`"
+        raise BadReference(f"`{piece.source}`: {piece.reason}", hint=hint)
+    if isinstance(piece, Dollar):
+        value = scope.lookup((piece.name,)) if scope.knows(piece.name) else UNDEFINED
+        return piece.source if value is UNDEFINED else text_of(value)
+    return text(evaluate(piece, scope), piece)

@@ -1,0 +1,172 @@
+"""The text of a value, and what modifiers and filters make of it.
+
+Pure. A modifier that does not fit the type of its value is a ``BadModifier``, never a guess.
+"""
+
+import posixpath
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from prodigy.errors import WorkflowError
+from prodigy.workflow.refs import Filter, Modifier
+from prodigy.workflow.scope import UNDEFINED
+
+_SEPARATORS = {"lines": "\n", "newline": "\n", "csv": ",", "comma": ",", "space": " "}
+
+
+class TemplateError(WorkflowError):
+    """A reference in a text cannot be filled in."""
+
+
+class UndefinedVariable(TemplateError):  # noqa: N818 - named by what is wrong
+    """A reference leads to nothing; ``suggestion`` is the name that was probably meant."""
+
+    def __init__(self, name: str, suggestion: str | None = None) -> None:
+        hint = f"did you mean `{suggestion}`?" if suggestion else None
+        super().__init__("undefined-variable", f"`{name}` is not defined", hint=hint)
+        self.name = name
+        self.suggestion = suggestion
+
+
+class BadReference(TemplateError):  # noqa: N818 - named by what is wrong
+    """A reference that cannot work where it stands."""
+
+    def __init__(self, message: str, *, code: str = "bad-reference", hint: str | None = None) -> None:
+        super().__init__(code, message, hint=hint)
+
+
+class BadModifier(TemplateError):  # noqa: N818 - named by what is wrong
+    """A modifier or filter that does not fit its value."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("unknown-modifier", message)
+
+
+def text_of(value: Any, *, separator: str = ", ") -> str:
+    """A value as text: null empty, booleans ``true``/``false``, lists of text joined, other data compact JSON."""
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple) and all(isinstance(element, str) for element in value):
+        return separator.join(value)
+    return json_text(value)
+
+
+def json_text(value: Any) -> str:
+    """A value as compact JSON in its own key order."""
+    return msgspec.json.encode(value).decode()
+
+
+def is_blank(value: Any) -> bool:
+    """Whether a default takes the place of a value: undefined, null or empty text."""
+    return value is UNDEFINED or value is None or value == ""
+
+
+def modified(value: Any, modifier: Modifier) -> Any:
+    """The value after one ``:modifier``."""
+    if modifier.name == "raw":
+        return value
+    if modifier.name == "json":
+        return json_text(value)
+    if modifier.name == "words":
+        return _text(value, ":words").split()
+    elements = _elements(value, ":" + (",".join(modifier.globs) or modifier.name))
+    if modifier.name == "glob":
+        return [element for element in elements if matches(text_of(element), modifier.globs)]
+    return _SEPARATORS[modifier.name].join(text_of(element) for element in elements)
+
+
+def filtered(value: Any, step: Filter) -> Any:
+    """The value after one ``| filter``; only ``default`` and ``length`` accept an undefined one."""
+    if step.name in {"default", "length"} or value is UNDEFINED:
+        return _of_undefined(value, step)
+    if step.name == "pattern":
+        return modified(value, Modifier("glob", (step.argument or "",)))
+    if step.name in {"first", "last"}:
+        return _end(_elements(value, f"| {step.name}"), step.name)
+    is_modifier = step.name in {"json", "lines", "csv"}
+    return modified(value, Modifier(step.name)) if is_modifier else _over_text(value, step.name)
+
+
+def matches(text: str, globs: tuple[str, ...]) -> bool:
+    """Whether a path matches one of the globs; without ``/`` a glob speaks of the last part only."""
+    name = text.rpartition("/")[2]
+    return any(_glob(glob).fullmatch(text if "/" in glob else name) for glob in globs)
+
+
+def _over_text(value: Any, name: str) -> Any:
+    """A filter on text, applied to every element of a list."""
+    if isinstance(value, list | tuple):
+        return [_over_text(element, name) for element in value]
+    text = _text(value, f"| {name}")
+    match name:
+        case "upper":
+            return text.upper()
+        case "lower":
+            return text.lower()
+        case "trim":
+            return text.strip()
+        case "basename":
+            return posixpath.basename(text)
+        case "dirname":
+            return posixpath.dirname(text) or "."
+        case _:
+            raise BadModifier(f"there is no filter `{name}`")
+
+
+def _of_undefined(value: Any, step: Filter) -> Any:
+    """The filters that an undefined value may meet; all others leave it undefined."""
+    if step.name == "default":
+        return step.argument if is_blank(value) else value
+    return _length(value, step.argument) if step.name == "length" else UNDEFINED
+
+
+def _end(elements: list[Any], which: str) -> Any:
+    return None if not elements else elements[0 if which == "first" else -1]
+
+
+def _length(value: Any, default: str | None) -> Any:
+    if value is UNDEFINED or value is None:
+        return UNDEFINED if default is None else default
+    if isinstance(value, str | list | tuple | Mapping):
+        return len(value)
+    raise BadModifier("`| length` needs text, a list or a mapping")
+
+
+def _text(value: Any, who: str) -> str:
+    if isinstance(value, list | tuple | Mapping):
+        raise BadModifier(f"`{who}` needs text, not a list or mapping")
+    return text_of(value)
+
+
+def _elements(value: Any, who: str) -> list[Any]:
+    if isinstance(value, list | tuple):
+        return list(value)
+    raise BadModifier(f"`{who}` needs a list")
+
+
+@lru_cache(maxsize=1024)
+def _glob(glob: str) -> re.Pattern[str]:
+    """A glob as a pattern: ``*`` and ``?`` stay within a folder, ``**`` crosses."""
+    parts: list[str] = []
+    for token in _GLOB_TOKEN.findall(glob):
+        if token in _GLOB_SIGNS:
+            parts.append(_GLOB_SIGNS[token])
+        elif len(token) > 1:
+            inner = token[1:-1].replace("\\", "\\\\").replace("[", "\\[")
+            parts.append(f"[^{inner[1:]}]" if inner[0] in "!^" else f"[{inner}]")
+        else:
+            parts.append(re.escape(token))
+    try:
+        return re.compile("".join(parts), re.DOTALL)
+    except re.error:
+        raise BadModifier(f"`{glob}` is not a glob") from None
+
+
+_GLOB_TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[[!^]?\]?[^\]]+\]|.", re.DOTALL)
+_GLOB_SIGNS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}

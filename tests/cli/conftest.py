@@ -1,0 +1,105 @@
+"""Calls of the command line inside the test's process, on streams that remember."""
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from prodigy.cli.app import perform
+from prodigy.cli.printer import Form, Level, Printer
+from prodigy.cli.surroundings import Surroundings
+from prodigy.cli.terminal import ColourChoice
+
+NOW = datetime(2026, 11, 22, 9, 30, 0, tzinfo=UTC)
+UTF8 = {"LANG": "C.UTF-8", "TERM": "xterm-256color"}
+
+
+class Stream(io.StringIO):
+    """A text stream that is a terminal or a pipe, as asked."""
+
+    def __init__(self, *, tty: bool = False, encoding: str = "utf-8") -> None:
+        super().__init__()
+        self._tty = tty
+        self._encoding = encoding
+
+    @property
+    def encoding(self) -> str:
+        return self._encoding
+
+    def isatty(self) -> bool:
+        return self._tty
+
+
+@dataclass
+class Said:
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Desk:
+    """Where commands are typed: a home of its own, a folder, an environment."""
+
+    home: Path
+    directory: Path
+    environ: dict[str, str] = field(default_factory=dict)
+    tty: bool = False
+
+    def call(self, *tokens: str) -> Said:
+        """Type ``tokens`` after ``prodigy``."""
+        out, err = Stream(tty=self.tty), Stream(tty=self.tty)
+        environ = {**UTF8, "PRODIGY_HOME": str(self.home), **self.environ}
+        code = perform(
+            tokens,
+            Surroundings(
+                stdin=Stream(tty=self.tty),
+                stdout=out,
+                stderr=err,
+                environ=environ,
+                directory=self.directory,
+                now=lambda: NOW,
+            ),
+        )
+        return Said(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    directory = tmp_path / "here"
+    directory.mkdir()
+    return Desk(home=tmp_path / "home", directory=directory)
+
+
+@dataclass
+class Spoken:
+    """A printer with the two streams it prints to."""
+
+    printer: Printer
+    out: Stream
+    err: Stream
+
+
+SpokenFactory = Callable[..., Spoken]
+
+
+@pytest.fixture
+def spoken() -> SpokenFactory:
+    def make(
+        *,
+        tty: bool = False,
+        encoding: str = "utf-8",
+        form: Form = Form.TEXT,
+        level: Level = Level.NORMAL,
+        colour: ColourChoice = "auto",
+        environ: Mapping[str, str] = UTF8,
+    ) -> Spoken:
+        out, err = Stream(tty=tty, encoding=encoding), Stream(tty=tty, encoding=encoding)
+        return Spoken(Printer(out, err, environ, form=form, level=level, colour=colour), out, err)
+
+    return make

@@ -1,0 +1,251 @@
+"""Merging in the object database: git's verdicts, compare-and-swap, and no file touched."""
+
+import random
+import shutil
+
+import pytest
+import trio
+
+from prodigy.errors import RunError
+from prodigy.git import merge as engine
+from prodigy.git.cli import Git, GitResult
+from prodigy.git.local import TrioRunner
+from prodigy.git.merge import Conflict, Merged, foretell, merge
+from prodigy.git.objects import CommandLineObjects, open_objects
+from prodigy.git.repository import discover
+
+TARGET = "refs/heads/session"
+
+
+async def objects_of(repo, which: str):
+    return open_objects(await discover(repo.git(), str(repo.path)), repo.git()) if which == "library" else CommandLineObjects(repo.git())  # fmt: skip
+
+
+@pytest.fixture(params=["command-line", "library"])
+def which(request) -> str:
+    return str(request.param)
+
+
+def side(repo, base: str, **files: str) -> str:
+    """A commit on ``base``, made on a detached HEAD; HEAD goes back to ``main``."""
+    repo("checkout", "--quiet", "--detach", base)
+    made = repo.commit(f"side {sorted(files)}", **files)
+    repo("checkout", "--quiet", "main")
+    return made
+
+
+async def test_fast_forward(repo, which):
+    base = repo.head
+    source = side(repo, base, a="x\n")
+    repo("update-ref", TARGET, base)
+    assert await merge(repo.git(), TARGET, source, "m", {}, await objects_of(repo, which)) == Merged(base, source, "fast-forward")  # fmt: skip
+    assert repo("rev-parse", TARGET) == source
+
+
+async def test_contained_already(repo, which):
+    tip = repo.head
+    repo("update-ref", TARGET, tip)
+    objects = await objects_of(repo, which)
+    for source in (tip, repo("rev-parse", "HEAD~1")):
+        assert await merge(repo.git(), TARGET, source, "m", {}, objects) == Merged(tip, tip, "nothing")
+
+
+async def test_a_true_merge_has_both_parents_the_branch_first(repo, which):
+    base = repo.head
+    ours, theirs = side(repo, base, a="ours\n"), side(repo, base, b="theirs\n", new="n\n")
+    repo("update-ref", TARGET, ours)
+    before = repo.fingerprint()
+    message = "Merge ünï\n\nProdigy-Item: 7"
+    done = await merge(repo.git(), TARGET, theirs, message, {}, await objects_of(repo, which))
+    assert done == Merged(ours, repo("rev-parse", TARGET), "merge-tree")
+    assert repo("log", "-1", "--format=%P%n%B%an <%ae>", TARGET).splitlines() == [
+        f"{ours} {theirs}",
+        *message.splitlines(),
+        "Tester <tester@example.org>",
+    ]
+    assert repo("show", f"{TARGET}:a") == "ours"
+    assert repo("show", f"{TARGET}:b") == "theirs"
+    assert repo.fingerprint() == before
+    repo("fsck", "--strict")
+
+
+async def test_a_conflict_names_its_paths_and_moves_nothing(repo, which, hostile):
+    base = repo.commit_file(hostile, "base\n")
+    ours = side(repo, base, **{hostile: "ours\n", "a": "ours\n", "b": "ours\n"})
+    theirs = side(repo, base, **{hostile: "theirs\n", "a": "theirs\n", "deep/er/c": "theirs\n"})
+    repo("update-ref", TARGET, ours)
+    before = repo.fingerprint()
+    done = await merge(repo.git(), TARGET, theirs, "m", {}, await objects_of(repo, which))
+    assert isinstance(done, Conflict)
+    assert sorted(done.paths) == sorted([hostile, "a"])
+    assert repo("rev-parse", TARGET) == ours
+    assert repo.fingerprint() == before
+
+
+async def test_foretelling_moves_nothing(repo):
+    base = repo.head
+    ours, theirs = side(repo, base, a="ours\n"), side(repo, base, b="theirs\n")
+    tree = await foretell(repo.git(), ours, theirs)
+    assert repo("ls-tree", "-r", "--name-only", str(tree)).splitlines() == ["a", "b", "deep/er/c"]
+    assert await foretell(repo.git(), ours, side(repo, base, a="theirs\n")) == Conflict(("a",))
+
+
+async def test_unrelated_histories_and_missing_branches_are_errors(repo, which):
+    repo("checkout", "--quiet", "--orphan", "fresh")
+    source = repo.commit("unrelated")
+    repo("checkout", "--quiet", "main")
+    repo("update-ref", TARGET, repo.head)
+    objects = await objects_of(repo, which)
+    for target in (TARGET, "refs/heads/none"):
+        with pytest.raises(RunError) as caught:
+            await merge(repo.git(), target, source, "m", {}, objects)
+        assert caught.value.code == "merge-failed"
+
+
+class Meddler(TrioRunner):
+    """Somebody moves the branch just before each of our first moves."""
+
+    def __init__(self, repo, commits: list[str]) -> None:
+        self.repo = repo
+        self.commits = commits
+
+    async def run(self, argv, *, cwd, env, stdin=b"") -> GitResult:
+        if "update-ref" in argv and self.commits:
+            self.repo("update-ref", TARGET, self.commits.pop(0))
+        return await super().run(argv, cwd=cwd, env=env, stdin=stdin)
+
+
+async def test_a_tip_that_moved_meanwhile_is_merged_with(repo):
+    base = repo.head
+    source = side(repo, base, b="agent\n")
+    first = side(repo, base, a="user\n")
+    second = side(repo, first, a="user again\n")
+    repo("update-ref", TARGET, base)
+    git = Git(Meddler(repo, [first, second]), str(repo.path), repo.env)
+    done = await merge(git, TARGET, source, "m", {})
+    assert done == Merged(second, repo("rev-parse", TARGET), "merge-tree")
+    assert repo("show", f"{TARGET}:a") == "user again"
+    assert repo("show", f"{TARGET}:b") == "agent"
+
+
+async def test_a_tip_that_never_stands_still_is_given_up(repo):
+    base = repo.head
+    source = side(repo, base, b="agent\n")
+    repo("update-ref", TARGET, base)
+    moves = [base]
+    for number in range(2 * engine._MAX_RACES):
+        moves.append(repo("commit-tree", "HEAD^{tree}", "-p", moves[-1], "-m", str(number)))
+    git = Git(Meddler(repo, moves[1:]), str(repo.path), repo.env)
+    with pytest.raises(RunError, match="moved by somebody else"):
+        await merge(git, TARGET, source, "m", {})
+
+
+async def test_many_mergers_lose_no_commit(repo, which):
+    base = repo.head
+    sources = [side(repo, base, **{f"file-{number}": "x\n"}) for number in range(8)]
+    repo("update-ref", TARGET, base)
+    objects = await objects_of(repo, which)
+    async with trio.open_nursery() as nursery:
+        for source in sources:
+            nursery.start_soon(merge, repo.git(), TARGET, source, "m", {}, objects)
+    for source in sources:
+        repo("merge-base", "--is-ancestor", source, TARGET)
+    names = repo("ls-tree", "--name-only", TARGET).splitlines()
+    assert [name for name in names if name.startswith("file-")] == [f"file-{number}" for number in range(8)]
+
+
+async def test_a_lock_left_on_the_ref_is_waited_for_then_reported(repo, monkeypatch):
+    from prodigy.git import patience
+    from prodigy.git.cli import GitFailed
+
+    monkeypatch.setattr(patience, "PAUSES", (0.0, 0.0))
+    base = repo.head
+    source = side(repo, base, b="agent\n")
+    repo("update-ref", TARGET, base)
+    (repo.path / f".git/{TARGET}.lock").touch()
+    with pytest.raises(GitFailed, match="lock"):
+        await merge(repo.git(), TARGET, source, "m", {})
+    assert repo("rev-parse", TARGET) == base
+
+
+async def test_without_an_identity(repo, nameless, which):
+    base = repo.head
+    ours, theirs = side(repo, base, a="ours\n"), side(repo, base, b="theirs\n")
+    repo("update-ref", TARGET, ours)
+    repo.env = nameless
+    ident = {f"GIT_{role}_{part}": "Pro" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+    done = await merge(repo.git(), TARGET, theirs, "m", ident, await objects_of(repo, which))
+    assert isinstance(done, Merged)
+    assert repo("log", "-1", "--format=%an %cn %ce", TARGET) == "Pro Pro Pro"
+
+
+async def test_sha256(repo, tmp_path):
+    other = repo.other(tmp_path / "sha256")
+    other.path.mkdir()
+    other("init", "--quiet", "--object-format=sha256")
+    base = other.commit(a="1\n", b="1\n")
+    ours, theirs = side(other, base, a="2\n"), side(other, base, b="2\n")
+    other("update-ref", TARGET, ours)
+    done = await merge(other.git(), TARGET, theirs, "m", {}, await objects_of(other, "library"))
+    assert isinstance(done, Merged)
+    assert len(done.new) == 64
+
+
+# -- against git merge in a worktree -------------------------------------------------------------------------------
+NAMES = ["a", "b", "dir/a", "dir/b", "dir/sub/c", "new", "dir", "a/x"]
+
+
+def mutate(repo, chance: random.Random) -> None:
+    """A few random changes: edits, additions, deletions, renames, files that become folders and back."""
+    for _ in range(chance.randint(1, 4)):
+        name = chance.choice(NAMES)
+        place = repo.path / name
+        action = chance.choice(["edit", "edit", "edit", "write", "delete", "rename", "mode"])
+        if action == "edit" and place.is_file():
+            lines = place.read_text().splitlines()
+            lines[chance.randrange(len(lines))] = f"line {chance.randint(0, 5)}"
+            place.write_text("\n".join(lines) + "\n")
+        elif action == "delete" and place.is_file():
+            place.unlink()
+        elif action == "mode" and place.is_file():
+            place.chmod(0o755)
+        elif action == "rename" and place.is_file() and place.parent.is_dir():
+            place.rename(place.parent / f"moved-{chance.randint(0, 1)}")
+        elif action == "write":
+            for parent in list(place.relative_to(repo.path).parents)[:-1]:
+                if (repo.path / parent).is_file():
+                    (repo.path / parent).unlink()
+            if place.is_dir():
+                shutil.rmtree(place)
+            repo.write(name, "".join(f"line {chance.randint(0, 3)}\n" for _ in range(8)))
+
+
+async def test_verdicts_and_trees_are_those_of_git_merge(repo, tmp_path):
+    """Over seeded random pairs, many of them conflicting, the engine and `git merge` agree on trees and verdicts."""
+    for name in NAMES[:5]:
+        repo.write(name, "".join(f"{name} {line}\n" for line in range(8)))
+    base = repo.commit("base")
+    checkout = repo.other(tmp_path / "checkout")
+    repo("worktree", "add", "--quiet", "--detach", str(checkout.path))
+    conflicts = 0
+    pairs = 60
+    for seed in range(pairs):
+        chance = random.Random(seed)  # noqa: S311 - seeded on purpose
+        tips = []
+        for _ in range(2):
+            checkout("checkout", "--quiet", "--force", "--detach", base)
+            checkout("clean", "-ffdxq")
+            mutate(checkout, chance)
+            tips.append(checkout.commit(f"seed {seed}"))
+        ours, theirs = tips
+        checkout("checkout", "--quiet", "--force", "--detach", ours)
+        repo("update-ref", TARGET, ours)
+        done = await merge(repo.git(), TARGET, theirs, "m", {})
+        checkout("merge", "--no-ff", "--quiet", "-m", "m", theirs, ok=False)
+        if checkout("ls-files", "--unmerged") or checkout.head == ours != theirs:
+            conflicts += 1
+            assert isinstance(done, Conflict), seed
+        else:
+            assert isinstance(done, Merged), seed
+            assert repo("rev-parse", f"{TARGET}^{{tree}}") == checkout("rev-parse", "HEAD^{tree}"), seed
+    assert pairs / 5 < conflicts < pairs * 4 / 5

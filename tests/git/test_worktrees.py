@@ -1,0 +1,443 @@
+"""Worktrees: made, reused beyond doubt, removed; and the user's checkout never notices."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import trio
+
+from prodigy.errors import InternalError
+from prodigy.git import evidence
+from prodigy.git.cli import Git, GitFailed, GitResult
+from prodigy.git.local import TrioRunner
+from prodigy.git.worktrees import SlotDoubtful, Worktree, Worktrees
+
+
+@pytest.fixture
+def worktrees(repo, tmp_path: Path) -> Worktrees:
+    return Worktrees(repo.git(), tmp_path / "locks/git.lock")
+
+
+@pytest.fixture
+def slot_path(tmp_path: Path) -> str:
+    return str(tmp_path / "home/.prodigy/worktrees/repo/.pool/session/slot-00")
+
+
+@pytest.fixture
+def at(repo) -> Callable[[Worktree], object]:
+    return lambda worktree: repo.other(worktree.path)
+
+
+def there(path: str) -> bool:
+    return Path(path).exists()
+
+
+def names(path: str) -> list[str]:
+    return sorted(entry.name for entry in Path(path).iterdir())
+
+
+def mode(path: Path) -> int:
+    return path.stat().st_mode & 0o777
+
+
+async def test_a_session_worktree(repo, worktrees, slot_path, at):
+    base = repo.head
+    before = repo.fingerprint()
+    made = await worktrees.add(slot_path, base, "prodigy-session-x")
+    assert await evidence.snapshot(at(made).git(), ignored=True) == evidence.Snapshot(
+        base, "prodigy-session-x", ()
+    )
+    assert repo.fingerprint() == before
+    assert oct(mode(Path(slot_path).parent)) == "0o700"
+
+
+async def test_a_detached_slot(repo, worktrees, slot_path, at):
+    made = await worktrees.add(slot_path, repo.head)
+    await worktrees.verify_clean(made, repo.head)
+    assert at(made)("branch", "--show-current") == ""
+
+
+async def test_the_users_settings_do_not_get_in_the_way(repo, worktrees, slot_path, configure):
+    """No tracking, no hooks, no guessing, line ends as the user has them."""
+    configure("worktree.guessRemote=true", "branch.autoSetupMerge=always", "core.autocrlf=true", "submodule.recurse=true", "checkout.guess=false")  # fmt: skip
+    repo("config", "extensions.worktreeConfig", "true")
+    repo.hook("post-checkout", 'touch "$(git rev-parse --show-toplevel)/hooked"; exit 1')
+    repo.hook("reference-transaction", "exit 1")
+    made = await worktrees.add(slot_path, repo.head, "one")
+    await worktrees.verify_clean(made, repo.head, "one")
+    await worktrees.reset(made, repo.head, "two")
+    assert "hooked" not in names(slot_path)
+    assert repo("config", "--local", "--get-regexp", "branch", ok=False) == ""
+
+
+async def test_a_branch_that_exists_is_not_taken_over(repo, worktrees, slot_path):
+    repo("branch", "taken")
+    with pytest.raises(GitFailed, match="already exists"):
+        await worktrees.add(slot_path, repo.head, "taken")
+    assert not there(slot_path)
+
+
+def dirty(slot) -> None:
+    slot.write("a", "changed\n")
+    slot.write("untracked/file")
+    (slot.path / "b").unlink()
+
+
+def staged(slot) -> None:
+    dirty(slot)
+    slot("add", "--all")
+
+
+def ignored(slot) -> None:
+    slot.write(".gitignore", "*\n")
+    slot.write("build/out.o")
+    (slot.path / "empty/folder").mkdir(parents=True)
+
+
+def nested(slot) -> None:
+    slot.other(slot.path)("init", "--quiet", "inner")
+    slot.other(slot.path / "inner").commit(x="1")
+    slot("init", "--quiet", "unborn")
+
+
+def merging(slot) -> None:
+    base = slot.head
+    slot.commit(a="ours\n")
+    slot("checkout", "--quiet", "--detach", base)
+    slot.commit(a="theirs\n")
+    slot("merge", "@{-1}", ok=False)
+    assert "MERGE_HEAD" in {entry.name for entry in private(slot).iterdir()}
+
+
+def rebasing(slot) -> None:
+    base = slot.head
+    slot.commit(a="ours\n")
+    slot("checkout", "--quiet", "-b", "other", base)
+    slot.commit(a="theirs\n")
+    slot("rebase", "@{-1}", ok=False)
+    assert (private(slot) / "rebase-merge").is_dir()
+
+
+def picking(slot) -> None:
+    base = slot.head
+    slot.commit(a="ours\n")
+    slot.commit(a="ours again\n")
+    slot("checkout", "--quiet", "--detach", base)
+    slot.commit(a="theirs\n")
+    slot("cherry-pick", "@{-1}~1", "@{-1}", ok=False)
+    assert (private(slot) / "sequencer").is_dir()
+
+
+def bisecting(slot) -> None:
+    slot("bisect", "start", "HEAD", "HEAD~2")
+    assert "refs/bisect/bad" in slot("for-each-ref")
+
+
+def locked(slot) -> None:
+    slot.write("a", "changed\n")
+    (private(slot) / "index.lock").touch()
+    (private(slot) / "HEAD.lock").touch()
+
+
+def hostile_files(slot) -> None:
+    for number, name in enumerate(["-rf", "new\nline", "ü ☃", "--", ":(top)x"]):
+        slot.write(name, str(number))
+    slot.commit("hostile")
+    slot.write("x\ny/z")
+
+
+def away(slot) -> None:
+    slot("checkout", "--quiet", "--orphan", "fresh")
+    slot("rm", "-rfq", ".")
+
+
+def damaged_index(slot) -> None:
+    (private(slot) / "index").unlink()
+
+
+def without_permissions(slot) -> None:
+    slot.write("closed/file")
+    (slot.path / "closed").chmod(0o000)
+
+
+def private(slot) -> Path:
+    return Path(slot("rev-parse", "--absolute-git-dir"))
+
+
+LEFT_BEHIND = [dirty, staged, ignored, nested, merging, rebasing, picking, bisecting, locked, hostile_files, away, damaged_index]  # fmt: skip
+
+
+@pytest.mark.parametrize("leave", LEFT_BEHIND, ids=lambda leave: leave.__name__)
+async def test_a_used_slot_is_as_good_as_new(repo, worktrees, slot_path, leave, at):
+    before = repo.fingerprint()
+    base = repo.head
+    made = await worktrees.add(slot_path, base, "prodigy-1")
+    leave(at(made))
+    commit = repo("commit-tree", f"{base}^{{tree}}", "-p", base, "-m", "next")
+    await worktrees.reset(made, commit, "prodigy-2")
+    assert await evidence.snapshot(at(made).git(), ignored=True) == evidence.Snapshot(commit, "prodigy-2", ())
+    assert names(slot_path) == [".git", "a", "b", "deep"]
+    assert set(names(made.git_dir)) <= {"HEAD", "ORIG_HEAD", "commondir", "gitdir", "index", "logs", "refs"}
+    assert "refs/bisect" not in at(made)("for-each-ref")
+    at(made).commit("usable", a="again\n")
+    assert repo.fingerprint() == before
+
+
+def flagged(slot) -> None:
+    slot.write("a", "hidden change\n")
+    slot("update-index", "--skip-worktree", "a")
+
+
+def assumed(slot) -> None:
+    slot("update-index", "--assume-unchanged", "a")
+
+
+def sparse(slot) -> None:
+    slot("sparse-checkout", "set", "deep")
+
+
+def own_repository(slot) -> None:
+    (slot.path / ".git").unlink()
+    slot("init", "--quiet")
+
+
+def no_link(slot) -> None:
+    (slot.path / ".git").unlink()
+
+
+def linked_link(slot) -> None:
+    link = slot.path / ".git"
+    link.rename(slot.path / "link")
+    link.symlink_to("link")
+
+
+def folder_gone(slot) -> None:
+    shutil.rmtree(slot.path)
+
+
+def registration_gone(slot) -> None:
+    shutil.rmtree(private(slot))
+
+
+def rogue_head(slot) -> None:
+    (private(slot) / "HEAD").write_text("garbage\n")
+
+
+def submodules(slot) -> None:
+    (private(slot) / "modules/x").mkdir(parents=True)
+
+
+def torn_index(slot) -> None:
+    (private(slot) / "index").write_bytes(b"DIRC torn")
+
+
+DOUBTFUL = [flagged, assumed, sparse, own_repository, no_link, linked_link, folder_gone, registration_gone, rogue_head, submodules, torn_index]  # fmt: skip
+
+
+@pytest.mark.parametrize("leave", DOUBTFUL, ids=lambda leave: leave.__name__)
+async def test_a_slot_in_doubt_is_refused_and_made_anew(repo, worktrees, slot_path, leave, at):
+    base = repo.head
+    made = await worktrees.add(slot_path, base, "prodigy-1")
+    leave(at(made))
+    with pytest.raises(SlotDoubtful) as caught:
+        await worktrees.reset(made, base, "prodigy-2")
+    assert (caught.value.code, caught.value.path) == ("worktree-error", slot_path)
+    anew = await worktrees.renew(slot_path, base, "prodigy-3", ["prodigy-1", "prodigy-2"])
+    await worktrees.verify_clean(anew, base, "prodigy-3")
+    assert len(await worktrees.registered(slot_path)) == 1
+    assert repo("branch", "--format=%(refname:short)") == "main\nprodigy-3"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda slot: slot.write("new"),
+        lambda slot: slot.write("a", "x\n"),
+        lambda slot: slot.commit(),
+        lambda slot: slot("checkout", "-q", "--detach"),
+        lambda slot: slot("checkout", "-q", "-b", "else"),
+        flagged,
+        own_repository,
+    ],
+)
+async def test_verify_clean_notices(repo, worktrees, slot_path, at, spoil):
+    made = await worktrees.add(slot_path, repo.head, "prodigy-1")
+    await worktrees.verify_clean(made, repo.head, "prodigy-1")
+    spoil(at(made))
+    with pytest.raises(SlotDoubtful):
+        await worktrees.verify_clean(made, repo.head, "prodigy-1")
+
+
+async def test_ignored_files_are_noticed(repo, worktrees, slot_path, at):
+    head = repo.commit_file(".gitignore", "*.log\n")
+    made = await worktrees.add(slot_path, head)
+    at(made).write("x.log")
+    with pytest.raises(SlotDoubtful, match=r"x\.log"):
+        await worktrees.verify_clean(made, head)
+
+
+async def test_the_users_sparse_checkout_is_kept(repo, worktrees, slot_path):
+    """A slot is sparse where its user's checkout is, and can be reused all the same."""
+    repo("sparse-checkout", "set", "deep/er")
+    repo("sparse-checkout", "reapply")
+    made = await worktrees.add(slot_path, repo.head, "one")
+    await worktrees.reset(made, repo.head, "two")
+    assert "info/sparse-checkout" in made.ties
+
+
+async def test_removing_is_idempotent(repo, worktrees, slot_path):
+    await worktrees.add(slot_path, repo.head, "prodigy-1")
+    for _ in range(2):
+        assert await worktrees.remove(slot_path, ["prodigy-1", "never-was"]) == ("prodigy-1", "never-was")
+    assert not there(slot_path)
+    assert repo("worktree", "list", "--porcelain").count("worktree ") == 1
+    assert repo("branch", "--format=%(refname:short)") == "main"
+
+
+async def test_removing_what_a_step_closed_off_or_locked(repo, worktrees, slot_path, at):
+    made = await worktrees.add(slot_path, repo.head)
+    without_permissions(at(made))
+    repo("worktree", "lock", slot_path)
+    await worktrees.remove(slot_path)
+    assert not there(slot_path)
+    assert await worktrees.registered(slot_path) == []
+
+
+async def test_removing_a_link_leaves_what_it_points_at(worktrees, tmp_path):
+    target = tmp_path / "precious"
+    target.mkdir()
+    (target / "file").touch()
+    (tmp_path / "link").symlink_to(target)
+    await worktrees.remove(str(tmp_path / "link"))
+    assert (target / "file").exists()
+    assert not (tmp_path / "link").is_symlink()
+
+
+async def test_the_repository_is_never_removed(repo, worktrees, tmp_path):
+    for path in (repo.path, tmp_path, repo.path / ".." / "repo"):
+        with pytest.raises(InternalError):
+            await worktrees.remove(str(path))
+    assert repo.head
+
+
+async def test_a_branch_that_somebody_has_checked_out_stays(repo, worktrees, slot_path):
+    await worktrees.add(slot_path, repo.head, "held")
+    repo("branch", "free")
+    assert await worktrees.delete_branches(["held", "free", "main", "never"]) == ("free", "never")
+    assert repo("branch", "--format=%(refname:short)") == "held\nmain"
+
+
+async def test_pruning_takes_only_what_lies_below_a_folder(repo, worktrees, tmp_path):
+    await worktrees.add(str(tmp_path / "pool/one"), repo.head)
+    await worktrees.add(str(tmp_path / "pool/two"), repo.head)
+    repo("worktree", "add", "--quiet", "--detach", str(tmp_path / "users"))
+    for path in ("pool/one", "users"):
+        shutil.rmtree(tmp_path / path)
+    assert await worktrees.prune(str(tmp_path / "pool")) == [str(tmp_path / "pool/one")]
+    left = repo("worktree", "list", "--porcelain")
+    assert f"worktree {tmp_path}/users" in left
+    assert f"worktree {tmp_path}/pool/two" in left
+    assert "pool/one" not in left
+
+
+async def test_many_slots_at_once_from_several_processes_worth_of_owners(repo, tmp_path):
+    """Owners that share nothing but the lock file make, reset and remove without ever colliding."""
+    owners = [Worktrees(repo.git(), tmp_path / "git.lock") for _ in range(3)]
+    base = repo.head
+
+    async def live(owner: Worktrees, number: int) -> None:
+        path = str(tmp_path / f"pool/{number}")
+        made = await owner.add(path, base, f"prodigy-{number}-0")
+        for turn in range(1, 4):
+            repo.other(path).write("a", f"turn {turn}\n")
+            assert await evidence.auto_commit(repo.other(path).git(), "work")
+            await owner.reset(made, base, f"prodigy-{number}-{turn}")
+            await owner.delete_branches([f"prodigy-{number}-{turn - 1}"])
+        await owner.remove(path, [f"prodigy-{number}-3"])
+
+    async with trio.open_nursery() as nursery:
+        for number in range(9):
+            nursery.start_soon(live, owners[number % 3], number)
+    assert repo("branch", "--format=%(refname:short)") == "main"
+    assert repo("worktree", "list", "--porcelain").count("worktree ") == 1
+    repo("fsck", "--strict")
+
+
+class Holder(TrioRunner):
+    """Another git that lets go of a lock once it has stood in our way."""
+
+    def __init__(self, lock: Path) -> None:
+        self.lock = lock
+        self.stood_in_the_way = 0
+
+    async def run(self, argv, *, cwd, env, stdin=b"") -> GitResult:
+        done = await super().run(argv, cwd=cwd, env=env, stdin=stdin)
+        if done.lock_held:
+            self.stood_in_the_way += 1
+            self.lock.unlink()
+        return done
+
+
+async def test_another_gits_lock_is_waited_for(repo, tmp_path):
+    """`packed-refs.lock` held by a fetch or gc is a moment's wait, not a failure."""
+    repo("config", "core.packedRefsTimeout", "0")
+    repo("branch", "prodigy-1")
+    repo("pack-refs", "--all")
+    runner = Holder(repo.path / ".git/packed-refs.lock")
+    runner.lock.touch()
+    worktrees = Worktrees(Git(runner, str(repo.path), repo.env), tmp_path / "git.lock")
+    assert await worktrees.delete_branches(["prodigy-1"]) == ("prodigy-1",)
+    assert runner.stood_in_the_way == 1
+    assert repo("branch", "--format=%(refname:short)") == "main"
+
+
+async def test_detached_while_the_branch_moves_then_in_sync(repo, worktrees, slot_path, at):
+    session = await worktrees.add(slot_path, repo.head, "session")
+    at(session).write(".prodigy/items.json", "[]")
+    repo.commit_file(".git/info/exclude", ".prodigy\n")
+    await worktrees.detach(session)
+    merged = repo.commit(a="merged\n", new="n\n")
+    await worktrees.move_branch("session", merged)
+    assert at(session)("status", "--porcelain") == ""
+    await worktrees.sync(session, "session")
+    assert await evidence.snapshot(at(session).git()) == evidence.Snapshot(merged, "session", ())
+    assert at(session).path.joinpath("a").read_text() == "merged\n"
+    assert at(session).path.joinpath(".prodigy/items.json").read_text() == "[]"
+
+
+async def test_sync_never_overwrites_changes_and_overwrite_does(repo, worktrees, slot_path, at):
+    session = await worktrees.add(slot_path, repo.head, "session")
+    await worktrees.detach(session)
+    await worktrees.move_branch("session", repo.commit(a="merged\n"))
+    at(session).write("a", "local\n")
+    at(session).write("untracked")
+    (Path(session.git_dir) / "index.lock").touch()
+    with pytest.raises(GitFailed):
+        await worktrees.sync(session, "session")
+    await worktrees.overwrite(session, "session")
+    assert at(session).path.joinpath("a").read_text() == "merged\n"
+    assert at(session)("status", "--porcelain") == "?? untracked"
+
+
+async def test_branches_by_prefix(repo, worktrees):
+    for name in ("prodigy-k7-agent-1-1", "prodigy-k7-agent-2-1", "prodigy-other", "x-prodigy-k7-agent-1"):
+        repo("branch", name)
+    assert await worktrees.branches("prodigy-k7-agent-") == ("prodigy-k7-agent-1-1", "prodigy-k7-agent-2-1")
+
+
+async def test_in_a_bare_repository_and_without_a_home(repo, tmp_path, nameless):
+    bare = repo.other(tmp_path / "bare.git")
+    repo("clone", "--quiet", "--bare", str(repo.path), str(bare.path))
+    bare.env = nameless
+    worktrees = Worktrees(bare.git(), tmp_path / "git.lock")
+    made = await worktrees.add(str(tmp_path / "w"), repo.head, "one")
+    await worktrees.reset(made, repo.head, "two")
+    await worktrees.remove(made.path, ["one", "two"])
+    assert bare("branch", "--format=%(refname:short)") == "main"
+
+
+async def test_opening_what_is_no_worktree(worktrees, tmp_path, repo):
+    for path in (tmp_path, repo.path):
+        with pytest.raises(SlotDoubtful):
+            worktrees.open(str(path))

@@ -1,0 +1,488 @@
+"""The fold: every event has a rule, every law of the counts holds after any story."""
+
+import typing
+from collections import Counter
+from collections.abc import Sequence
+from copy import deepcopy
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import msgspec
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prodigy import events
+from prodigy.events import AnyEvent, Attempt, Event, Failure, Record
+from prodigy.job.fold import RULES, apply, duration_window, fold, leaf_key
+from prodigy.job.state import ItemState, JobState
+
+START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
+JOB = UUID(int=7)
+IDS = ("a", "b", "c")
+BROKEN = Failure(error_class="command-failed", message="exited with 1", step="1", exit_code=1)
+
+STARTED = events.JobStarted(
+    job_id="mapreduce-20261122-081500-k7m2pq",
+    session_id="session-mapreduce-20261122-081500-k7m2pq",
+    kind="mapreduce",
+    workflow_name="lint",
+    workflow_path="/r/lint.yml",
+    workflow_sha256="0" * 64,
+    base_commit="base",
+    session_branch="prodigy-session-mapreduce-20261122-081500-k7m2pq",
+    original_branch="main",
+    repository="/r",
+    max_parallel=4,
+)
+
+
+def records(story: Sequence[Event], first: int = 1) -> list[Record]:
+    return [
+        Record(
+            v=1,
+            seq=seq,
+            id=UUID(int=seq),
+            timestamp=START + timedelta(seconds=seq),
+            correlation_id=JOB,
+            event=typing.cast("AnyEvent", event),
+            batch=seq,
+        )
+        for seq, event in enumerate(story, first)
+    ]
+
+
+def after(*story: Event) -> JobState:
+    return fold(records([STARTED, *selection(), *story]))
+
+
+def selection() -> list[Event]:
+    listed = [events.ItemSelected(index=index, item_id=name, item=name) for index, name in enumerate(IDS)]
+    return [*listed, events.ItemsSelected(count=len(IDS))]
+
+
+def agent_started(item: str, attempt: int = 1) -> events.AgentStarted:
+    return events.AgentStarted(
+        item_id=item,
+        agent_id=agent(item, attempt),
+        attempt=attempt,
+        worktree="/w",
+        slot=0,
+        base_commit="base",
+        branch="b",
+    )
+
+
+def agent(item: str, attempt: int = 1) -> str:
+    return f"agent-{IDS.index(item)}-{attempt}"
+
+
+def agent_completed(
+    item: str, *commits: str, files: tuple[str, ...] = (), attempt: int = 1
+) -> events.AgentCompleted:
+    return events.AgentCompleted(
+        item_id=item,
+        agent_id=agent(item, attempt),
+        attempt=attempt,
+        duration_ms=1000,
+        head=commits[-1] if commits else "base",
+        commits=commits,
+        files_changed=files,
+        cost_usd=0.25,
+    )
+
+
+def agent_failed(item: str, attempt: int = 1, rescue_ref: str | None = None) -> events.AgentFailed:
+    return events.AgentFailed(
+        item_id=item,
+        agent_id=agent(item, attempt),
+        attempt=attempt,
+        duration_ms=500,
+        error=BROKEN,
+        signature="0" * 16,
+        rescue_ref=rescue_ref,
+    )
+
+
+def retrying(item: str, charged_to: typing.Literal["item", "host_lost"] = "item") -> events.AgentRetrying:
+    return events.AgentRetrying(item_id=item, agent_id=agent(item), next_attempt=2, charged_to=charged_to)
+
+
+def buried(item: str, history: tuple[Attempt, ...] = ()) -> events.DlqItemAdded:
+    return events.DlqItemAdded(
+        item_id=item, index=IDS.index(item), item=item, error_signature="0" * 16, history=history
+    )
+
+
+def merged(item: str, new: str = "tip") -> events.WorktreeMerged:
+    return events.WorktreeMerged(
+        intent=1,
+        what="agent",
+        target_branch="s",
+        old="base",
+        new=new,
+        strategy="merge-tree",
+        item_id=item,
+        agent_id=agent(item),
+    )
+
+
+def conflicted(item: str) -> events.MergeConflicted:
+    return events.MergeConflicted(
+        intent=1,
+        what="agent",
+        target_branch="s",
+        paths=("x", "y", "z", "w"),
+        item_id=item,
+        agent_id=agent(item),
+    )
+
+
+# -- laws over any story -------------------------------------------------------------------------------------------
+def item_events(item: str) -> st.SearchStrategy[Event]:
+    phase: typing.Literal["map"] = "map"
+    return st.sampled_from(
+        [
+            agent_started(item),
+            agent_started(item, 2),
+            agent_completed(item),
+            agent_completed(item, "c1", files=("f",)),
+            agent_failed(item),
+            retrying(item),
+            retrying(item, "host_lost"),
+            buried(item),
+            events.DlqItemRemoved(item_id=item, reason="retried"),
+            merged(item),
+            conflicted(item),
+            events.WorktreeRescued(ref="r", sha="s", reason="dirty", item_id=item, agent_id=agent(item)),
+            events.StepIntended(phase=phase, step="1", kind="shell", command="true", item_id=item),
+            events.StepCompleted(phase=phase, step="1", intent=3, kind="shell", duration_ms=1, item_id=item),
+            events.StepFailed(
+                phase=phase, step="1", intent=3, kind="shell", duration_ms=1, error=BROKEN, item_id=item
+            ),
+        ]
+    )
+
+
+def job_events() -> st.SearchStrategy[Event]:
+    return st.sampled_from(
+        [
+            events.PhaseStarted(phase="map", base_commit="base"),
+            events.PhaseCompleted(phase="map", duration_ms=5, head="h"),
+            events.PhaseFailed(phase="map", duration_ms=5, error=BROKEN),
+            events.JobPaused(reason="signal", signal=2),
+            events.JobCompleted(duration_ms=9),
+            events.WorkerStarted(worker=1, pid=5),
+            events.WorkerLost(worker=1, pid=5, reason="killed"),
+            events.CommitCreated(phase="reduce", step="1", sha="c9", auto=True, message="m", files=("g",)),
+            events.ItemSelected(index=0, item_id="a", item="again"),
+        ]
+    )
+
+
+stories = st.lists(st.one_of(job_events(), *[item_events(item) for item in IDS]), max_size=40)
+
+
+@given(stories, st.integers(0, 50))
+def test_a_prefix_and_then_the_rest_is_the_whole(story: list[Event], cut: int) -> None:
+    whole = records([STARTED, *selection(), *story])
+    assert fold(whole[cut:], fold(whole[:cut])) == fold(whole)
+
+
+@given(stories)
+def test_counts_are_a_recount_after_every_event(story: list[Event]) -> None:
+    state = JobState()
+    for record in records([STARTED, *selection(), *story]):
+        apply(state, record)
+        assert state.counts == Counter(item.status for item in state.items.values())
+        assert sum(state.counts.values()) == state.total
+        assert state.commits == len(state.commit_log)
+        assert len(state.item_durations) <= duration_window(STARTED.max_parallel)
+
+
+@given(stories)
+@settings(max_examples=30)
+def test_folding_changes_no_record(story: list[Event]) -> None:
+    whole = records([STARTED, *selection(), *story])
+    before = deepcopy(whole)
+    assert fold(whole) == fold(whole)
+    assert whole == before
+
+
+# -- every event ---------------------------------------------------------------------------------------------------
+def test_every_event_has_a_rule() -> None:
+    """An event type without a rule would be ignored by everybody; the type of its records says it exists."""
+    assert set(RULES) == set(typing.get_args(AnyEvent))
+
+
+def test_every_event_class_is_recordable() -> None:
+    """An event class that is not in the union could be made, but never written."""
+    defined = {
+        value
+        for value in vars(events).values()
+        if isinstance(value, type) and issubclass(value, Event) and value not in {Event, events.StepEvent}
+    }
+    assert defined == set(typing.get_args(AnyEvent))
+
+
+# -- an item's life ------------------------------------------------------------------------------------------------
+def test_an_item_without_commits_is_done_at_once() -> None:
+    state = after(agent_started("a"), agent_completed("a"))
+    assert state.items["a"].status == "done"
+    assert state.counts == Counter(pending=2, done=1)
+
+
+def test_an_item_with_commits_is_done_when_merged() -> None:
+    waiting = after(agent_started("a"), agent_completed("a", "c1", "c2", files=("f", "g")))
+    assert waiting.items["a"].status == "merging"
+    assert (waiting.commits, waiting.tip) == (0, "base")
+    done = fold(records([merged("a", new="m1")], waiting.seq + 1), waiting)
+    assert done.items["a"].status == "done"
+    assert (done.commits, done.files_changed, done.tip) == (2, {"f", "g"}, "m1")
+    assert [commit.sha for commit in done.commit_log] == ["c1", "c2"]
+
+
+def test_a_failed_item_is_pending_again_when_it_is_retried() -> None:
+    state = after(agent_started("a"), agent_failed("a"), retrying("a"))
+    assert state.items["a"].status == "pending"
+    assert [attempt.error_type for attempt in state.items["a"].history] == ["command-failed"]
+
+
+def test_a_retried_item_forgets_the_error_but_not_the_history() -> None:
+    state = after(
+        agent_started("a"), agent_failed("a"), retrying("a"), agent_started("a", 2), agent_completed("a")
+    )
+    item = state.items["a"]
+    assert (item.status, item.error, item.attempts, len(item.history)) == ("done", None, 2, 1)
+    assert item.duration_ms == 1500
+
+
+def test_a_buried_item_is_failed_and_in_the_queue() -> None:
+    history = (
+        Attempt(
+            attempt_number=1, timestamp=START, phase="map", error_type="command-failed", error_message="m"
+        ),
+    )
+    state = after(agent_started("a"), agent_failed("a"), buried("a", history))
+    letter = state.dead_letters["a"]
+    assert state.items["a"].status == "failed"
+    assert (letter.failure_count, letter.first_attempt, letter.last_attempt) == (1, START, START)
+    assert letter.seq == state.seq
+
+
+def test_an_item_leaves_the_queue() -> None:
+    state = after(
+        agent_started("a"),
+        agent_failed("a"),
+        buried("a"),
+        events.DlqItemRemoved(item_id="a", reason="cleared"),
+    )
+    assert state.dead_letters == {}
+    assert state.items["a"].status == "failed"
+
+
+def test_a_failure_during_a_retry_of_dead_letters_says_so() -> None:
+    state = after(
+        agent_started("a"), agent_failed("a"), buried("a"), agent_started("a", 2), agent_failed("a", 2)
+    )
+    assert [attempt.retry for attempt in state.items["a"].history] == [False, True]
+
+
+def test_a_conflict_is_counted_and_remembered_and_the_item_still_waits_for_its_merge() -> None:
+    state = after(agent_started("a"), agent_completed("a", "c1"), conflicted("a"))
+    item = state.items["a"]
+    assert (item.status, item.conflicts) == ("merging", 1)
+    assert item.history[-1].error_type == "merge-conflict"
+    assert item.history[-1].error_message == "merge conflict in x, y, z and 1 more"
+    again = fold(records([retrying("a")], state.seq + 1), state)
+    assert again.items["a"].status == "pending"
+
+
+def test_a_lost_host_is_charged_apart() -> None:
+    state = after(
+        agent_started("a"),
+        events.WorkerLost(worker=1, pid=3, reason="killed", agents=("agent-0-1",)),
+        retrying("a", "host_lost"),
+    )
+    assert (state.items["a"].host_losses, state.items["a"].status, state.workers_lost) == (1, "pending", 1)
+
+
+def test_a_rescue_after_the_failure_is_named_in_its_entry() -> None:
+    rescue = events.WorktreeRescued(ref="refs/x", sha="s", reason="dirty", item_id="a", agent_id=agent("a"))
+    state = after(agent_started("a"), agent_failed("a"), rescue)
+    assert state.items["a"].history[-1].rescue_ref == "refs/x"
+    assert state.rescue_refs == ["refs/x"]
+
+
+def test_a_rescue_before_the_failure_is_named_in_its_entry() -> None:
+    rescue = events.WorktreeRescued(ref="refs/x", sha="s", reason="dirty", item_id="a", agent_id=agent("a"))
+    state = after(agent_started("a"), rescue, agent_failed("a"))
+    assert state.items["a"].history[-1].rescue_ref == "refs/x"
+
+
+def test_costs_add_up_over_attempts() -> None:
+    state = after(
+        agent_started("a"),
+        agent_completed("a", "c"),
+        retrying("a"),
+        agent_started("a", 2),
+        agent_completed("a"),
+    )
+    assert (state.items["a"].cost_usd, state.cost_usd) == (0.5, 0.5)
+
+
+def test_a_selection_that_was_not_closed_is_done_anew() -> None:
+    state = fold(
+        records(
+            [
+                STARTED,
+                events.ItemSelected(index=0, item_id="x", item=1),
+                events.ItemSelected(index=1, item_id="y", item=2),
+                *selection(),
+            ]
+        )
+    )
+    assert tuple(state.items) == IDS
+    assert state.counts == Counter(pending=3)
+
+
+# -- steps ---------------------------------------------------------------------------------------------------------
+def leaf(step: str, command: str = "make lint\nmake test", item: str | None = None) -> events.StepIntended:
+    return events.StepIntended(
+        phase="map" if item else "setup", step=step, kind="shell", command=command, item_id=item
+    )
+
+
+def test_a_leaf_is_open_until_its_outcome() -> None:
+    state = after(events.PhaseStarted(phase="setup"), leaf("1"))
+    assert list(state.intents) == [state.seq]
+    assert (state.current_step, state.current_step_name) == ("1", "make lint")
+    outcome = events.StepCompleted(phase="setup", step="1", intent=state.seq, kind="shell", duration_ms=42)
+    state = fold(records([outcome], state.seq + 1), state)
+    assert state.intents == {}
+    assert state.outcomes == {leaf_key("setup", "1", 1): outcome}
+    assert [(timing.command, timing.duration_ms) for timing in state.command_timings] == [
+        ("shell: make lint", 42)
+    ]
+    assert state.steps_done == 1
+
+
+def test_a_step_inside_a_handler_is_no_step_of_the_phase() -> None:
+    state = after(events.PhaseStarted(phase="setup"), leaf("1.on_failure#1.1"))
+    outcome = events.StepCompleted(
+        phase="setup", step="1.on_failure#1.1", intent=state.seq, kind="shell", duration_ms=1
+    )
+    assert fold(records([outcome], state.seq + 1), state).steps_done == 0
+
+
+def test_outcomes_of_an_agent_live_as_long_as_its_attempt() -> None:
+    state = after(agent_started("a"), leaf("1", item="a"))
+    outcome = events.StepCompleted(
+        phase="map", step="1", intent=state.seq, kind="shell", duration_ms=1, item_id="a"
+    )
+    state = fold(records([outcome, leaf("2", item="a")], state.seq + 1), state)
+    assert list(state.items["a"].outcomes) == ["map/1/1"]
+    assert state.items["a"].step == "2"
+    assert state.outcomes == {}
+    state = fold(records([agent_failed("a")], state.seq + 1), state)
+    assert (state.items["a"].outcomes, state.intents, state.items["a"].step) == ({}, {}, None)
+
+
+def test_the_same_agent_taken_up_again_keeps_its_outcomes() -> None:
+    state = after(agent_started("a"), leaf("1", item="a"))
+    outcome = events.StepCompleted(
+        phase="map", step="1", intent=state.seq, kind="shell", duration_ms=1, item_id="a"
+    )
+    state = fold(records([outcome, agent_started("a")], state.seq + 1), state)
+    assert list(state.items["a"].outcomes) == ["map/1/1"]
+    state = fold(records([agent_started("a", 2)], state.seq + 1), state)
+    assert state.items["a"].outcomes == {}
+
+
+# -- phases, branches, ends ----------------------------------------------------------------------------------------
+def test_the_tip_follows_commits_merges_and_ended_phases() -> None:
+    commit = events.CommitCreated(phase="setup", step="1", sha="c1", auto=True, message="m", files=("f",))
+    state = after(commit)
+    assert (state.tip, state.commits, state.files_changed) == ("c1", 1, {"f"})
+    state = fold(
+        records([events.PhaseCompleted(phase="setup", duration_ms=1, head="h")], state.seq + 1), state
+    )
+    assert state.tip == "h"
+
+
+def test_an_agents_commit_does_not_move_the_tip() -> None:
+    commit = events.CommitCreated(phase="map", step="1", sha="c", auto=True, message="m", item_id="a")
+    assert (after(commit).tip, after(commit).commits) == ("base", 0)
+
+
+def test_variables_of_a_phase_are_kept() -> None:
+    state = after(
+        events.PhaseStarted(phase="setup"),
+        events.PhaseCompleted(phase="setup", duration_ms=3, variables={"n": 1}),
+    )
+    assert state.phases["setup"].variables == {"n": 1}
+    assert state.phases["setup"].status == "completed"
+
+
+def test_a_git_intent_is_open_until_its_outcome() -> None:
+    state = after(events.WorktreeCreateIntended(path="/w", branch=None, base_commit="base"))
+    assert list(state.git_intents) == [state.seq]
+    made = events.WorktreeCreated(intent=state.seq, path="/w")
+    assert fold(records([made], state.seq + 1), state).git_intents == {}
+
+
+def final(strategy: typing.Literal["git", "nothing"]) -> events.WorktreeMerged:
+    return events.WorktreeMerged(
+        intent=1, what="final", target_branch="main", old="o", new="n", strategy=strategy
+    )
+
+
+def test_the_final_merge() -> None:
+    state = after(events.MergePrompted(target="main", answer="flag-yes"), final("git"))
+    assert (state.merge, state.merged_into, state.merge_commit) == ("merged", "main", "n")
+    assert state.tip == "base"
+
+
+def test_a_final_merge_of_nothing() -> None:
+    assert after(final("nothing")).merge == "nothing"
+
+
+def test_a_declined_merge_can_be_made_later() -> None:
+    declined = after(events.MergePrompted(target="main", answer="eof"), events.JobCompleted(duration_ms=1))
+    assert (declined.merge, declined.status) == ("declined", "completed")
+    later = fold(records([final("git")], declined.seq + 1), declined)
+    assert (later.merge, later.status) == ("merged", "completed")
+
+
+def test_a_failed_final_merge() -> None:
+    failed = events.MergeFailed(intent=1, what="final", target_branch="main", message="no")
+    assert after(failed).merge == "failed"
+
+
+def test_a_removed_session_branch() -> None:
+    cleaned = events.WorktreeCleaned(intent=1, path="/w", branches=(STARTED.session_branch,))
+    assert after(cleaned).branch_removed
+    assert not after(events.WorktreeCleaned(intent=1, path="/slot", branches=("other",))).branch_removed
+
+
+def test_how_a_run_ends() -> None:
+    paused = after(events.CancelRequested(signal=15), events.JobPaused(reason="signal"))
+    assert (paused.status, paused.signal) == ("interrupted", 15)
+    assert after(events.JobCompleted(duration_ms=1)).status == "completed"
+    failed = after(events.JobFailed(duration_ms=1, error=BROKEN))
+    assert (failed.status, failed.error) == ("failed", BROKEN)
+    assert failed.ended_at == failed.updated_at
+
+
+def test_a_pause_keeps_open_leaves_and_an_end_does_not() -> None:
+    story = (events.PhaseStarted(phase="setup"), leaf("1"))
+    assert after(*story, events.JobPaused(reason="signal")).intents
+    assert not after(*story, events.JobFailed(duration_ms=1, error=BROKEN)).intents
+
+
+def test_a_state_can_be_written_and_read_back() -> None:
+    """Snapshots need nothing but the state."""
+    state = after(agent_started("a"), leaf("1", item="a"), agent_failed("b"), buried("b"))
+    state.items["a"].variables = {"x": [1, None]}
+    raw = msgspec.json.encode(state)
+    items = msgspec.json.decode(raw)["items"]
+    assert msgspec.convert(items, dict[str, ItemState]) == state.items
