@@ -58,7 +58,7 @@ from supervisors.signals import (
     TreeEvent,
 )
 from supervisors.specs import AutoShutdown, Intensity, Overflow, Restart, Strategy
-from supervisors.pools import PoolEvent, WorkerInfo, WorkerLost, WorkerStarted, WorkerStopped
+from supervisors.worker_events import PoolEvent, WorkerInfo, WorkerLost, WorkerStarted, WorkerStopped
 
 __all__ = [
     "Actor",

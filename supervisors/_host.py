@@ -17,8 +17,8 @@ import trio
 from supervisors._call import Call
 from supervisors._channel import Channel
 from supervisors._exits import wait_exit
-from supervisors._settings import PoolSettings
 from supervisors._spawn import SpawnedWorker
+from supervisors.pools import PoolSettings
 from supervisors.process_errors import FrameError, HostLost
 from supervisors.wire import (
     Asked,

@@ -20,8 +20,8 @@ from supervisors._call import Call
 from supervisors._codec import Codec
 from supervisors._host import Host
 from supervisors._program import Answer, Job, JobProtocol, Message, Result
-from supervisors._settings import PoolOptions, PoolSettings
 from supervisors._spawn import SpawnedWorker, spawn_worker
+from supervisors.pools import PoolOptions, PoolSettings
 from supervisors.process_errors import PoolBroken
 from supervisors.wire import StartJob
 from supervisors.worker_events import PoolEvent, WorkerInfo, WorkerLost, WorkerStarted, WorkerStopped

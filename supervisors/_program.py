@@ -103,4 +103,4 @@ def load_program(name: str) -> WorkerProgram[Any, Any, Any, Any]:
     program: object = getattr(importlib.import_module(module), attribute)
     if not isinstance(program, WorkerProgram):
         raise TypeError(f"{name} is a {type(program).__name__}, not a WorkerProgram")
-    return program
+    return program  # pyright: ignore[reportUnknownVariableType] - its types are the program's own business

@@ -386,6 +386,8 @@ class Reaper(Program):
                 self.status = self.leader.returncode = os.waitstatus_to_exitcode(status)
                 if self.kill_at is None:  # nobody has granted what it leaves behind a grace
                     self._kill_within(0.0)
+            elif self.kill_at is not None and os.waitstatus_to_exitcode(status) == -signal.SIGKILL:
+                self.killed.add(pid)  # with its group, before it was seen
 
     def obey(self, message: Message) -> None:
         """Start, stop or kill; the last two mean nothing when nothing runs."""

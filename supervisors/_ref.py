@@ -115,7 +115,6 @@ class ActorRef(Generic[M_contra]):
             await self._place.mailbox.put(message)
             await self._place.answer_to(question, message)
         if timeout is not None and not question.is_settled():
-            question.abandon()
             raise AskTimeout(self.id, timeout)
         return question.result()
 

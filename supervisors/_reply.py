@@ -50,24 +50,23 @@ class Question(Generic[R]):
         return self._value
 
     def answer(self, value: R) -> None:
-        """Settle with a value, unless nobody waits any more."""
+        """Settle with a value, unless it was abandoned."""
         if self._accepts():
             self._value = value
             self._settled.set()
 
     def answer_error(self, error: BaseException) -> None:
-        """Settle with an error, unless nobody waits any more."""
+        """Settle with an error in place of a value, unless it was abandoned."""
         if self._accepts():
             self._error = error
             self._settled.set()
 
-    def abandon(self, error: BaseException | None = None) -> None:
-        """Nobody will answer (``error`` says why), or nobody waits."""
+    def abandon(self, error: BaseException) -> None:
+        """Settle with ``error`` because the actor will not answer."""
         if self._stage is _Stage.OPEN:
             self._stage = _Stage.ABANDONED
-            if error is not None:
-                self._error = error
-                self._settled.set()
+            self._error = error
+            self._settled.set()
 
     def _accepts(self) -> bool:
         if self._stage is _Stage.ANSWERED:

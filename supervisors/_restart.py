@@ -240,14 +240,13 @@ class RestartPolicy:
         return children
 
     def _restart_group(self, group: list[_Child]) -> None:
-        """Stop what lives of the group, last first, then start all that is not temporary, first first."""
+        """Stop what lives of the group, last first, then start it, first first; temporary ones are not back then."""
         self._stops = [child for child in group if child.phase in LIVE]
         for child in self._stops:
             child.doomed = True
         self._starts.clear()
         for child in group:
-            if child.rule.restart is not Restart.TEMPORARY or child.phase is Phase.PENDING:
-                self._schedule(child)
+            self._schedule(child)
 
     def _shut_down_with(self, child: _Child) -> None:
         """End with a significant child that ended by itself, if that is the agreement."""

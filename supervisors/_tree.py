@@ -70,7 +70,6 @@ class Root:
             self._listener(event)
         except Exception as error:  # noqa: BLE001 - leaves the block, see above
             self._failure = error
-            self._life.stop()
             self._body.cancel()
 
     @asynccontextmanager

@@ -13,7 +13,7 @@ import msgspec
 import trio
 
 from prodigy import ids
-from prodigy.errors import InternalError, ProdigyError
+from prodigy.errors import ProdigyError
 from prodigy.events import AnyEvent, CancelRequested, JobPaused, JobStarted, Record, item_of
 from prodigy.job.fold import apply
 from prodigy.job.state import JobState
@@ -70,6 +70,7 @@ class Recorder(Actor[Message]):
     Args:
         ledger: where the folded state is kept for all to read.
         open_journal: opens the journal for appending and folds what it already holds.
+        opening: the first record of a journal that is still empty.
         stamp: clock and ids.
         observers: projections and screens, called after each record.
     """
@@ -78,19 +79,23 @@ class Recorder(Actor[Message]):
         self,
         ledger: Ledger,
         open_journal: Callable[[], tuple[JournalWriter, JobState]],
+        opening: JobStarted,
         stamp: Stamp,
         observers: Sequence[Observer] = (),
     ) -> None:
         self._ledger = ledger
         self._open_journal = open_journal
+        self._opening = opening
         self._stamp = stamp
         self._observers = observers
         self._subscribers: list[trio.MemorySendChannel[Record]] = []
         self._failed: ProdigyError | None = None
 
     async def started(self) -> None:
-        """Open the journal; the state is what it holds."""
+        """Open the journal; the state is what it holds. Nothing is recorded, and so nothing done, before its opening."""
         self._writer, self._ledger.state = self._open_journal()
+        if self._ledger.state.started is None:
+            await self._write([self._opening])
 
     async def run(self, mailbox: Mailbox[Message]) -> None:
         """Group what waits, write it, tell."""
@@ -151,11 +156,7 @@ class Recorder(Actor[Message]):
     def _correlation(self, event: AnyEvent) -> UUID:
         """The job's id, or the item's for what belongs to one."""
         job = self._ledger.state.correlation_id
-        if job is None:
-            if not isinstance(event, JobStarted):
-                raise InternalError("journal-order", f"{type(event).__name__} before the job started")
-            return self._stamp.uuid()
-        return ids.correlation(job, item_of(event))
+        return self._stamp.uuid() if job is None else ids.correlation(job, item_of(event))
 
     def _subscribe(self) -> trio.MemoryReceiveChannel[Record]:
         # Unbounded on purpose: a slow reader must cost memory, never hold up the journal.

@@ -59,8 +59,6 @@ class Run(Task):
 
     async def _conduct(self) -> None:
         state = self._ledger.state
-        if state.started is None:
-            await record(self._services.recorder, self._plan.started())
         if state.status not in {"completed", "failed"}:
             await open_session(self._services.workspaces)
             await self._run_phases()

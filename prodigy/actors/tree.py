@@ -16,6 +16,7 @@ Stopping goes upwards: the run, the agents with their process trees, the service
 anything to say any more, the recorder.
 """
 
+import math
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -161,13 +162,17 @@ class Tree:
             state = fold(reader)
             return JournalWriter.open_existing(reader, metadata), state
 
-        return Recorder(self.ledger, open_journal, self._around.stamp, self._around.observers)
+        return Recorder(
+            self.ledger, open_journal, self._plan.started(), self._around.stamp, self._around.observers
+        )
 
     def _make_pool(self) -> Pool:
+        size = max(1, min(self._around.workers, self._plan.max_parallel))
         return WorkerPool(
             PROGRAM,
             PROTOCOL,
-            size=max(1, min(self._around.workers, self._plan.max_parallel)),
+            size=size,
+            jobs_per_worker=math.ceil(self._plan.max_parallel / size),
             cancel_grace=self._plan.workflow.grace,
             hold_fds=tuple(self._around.hold),
             adopted=self._around.spawned,

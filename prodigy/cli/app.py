@@ -22,7 +22,7 @@ from prodigy.cli.usage import flags_of, usage_error
 from prodigy.cli.version import version_line
 from prodigy.errors import InternalError, ProdigyError
 
-VERBS = ("status", "dlq", "events", "worktree")
+VERBS = ("run", "status", "dlq", "events", "worktree")
 """In the order of the help page; each is ``prodigy.cli.verbs.{verb}:app``, imported when it is used."""
 
 _READER_GONE = 0

@@ -9,7 +9,6 @@ ours to abort.
 import os
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import trio
 from msgspec import Struct
@@ -24,6 +23,7 @@ from prodigy.git.repository import Registration, Target, branch_tip, find_target
 GRACE_S = 5.0
 """How long a merge may go on after it was cancelled, before it is ended and undone."""
 
+_FORWARD = ("--ff-only",)
 _UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
 _IN_THE_WAY = ("would be overwritten by merge", "Not possible to fast-forward because you have")
 
@@ -76,16 +76,18 @@ async def _holder(git: Git, branch: str) -> Registration | None:
     for entry in entries:
         if entry.branch == branch:
             return entry
-        if entry.branch is None and await _rebases(git.at(entry.path), branch):
+        if entry.branch is None and await _rebases(git.inside(entry.path), branch):
             raise _busy(entry.path, f"{branch} is being rebased there")
     return None
 
 
 async def _rebases(here: Git, branch: str) -> bool:
-    git_dir = (await here.run("rev-parse", "--absolute-git-dir")).path
-    names = [Path(git_dir, folder, "head-name") for folder in ("rebase-merge", "rebase-apply")]
+    found = await here.run(
+        "rev-parse", "--absolute-git-dir", ok=None
+    )  # a folder that is no worktree any more rebases nothing
+    names = [Path(found.path, folder, "head-name") for folder in ("rebase-merge", "rebase-apply")]
     wanted = os.fsencode(f"refs/heads/{branch}")
-    return any(_holds(name, wanted) for name in names)
+    return found.code == 0 and any(_holds(name, wanted) for name in names)
 
 
 async def _merge_ref(git: Git, branch: str, source: str, message: str, identity: Mapping[str, str]) -> Merged:
@@ -111,8 +113,9 @@ async def _merge_checkout(
     if isinstance(foretold, Conflict):
         raise _conflict(branch, foretold.paths)
     if foretold is not None:
+        await _require_nothing_staged(here, branch)
         await _require_room(here, branch, old, foretold)
-    how = ("--ff-only",) if forward else ("--no-ff", "--commit", "--no-squash", "--no-edit", "-m", message)
+    how = _FORWARD if forward else ("--no-ff", "--commit", "--no-squash", "--no-edit", "-m", message)
     await _git_merge(here, branch, source, how, identity)
     await verify(here, f"refs/heads/{branch}", source)
     new = await branch_tip(here, branch)
@@ -123,7 +126,21 @@ async def _git_merge(
     here: Git, branch: str, source: str, how: tuple[str, ...], identity: Mapping[str, str]
 ) -> None:
     """Let git merge, to its end: half a merge in the user's checkout is worse than a late answer to a cancellation."""
+    refusal: RunError | None = None
+    async with trio.open_nursery() as watch:
+        with trio.CancelScope(shield=True) as unhurried:
+            watch.start_soon(_hasten, unhurried)
+            done = await _run_merge(here, source, how, identity)
+            refusal = await _undo(here, branch, done) if done.code != 0 else None
+        if unhurried.cancelled_caught:
+            with trio.CancelScope(shield=True):
+                await _roll_back(here, source, how)
+        watch.cancel_scope.cancel()
+    if refusal is not None:
+        raise refusal
 
+
+async def _run_merge(here: Git, source: str, how: tuple[str, ...], identity: Mapping[str, str]) -> GitResult:
     async def attempt() -> GitResult:
         options = ("--quiet", "--no-autostash", "--no-overwrite-ignore", *how)
         done = await here.run("merge", *options, source, env=identity, ok=None)
@@ -131,16 +148,10 @@ async def _git_merge(
             raise GitFailed(("merge",), here.cwd, done)
         return done
 
-    async with trio.open_nursery() as watch:
-        with trio.CancelScope(shield=True) as unhurried:
-            watch.start_soon(_hasten, unhurried)
-            done = await patiently(attempt)
-            if done.code != 0:
-                await _give_up(here, branch, done)
-        if unhurried.cancelled_caught:
-            with trio.CancelScope(shield=True):
-                await _abort(here)
-        watch.cancel_scope.cancel()
+    try:
+        return await patiently(attempt)
+    except GitFailed as failure:
+        return failure.result
 
 
 async def _hasten(unhurried: trio.CancelScope) -> None:
@@ -151,22 +162,44 @@ async def _hasten(unhurried: trio.CancelScope) -> None:
         unhurried.deadline = trio.current_time() + GRACE_S
 
 
-async def _abort(here: Git) -> None:
+async def _roll_back(here: Git, source: str, how: tuple[str, ...]) -> None:
+    """Undo a merge that was ended halfway.
+
+    While hooks run, git has the merge in index and files but nowhere a note of it. What is staged then is the merge
+    and nothing else: `_require_nothing_staged` made sure.
+    """
     if await _unfinished(here):
-        await here.run("merge", "--abort")
+        await here.run("merge", "--abort", ok=None)
+    elif how != _FORWARD and not await evidence.is_ancestor(here, source, "HEAD"):
+        await here.run("reset", "--quiet", "--merge", ok=None)
 
 
-async def _give_up(here: Git, branch: str, done: GitResult) -> NoReturn:
-    """Undo a merge of ours that did not end well, and say why it did not."""
+async def _undo(here: Git, branch: str, done: GitResult) -> RunError:
+    """Undo a merge of ours that did not end well, and tell why it did not."""
     unmerged = await here.run("diff", "--name-only", "--diff-filter=U", "-z", ok=None)
-    await _abort(here)
+    undone = await here.run("merge", "--abort", ok=None) if await _unfinished(here) else done
+    if undone is not done and undone.code != 0:
+        return RunError(
+            "merge-failed",
+            f"git could not merge into {branch}, nor undo what it had begun",
+            where=here.cwd,
+            note=undone.complaint,
+            hint="git merge --abort, or git reset --merge",
+        )
     paths = tuple(readable(path) for path in unmerged.fields)
     if paths:
-        raise _conflict(branch, paths)
+        return _conflict(branch, paths)
     if any(words in done.complaint for words in _IN_THE_WAY):
-        raise _local_changes(here.cwd, branch, done.complaint)
+        return _local_changes(here.cwd, branch, done.complaint)
     words = done.complaint or readable(done.stdout).strip()
-    raise RunError("merge-failed", f"git would not merge into {branch}", where=here.cwd, note=words)
+    return RunError("merge-failed", f"git would not merge into {branch}", where=here.cwd, note=words)
+
+
+async def _require_nothing_staged(here: Git, branch: str) -> None:
+    """Nothing, if the index is that of HEAD; git would refuse a true merge too, but later."""
+    staged = await here.run("diff-index", "--cached", "--name-only", "-z", "HEAD", "--")
+    if staged.fields:
+        raise _local_changes(here.cwd, branch, "\n".join(map(readable, staged.fields)))
 
 
 async def _require_room(here: Git, branch: str, old: str, tree: str) -> None:

@@ -53,7 +53,7 @@ async def rescue(git: Git, ref: str, base: str, message: str) -> Rescued | None:
     if kept is None or await evidence.is_ancestor(git, kept, base):
         return None
     nested = tuple(path for path in found.dirty if path.endswith("/"))
-    return Rescued(await _name(git, ref, kept), kept, nested)
+    return Rescued(await keep_commit(git, ref, kept), kept, nested)
 
 
 async def _look(git: Git) -> Snapshot:
@@ -128,7 +128,7 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfile(source, target)
 
 
-async def _name(git: Git, ref: str, sha: str) -> str:
+async def keep_commit(git: Git, ref: str, sha: str) -> str:
     """Create ``ref``, or the first free ``ref.N``; one that names the same commit already will do."""
     for number in range(1, _MAX_NAMES):
         name = ref if number == 1 else f"{ref}.{number}"
@@ -165,6 +165,6 @@ async def _checked_out(git: Git) -> frozenset[str]:
 
 
 async def _move(git: Git, branch: str, sha: str, ref: str) -> Rescued:
-    name = await _name(git, ref, sha)
+    name = await keep_commit(git, ref, sha)
     await patiently(lambda: git.run("update-ref", "-d", f"refs/heads/{branch}", sha))
     return Rescued(name, sha)

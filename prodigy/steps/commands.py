@@ -15,7 +15,7 @@ from msgspec import structs
 from prodigy.events import Failure, StepSpawned, Stream
 from prodigy.git.cli import GitResult
 from prodigy.steps.durable import Done, LeafFailed, Place, StepRecorder
-from prodigy.steps.output import OutputLog, last_lines, short_tail
+from prodigy.steps.output import OutputLog, last_line, short_tail
 from prodigy.steps.protocol import AgentTask
 from supervisors import Command, Exit, ProcessTree, Slot, SlotLost, SpawnFailed
 
@@ -157,7 +157,7 @@ def failure_of(ended: Exit, timeout: float | None, stdout: Stream, stderr: Strea
         exit_code=ended.code or None,
         signal=ended.signal,
     )
-    said = last_lines(stderr.tail) or last_lines(stdout.tail)
+    said = last_line(stderr.tail) or last_line(stdout.tail)
     because = f": {said}" if said else ""
     if timeout is not None:
         limit = f"{timeout:g} s"

@@ -20,6 +20,7 @@ from prodigy.steps.protocol import Outcome
 from prodigy.steps.variables import Variables
 from prodigy.workflow.model import Handler, Step
 from prodigy.workflow.shell_quote import render_shell
+from prodigy.workflow.template import render_text
 from prodigy.workflow.values import TemplateError
 
 
@@ -50,6 +51,10 @@ class Worktree(Protocol):
 
     async def commits(self, base: str, head: str) -> tuple[Commit, ...]:
         """What lies between, oldest first."""
+        ...
+
+    async def files(self, base: str, head: str) -> tuple[str, ...]:
+        """Paths at which two commits differ."""
         ...
 
     async def tree_differs(self, base: str, head: str) -> bool:
@@ -148,7 +153,7 @@ class Interpreter:
         leaf = Leaf(
             kind=step.kind,
             name=step.label,
-            command=rendered if isinstance(rendered, str) else step.action.script,
+            command=readable(step, self._variables),
             head_before=self.head,
             timeout=step.timeout,
         )
@@ -193,9 +198,13 @@ class Interpreter:
     async def _tell_commits(self, path: str, try_: int, before: str, *, auto: bool = False) -> None:
         if self.head == before:
             return
-        for commit in await self._worktree.commits(before, self.head):
-            at = self._door.place.at(path, try_)
-            told = CommitCreated(**at, sha=commit.sha, auto=auto, message=commit.subject)
+        at = self._door.place.at(path, try_)
+        commits = await self._worktree.commits(before, self.head)
+        # An agent's files are told once, with its result; those of other phases here, with the last commit.
+        files = await self._worktree.files(before, self.head) if self._door.place.item_id is None else ()
+        for commit in commits:
+            changed = files if commit is commits[-1] else ()
+            told = CommitCreated(**at, sha=commit.sha, auto=auto, message=commit.subject, files=changed)
             await self._door.recorder.note(told)
 
     # -- repair ------------------------------------------------------------------------------------------------------
@@ -239,3 +248,11 @@ def script_of(step: Step, variables: Variables) -> str | Failure:
         return render_shell(step.action.script, variables)
     except TemplateError as error:
         return Failure(error_class="undefined-variable", message=str(error))
+
+
+def readable(step: Step, variables: Variables) -> str:
+    """The step's text with values in place, for people; what runs is ``script_of``."""
+    try:
+        return render_text(step.action.script, variables)
+    except TemplateError:
+        return step.action.script

@@ -62,9 +62,9 @@ class OutputLog:
         )
 
 
-def last_lines(text: str, count: int = 3) -> str:
-    """The last lines that are not blank."""
-    return "\n".join([line for line in text.splitlines() if line.strip()][-count:])
+def last_line(text: str) -> str:
+    """The last line that is not blank, stripped; commands say last what went wrong."""
+    return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
 
 
 def short_tail(text: str, limit: int = 4096) -> str:

@@ -40,8 +40,6 @@ _RAW = Modifier("raw")
 
 
 _EXPANDED = frozenset({Place.BARE, Place.DOUBLE})
-_POINTED_AT = 1_000
-"""After so many problems the next ones are only told by the text they are in, which bounds the work."""
 
 
 class _Needle(Struct, frozen=True):
@@ -64,6 +62,8 @@ class TextChecker:
         """A text of the plain rule."""
         seen: dict[str, int] = {}
         for piece in compile_text(text).refs():
+            if self.problems.full:
+                return
             nth = seen[piece.source] = seen.get(piece.source, -1) + 1
             at = _Needle(mark, piece.source, nth)
             if isinstance(piece, Malformed):
@@ -80,6 +80,8 @@ class TextChecker:
         script = read_script(text)
         seen: dict[str, int] = {}
         for hole in script.holes:
+            if self.problems.full:
+                return
             nth = seen[hole.source] = seen.get(hole.source, -1) + 1
             if hole.place is not Place.COMMENT:
                 self._hole(hole, script, _Needle(mark, hole.source, nth), known)
@@ -175,10 +177,10 @@ class TextChecker:
         self.problems.add(severity, code, message, self._find(at), *hints)
 
     def _find(self, needle: "_Needle") -> Placed:
-        """Where a text stands; its scalar's mark if the file writes it otherwise, or is hopeless anyway."""
+        """Where a text stands; its scalar's mark if the file writes it otherwise."""
         mark = needle.mark
         start = self._offset(mark) - 1
-        for _ in range(needle.nth + 1 if len(self.problems) < _POINTED_AT else 0):
+        for _ in range(needle.nth + 1):
             start = self.text.find(needle.text, start + 1)
             if start < 0:
                 break

@@ -53,6 +53,8 @@ class Reader:
         """The known keys of a mapping."""
         fields = Fields({})
         for key, value in node.entries:
+            if self.problems.full:
+                break
             if _is_free(key.text, vocabulary):
                 continue
             spelling = vocabulary.spellings.get(key.text)

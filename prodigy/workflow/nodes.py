@@ -4,6 +4,7 @@ Pure. Lines and columns count from 1, ends are exclusive. A scalar keeps its sou
 YAML 1.2 core rules is decided by whoever reads it, so ``0644`` or ``1.10`` is never lost as a number.
 """
 
+import math
 import re
 from typing import Any, Protocol
 
@@ -77,7 +78,6 @@ _BOOLEANS = {
 _INTEGER = re.compile(r"[-+]?[0-9]{1,4000}", re.ASCII)
 _BASED = re.compile(r"0o[0-7]{1,4000}|0x[0-9a-fA-F]{1,4000}", re.ASCII)
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
-_FINITE = 1e308
 
 
 def kind_of(node: Node) -> str:
@@ -95,7 +95,7 @@ def number_of(text: str) -> int | float | None:
         return int(text)
     if _BASED.fullmatch(text):
         return int(text, 0)
-    if _FLOAT.fullmatch(text) and abs(number := float(text)) <= _FINITE:
+    if _FLOAT.fullmatch(text) and math.isfinite(number := float(text)):
         return number
     return None
 

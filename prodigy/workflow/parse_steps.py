@@ -43,7 +43,7 @@ class StepReader:
 
     def steps(self, node: Node) -> tuple[Step, ...]:
         """One step, or a list of steps with lists inside it flattened."""
-        return tuple(self.step(item) for item in _flat(node))
+        return tuple(self.step(item) for item in _flat(node) if not self.problems.full)
 
     def step(self, node: Node) -> Step:
         """One step."""

@@ -20,6 +20,10 @@ Severity = Literal["error", "warning", "note"]
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _RANK = {"error": 0, "warning": 1, "note": 2}
 _SHOWN = 60
+_LINE = 160
+_BEFORE = 60
+MOST = 1_000
+"""Errors recorded of one file, which bounds the work on a hopeless one."""
 
 
 class Problem(Struct, frozen=True):
@@ -43,13 +47,17 @@ class Problems:
     def __init__(self, file: str) -> None:
         self.file = file
         self._found: dict[tuple[str, Mark, str], Problem] = {}
+        self._errors = 0
 
     def add(self, severity: Severity, code: str, message: str, at: Placed, *hints: str) -> None:
         """Record a problem once, however often it is found."""
         end = at.end_column if at.end_line == at.line else at.column + 1
         mark = Mark(self.file, at.line, at.column)
+        if self.full:
+            return
         problem = Problem(code, severity, message, mark, max(end, at.column + 1), hints)
-        self._found.setdefault((code, mark, message), problem)
+        if self._found.setdefault((code, mark, message), problem) is problem:
+            self._errors += severity == "error"
 
     def error(self, code: str, message: str, at: Placed, *hints: str) -> None:
         """Record what makes the file invalid."""
@@ -63,13 +71,15 @@ class Problems:
         """Record what is good to know."""
         self.add("note", code, message, at, *hints)
 
-    def __len__(self) -> int:
-        return len(self._found)
+    @property
+    def full(self) -> bool:
+        """Whether so much is wrong that looking further helps nobody; what comes now is not recorded."""
+        return self._errors >= MOST
 
     @property
     def invalid(self) -> bool:
         """Whether there is an error among them."""
-        return any(problem.severity == "error" for problem in self._found.values())
+        return self._errors > 0
 
     def sorted(self) -> tuple[Problem, ...]:
         """All of them by position, errors first where several stand at one place."""
@@ -125,12 +135,20 @@ def _shown(problem: Problem, lines: Sequence[str]) -> list[str]:
     line = lines[mark.line - 1] if mark.line <= len(lines) else ""
     if line.strip():
         number = f" {mark.line} | "
-        before = line[: mark.column - 1]
-        under = line[mark.column - 1 : problem.end_column - 1]
-        caret = "^" + "~" * (_width(under) - 1)
-        shown.append(number + "".join(_visible(letter) for letter in line))
-        shown.append(" " * (len(number) - 2) + "| " + "".join(_blank(letter) for letter in before) + caret)
+        source, caret = _pointed_at(line, mark.column - 1, problem.end_column - 1)
+        shown += [number + source, " " * (len(number) - 2) + "| " + caret]
     return shown + [f"   help: {hint}" for hint in problem.hints]
+
+
+def _pointed_at(line: str, start: int, end: int) -> tuple[str, str]:
+    """A source line and the carets under it; a very long line is shown around the place only."""
+    first = start - _BEFORE if len(line) > _LINE and start > _BEFORE else 0
+    cut = line[first : first + _LINE] if len(line) > _LINE else line
+    source = "".join(_visible(letter) for letter in cut)
+    before = "".join(_blank(letter) for letter in cut[: start - first])
+    caret = "^" + "~" * (_width(cut[start - first : end - first]) - 1)
+    dots = ("…" if first else "", "…" if first + len(cut) < len(line) else "")
+    return dots[0] + source + dots[1], " " * len(dots[0]) + before + caret
 
 
 def _escaped(letter: str) -> str:

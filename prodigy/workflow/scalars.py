@@ -7,6 +7,7 @@ import math
 import re
 
 INTEGER_DIGITS = 18
+_SHORTEST_PLURAL = 3
 
 _NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
 _DURATION = re.compile(rf"\s*(?:{_NUMBER}\s*[a-z]+\s*)+", re.ASCII)
@@ -80,7 +81,7 @@ def boolean(text: str) -> bool:
 
 
 def _unit(word: str) -> float:
-    singular = word if word in _UNITS else word.removesuffix("s")
+    singular = word if word in _UNITS or len(word) < _SHORTEST_PLURAL else word.removesuffix("s")
     if singular not in _UNITS:
         raise ScalarError("bad-duration", f"`{word}` is no unit of time: use ms, s, m, h or d")
     return _UNITS[singular]

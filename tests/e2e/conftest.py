@@ -1,115 +1,12 @@
-"""A user's world in a scratch folder: a repository, an empty home, and the real `prodigy` command."""
+"""A user's world, made anew for each test."""
 
 import hashlib
-import json
 import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-
-
-@dataclass
-class World:
-    """One repository and one home."""
-
-    folder: Path
-    environ: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def repository(self) -> Path:
-        return self.folder / "project"
-
-    @property
-    def home(self) -> Path:
-        return self.folder / "home"
-
-    def git(self, *words: str) -> str:
-        return subprocess.run(
-            ["git", *words], cwd=self.repository, env=self.environ, check=True, capture_output=True, text=True
-        ).stdout.strip()
-
-    def write(self, name: str, text: str) -> Path:
-        path = self.repository / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
-
-    def commit(self, message: str = "change") -> str:
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "-m", message)
-        return self.git("rev-parse", "HEAD")
-
-    def workflow(self, text: str, name: str = "workflow.yml") -> str:
-        """A workflow file beside the repository, so that the checkout stays clean."""
-        path = self.folder / name
-        path.write_text(text)
-        return str(path)
-
-    def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "prodigy", *words]
-
-    def prodigy(self, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            self.command(*words),
-            cwd=self.repository,
-            env=self.environ,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-
-    def start(self, *words: str) -> "subprocess.Popen[str]":
-        """The command in the background, in a session of its own."""
-        return subprocess.Popen(
-            self.command(*words),
-            cwd=self.repository,
-            env=self.environ,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def json(self, *words: str) -> Any:
-        done = self.prodigy(*words, "--json")
-        assert done.stdout, done.stderr
-        return json.loads(done.stdout)
-
-    def journals(self) -> list[Path]:
-        return sorted(self.home.glob("events/*/*/events-*.jsonl"))
-
-    def events(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """The events of the newest journal."""
-        *_, newest = self.journals()
-        found = [json.loads(line)["event"] for line in newest.read_text().splitlines()]
-        return [event for event in found if kind in {None, event["event_type"]}]
-
-    def checkout_digest(self) -> dict[str, str]:
-        """Every file of the checkout and git's index, by content, mode and mtime."""
-        digest = {}
-        for path in sorted(self.repository.rglob("*")):
-            relative = path.relative_to(self.repository)
-            if path.is_file() and (relative.parts[0] != ".git" or relative == Path(".git/index")):
-                stat = path.stat()
-                content = hashlib.sha256(path.read_bytes()).hexdigest()
-                digest[str(relative)] = f"{content} {stat.st_mode} {stat.st_mtime_ns}"
-        return digest
-
-    def leftovers(self) -> list[str]:
-        """Branches, registered worktrees and folders that a run left behind."""
-        branches = self.git("branch", "--list", "prodigy-*", "--format=%(refname:short)").split()
-        worktrees = self.git("worktree", "list", "--porcelain").count("worktree ") - 1
-        folders = [str(path) for path in self.home.glob("worktrees/*/*") if path.name != ".metadata"]
-        return branches + ["worktree"] * worktrees + folders
+from worlds import World, pids_with
 
 
 @pytest.fixture
@@ -138,30 +35,6 @@ def world(tmp_path: Path) -> World:
     made.git("config", "user.name", "Ann")
     made.git("config", "user.email", "ann@localhost")
     return made
-
-
-def pids_with(tag: str) -> list[int]:
-    """Processes, zombies aside, whose command line holds `tag`."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                if tag.encode() in (entry / "cmdline").read_bytes():
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-    return found
-
-
-def eventually(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Wait for a condition; the limit is a failure, not a measurement."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from conftest import World  # type: ignore[import-not-found]  # the folder's own conftest
+from worlds import World
 
 CASES = {
     "missing file": (["run", "nowhere.yml"], None, "workflow-not-found"),

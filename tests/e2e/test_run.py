@@ -5,7 +5,7 @@ import shutil
 import signal
 
 import pytest
-from conftest import World, eventually, pids_with  # type: ignore[import-not-found]  # the folder's own conftest
+from worlds import World, eventually, pids_with
 
 EDIT_EACH = """
 mode: mapreduce

@@ -97,6 +97,9 @@ class Tree:
     async def commits(self, base: str, head: str) -> tuple[Commit, ...]:
         return (Commit(sha=head, subject="s"),)
 
+    async def files(self, base: str, head: str) -> tuple[str, ...]:
+        return ("file",)
+
     async def tree_differs(self, base: str, head: str) -> bool:
         return not head.endswith("=")
 

@@ -17,9 +17,8 @@ from prodigy.actors.tree import Surroundings, Tree
 from prodigy.cli.dry_run import Forecast, forecast, forecast_lines
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.lines import Style
-from prodigy.cli.prompt import confirm
+from prodigy.cli.printer import Form, Level, Printer
 from prodigy.cli.result import result_lines, run_error
-from prodigy.cli.terminal import home_of
 from prodigy.cli.watch import Watcher, mode_of
 from prodigy.errors import UsageError
 from prodigy.job.plan import RunPlan, with_limits
@@ -27,8 +26,9 @@ from prodigy.job.report import report
 from prodigy.job.state import JobState
 from prodigy.paths import Layout
 from prodigy.store.locks import JobLock, SharedLock
-from prodigy.store.projections import Projections
+from prodigy.store.projections import Projections, write_workflow
 from prodigy.workflow.load import Loaded, load_workflow
+from prodigy.workflow.problems import WorkflowInvalid
 
 app = App(
     name="run",
@@ -75,7 +75,7 @@ def run(
         raise UsageError(
             "conflicting-flags", "`--yes` and `--no-merge` exclude each other", hint="give one of them"
         )
-    loaded, source = _read(workflow, invocation)
+    text, loaded, source = _read(workflow, invocation)
     bounded = with_limits(source.workflow, max_parallel=max_parallel, max_items=max_items)
     source = launch.Source(bounded, source.path, source.sha256)
     for problem in loaded.problems:
@@ -87,11 +87,11 @@ def run(
             invocation.printer.line(line)
         return 0
     merge: Answer | None = "flag-yes" if yes else "flag-no" if no_merge else None
-    return trio.run(_Session(invocation, source, merge, strict=strict).run)
+    return trio.run(_Session(invocation, source, text, merge, strict=strict).run)
 
 
 # -- the file ------------------------------------------------------------------------------------------------------------
-def _read(name: str, invocation: Invocation) -> tuple[Loaded, launch.Source]:
+def _read(name: str, invocation: Invocation) -> tuple[bytes, Loaded, launch.Source]:
     if name == "-":
         text = sys.stdin.buffer.read()
         path = "<stdin>"
@@ -99,8 +99,22 @@ def _read(name: str, invocation: Invocation) -> tuple[Loaded, launch.Source]:
         file = _find(name, invocation)
         text = file.read_bytes()
         path = str(file)
-    loaded = load_workflow(text, name if name != "-" else path)
-    return loaded, launch.Source(loaded.workflow, path, hashlib.sha256(text).hexdigest())
+    try:
+        loaded = load_workflow(text, name if name != "-" else path)
+    except WorkflowInvalid as invalid:
+        _show(invalid, invocation.printer)
+        raise
+    return text, loaded, launch.Source(loaded.workflow, path, hashlib.sha256(text).hexdigest())
+
+
+def _show(invalid: WorkflowInvalid, printer: Printer) -> None:
+    """Every problem with its source line; scripts find them in the error's note."""
+    if printer.form is not Form.TEXT:
+        invalid.note = invalid.report()
+        return
+    for line in invalid.report().splitlines():
+        printer.talk(line, at=Level.QUIET)
+    printer.talk(at=Level.QUIET)
 
 
 def _find(name: str, invocation: Invocation) -> Path:
@@ -136,12 +150,13 @@ class _Session:
     """One run, as the person at the terminal meets it."""
 
     def __init__(
-        self, invocation: Invocation, source: launch.Source, merge: Answer | None, *, strict: bool
+        self, invocation: Invocation, source: launch.Source, text: bytes, merge: Answer | None, *, strict: bool
     ) -> None:
         self._invocation = invocation
         self._printer = invocation.printer
         self._around = invocation.around
         self._source = source
+        self._text = text
         self._merge = merge
         self._strict = strict
 
@@ -153,6 +168,7 @@ class _Session:
         plan = launch.make_plan(ground, self._source, layout, now, self._invocation.argv)
         with ExitStack() as held:
             held.enter_context(JobLock.acquire(layout.job_lock(plan.job_id), since=now, argv=plan.argv))
+            write_workflow(layout, plan.job_id, self._text)
             share = SharedLock(layout.workers_lock(plan.job_id))
             held.callback(share.close)
             self._watcher = self._make_watcher(plan)
@@ -182,7 +198,7 @@ class _Session:
         self._printer.outlive_reader()
         style = Style(
             marks=self._printer.talk_marks,
-            home=home_of(self._around.environ),
+            home=self._around.environ.get("HOME"),
             steps={phase: len(plan.step_list(phase).steps) for phase in plan.phases() if phase != "map"},
         )
         mode = mode_of(self._invocation.options.progress, self._printer)
@@ -205,9 +221,7 @@ class _Session:
     async def _ask_merge(self, session: str, branch: str) -> Answer:
         if self._merge is not None:
             return self._merge
-        await self._watcher.rest()
-        question = f"Merge {session} to {branch}?"
-        return await confirm(question, self._printer, self._around.stdin, self._around.environ)
+        return await self._watcher.ask(f"Merge {session} to {branch}?", self._around.stdin)
 
     def _ended(self, tree: Tree, repo: str, signal: int | None) -> int:
         state = tree.ledger.state

@@ -115,6 +115,21 @@ async def test_a_budget_of_zero_kills_at_once(autojump_clock: MockClock) -> None
     assert (await spec.ref.wait_stopped()).reason == Killed()
 
 
+async def test_a_budget_of_zero_gives_no_step_more(autojump_clock: MockClock) -> None:
+    """The loop over the mailbox is cancelled, not ended: what stands after it is not begun."""
+
+    class Flushing(Diary):
+        async def run(self, mailbox: Mailbox[str]) -> None:
+            await super().run(mailbox)
+            self.lines.append("flushing")
+
+    lines: list[str] = []
+    spec = ChildSpec("flushing", lambda: Flushing(lines), shutdown=0)
+    async with open_supervisor(Supervisor([spec])):
+        await wait_all_tasks_blocked()
+    assert lines == ["started"]
+
+
 async def test_the_default_budget_is_the_class_s(autojump_clock: MockClock) -> None:
     """Five seconds unless the class says something else."""
 
@@ -175,6 +190,22 @@ async def test_clean_up_after_a_crash_has_a_budget_too(autojump_clock: MockClock
         down = await spec.ref.wait_stopped()
     assert trio.current_time() - begin == pytest.approx(4)
     assert isinstance(down.reason, Crashed)
+
+
+async def test_a_stop_does_not_prolong_a_clean_up(autojump_clock: MockClock) -> None:
+    """The budget that the crash began goes on."""
+
+    class Hanging(Diary):
+        async def stopped(self, reason: Reason) -> None:
+            await trio.sleep_forever()
+
+    spec = ChildSpec("hanging", lambda: Hanging([]), shutdown=4)
+    async with open_supervisor(Supervisor([spec])):
+        await spec.ref.tell("crash")
+        await wait_all_tasks_blocked()
+        crashed = trio.current_time()
+        await trio.sleep(3)
+    assert trio.current_time() - crashed == pytest.approx(4)
 
 
 async def test_a_crash_in_the_clean_up(autojump_clock: MockClock) -> None:

@@ -200,6 +200,23 @@ async def test_a_new_incarnation_begins_without_children() -> None:
         await agents.ref.start_child(agent("1"))
 
 
+async def test_children_do_not_wait_for_a_supervisor_that_will_not_know_them(
+    autojump_clock: MockClock,
+) -> None:
+    """Between two incarnations of it they are gone already, while messages to itself wait."""
+    agents = DynamicSupervisorSpec(
+        "agents", lambda: DynamicSupervisor(intensity=Intensity(0)), backoff=Backoff(100, maximum=100)
+    )
+    async with open_supervisor(Supervisor([agents])):
+        one = await agents.ref.start_child(agent("1"))
+        await one.tell("crash")
+        await wait_all_tasks_blocked()
+        with pytest.raises(ActorStopped):
+            await one.tell("hello")
+        await agents.ref.start_child(agent("1"))
+        assert trio.current_time() >= 100
+
+
 async def test_who_waits_for_a_start_hears_of_the_supervisor_s_death() -> None:
     class Endless(Agent):
         async def started(self) -> None:

@@ -423,6 +423,22 @@ async def test_ctrl_c_in_an_actor_restarts_nothing() -> None:
     assert not [event for event in log.events if isinstance(event, ChildRestarted)]
 
 
+async def test_a_supervisor_may_have_a_life_of_its_own() -> None:
+    """What it sets up is there before its children and cleaned up after them."""
+    stage = Stage()
+
+    class Host(Supervisor):
+        async def started(self) -> None:
+            stage.story.append("+host")
+
+        async def stopped(self, reason: Reason) -> None:
+            stage.story.append("-host")
+
+    async with open_supervisor(Host([stage.spec("a")])):
+        pass
+    assert await stage.told() == "+host +a -a -host"
+
+
 async def test_an_empty_supervisor_is_a_fine_child() -> None:
     log = EventLog()
     async with open_supervisor(

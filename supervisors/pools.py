@@ -4,6 +4,18 @@ from typing import TypedDict
 
 import msgspec
 
+from supervisors.worker_events import PoolEvent, WorkerInfo, WorkerLost, WorkerStarted, WorkerStopped
+
+__all__ = [
+    "PoolEvent",
+    "PoolOptions",
+    "PoolSettings",
+    "WorkerInfo",
+    "WorkerLost",
+    "WorkerStarted",
+    "WorkerStopped",
+]
+
 
 class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How a pool is to be.
