@@ -55,7 +55,7 @@ class Actor(Generic[M]):
             await self.handle(message)
 
     async def stopped(self, reason: Reason) -> None:
-        """Clean up, after an orderly end and after a crash, but not when killed.
+        """Clean up, after an orderly end and after a crash, but not when killed nor after a failed start.
 
         Runs within what is left of the shutdown budget, after a crash within a fresh one; then it is cancelled.
         """

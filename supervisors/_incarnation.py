@@ -82,8 +82,8 @@ class Incarnation:
                 self.spec.place.kind = type(self._actor).__name__
                 await self._actor.live(self.spec.place, self._up)
                 return Stopped() if self._stopping else Finished()
-        except BaseException as error:  # noqa: BLE001 - also KeyboardInterrupt must reach the root in order; Cancelled cannot come here: the scope takes its own and shields from others
-            return Crashed(error)
+        except BaseException as error:  # noqa: BLE001 - KeyboardInterrupt, too, must reach the root in order
+            return Crashed(error)  # never Cancelled: the scope takes its own and shields from all others
         return Killed()
 
     def _up(self) -> None:

@@ -451,34 +451,31 @@ class Reaper(Program):
 def spawn(message: Message, streams: Sequence[int]) -> "subprocess.Popen[bytes]":
     """Start a command in a session of its own, on descriptors for its input, output and error output.
 
-    The soft limit of open files is inherited, so it holds from the first instruction on; the hard one follows at once.
-
     Raises:
         OSError: it cannot be executed, the folder is missing, the system is out of processes or descriptors.
         ValueError: an argument holds a NUL byte.
     """
     if len(streams) < 3:  # noqa: PLR2004 - the three streams; the kernel drops descriptors beyond the limit
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = message["open_files"]
-    limit = soft if wanted is None else wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-    try:
-        child = subprocess.Popen(
-            message["argv"],
-            cwd=message["cwd"],
-            env=message["env"],
-            stdin=streams[0],
-            stdout=streams[1],
-            stderr=streams[2],
-            start_new_session=True,
-        )
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    if wanted is not None:
-        with suppress(OSError):
-            resource.prlimit(child.pid, resource.RLIMIT_NOFILE, (limit, limit))
-    return child
+    return subprocess.Popen(  # noqa: PLW1509 - we have one thread and little memory, so a hook is safe and cheap
+        message["argv"],
+        cwd=message["cwd"],
+        env=message["env"],
+        stdin=streams[0],
+        stdout=streams[1],
+        stderr=streams[2],
+        start_new_session=True,
+        preexec_fn=open_files_hook(message["open_files"]),
+    )
+
+
+def open_files_hook(wanted: int | None) -> Callable[[], None] | None:
+    """What limits the descriptors of a command before its first instruction; ``None`` lets it start faster."""
+    if wanted is None:
+        return None
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
 
 def run_reaper(sock: socket.socket, zygote: int) -> NoReturn:

@@ -59,8 +59,7 @@ class Root:
         """Part of the `Keeper` protocol."""
         self._place.close()
         if isinstance(reason, Crashed):
-            self._failure = reason.error
-            self._body.cancel()
+            self._fail(reason.error)
 
     def _tell_listener(self, event: TreeEvent) -> None:
         """A listener that raises brings the tree down: nobody would know any more what happens in it."""
@@ -69,8 +68,15 @@ class Root:
         try:
             self._listener(event)
         except Exception as error:  # noqa: BLE001 - leaves the block, see above
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """Cancel the block. The first failure is what it will raise; one more is added as a note."""
+        if self._failure is None:
             self._failure = error
-            self._body.cancel()
+        else:
+            self._failure.add_note(f"then the tree failed: {error!r}")
+        self._body.cancel()
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator["Root"]:

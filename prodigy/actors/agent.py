@@ -5,6 +5,7 @@ recorded, never raised: only a bug raises.
 """
 
 import trio
+from msgspec import structs
 
 from prodigy import events, ids
 from prodigy.actors.hosts import run_agent
@@ -13,7 +14,7 @@ from prodigy.actors.recorder import Ledger, record
 from prodigy.actors.services import Services
 from prodigy.actors.task import Task
 from prodigy.actors.tasks import TaskFactory
-from prodigy.actors.workspaces import Leased, lease, release, rescue
+from prodigy.actors.workspaces import Condition, Leased, lease, release, rescue
 from prodigy.errors import ProdigyError
 from prodigy.events import Failure
 from prodigy.job.signature import error_signature
@@ -112,15 +113,22 @@ class AgentHandle(Task):
                 variables=result.variables,
             ),
         )
-        await release(self._services.workspaces, leased, doubtful=False)
+        await release(self._services.workspaces, leased, Condition.GOOD)
         if result.commits:
             await merge_agent(self._services.merger, self._item.item_id, self._agent_id, result.head)
 
     async def _failed(self, failure: Failure, base: str, leased: Leased | None) -> None:
-        """Keep what the attempt made, record the failure, give the worktree back as doubtful."""
-        ref = None
+        """Keep what the attempt made, record the failure, give the worktree back."""
+        ref, condition = None, Condition.DOUBTFUL
         if leased is not None:
-            ref = await rescue(self._services.workspaces, leased, self._start.attempt, base, failure.message)
+            try:
+                ref = await rescue(
+                    self._services.workspaces, leased, self._start.attempt, base, failure.message
+                )
+            except ProdigyError as error:
+                condition = Condition.KEEP
+                kept = f"{failure.message} (its work could not be rescued and stays in {leased.path}: {error.message})"
+                failure = structs.replace(failure, message=kept)
         await record(
             self._services.recorder,
             events.AgentFailed(
@@ -135,4 +143,4 @@ class AgentHandle(Task):
             ),
         )
         if leased is not None:
-            await release(self._services.workspaces, leased, doubtful=True)
+            await release(self._services.workspaces, leased, condition)

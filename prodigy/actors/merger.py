@@ -84,6 +84,8 @@ class Merger(Actor[Message]):
 
     # -- agents ----------------------------------------------------------------------------------------------------------
     async def _merge_agent(self, wanted: MergeAgent) -> None:
+        if self._ledger.state.items[wanted.item_id].status == "done":
+            return  # it was merged and recorded before this actor was started again
         target = self._plan.branch
         tip = self._ledger.state.tip or self._plan.base_commit
         whose = _Whose(
@@ -124,6 +126,8 @@ class Merger(Actor[Message]):
     # -- the final merge ---------------------------------------------------------------------------------------------------
     async def _merge_final(self) -> None:
         plan = self._plan
+        if self._ledger.state.merge in {"merged", "nothing"}:
+            return
         source = self._ledger.state.tip or plan.base_commit
         target = plan.original_branch
         intent = await record(

@@ -105,8 +105,7 @@ class PhaseActor(Task):
         """Record the beginning once; the commit that the phase began with."""
         known = self._ledger.state.phases.get(self._phase)
         if known is None:
-            head = self._ledger.state.tip or self._plan.base_commit
-            await self._record(events.PhaseStarted(phase=self._phase, base_commit=head))
+            await self._record(events.PhaseStarted(phase=self._phase, base_commit=self._head()))
             known = self._ledger.state.phases[self._phase]
         assert known.base_commit is not None
         return known.base_commit
@@ -117,7 +116,7 @@ class PhaseActor(Task):
         """Run steps in the session worktree; when the worker is lost, go on at the first leaf without an outcome."""
         losses = 0
         while True:
-            head = self._ledger.state.tip or self._plan.base_commit
+            head = self._head()
             task = self._tasks.phase(
                 self._phase,
                 steps,
@@ -131,12 +130,16 @@ class PhaseActor(Task):
                 return await run_agent(self._services.hosts, task, self._services.recorder)
             except HostLost as lost:
                 losses += 1
-                await restore_session(self._services.workspaces, head, lost.reason)
+                await restore_session(self._services.workspaces, self._head(), lost.reason)
                 if losses > HOST_LOSSES:
                     message = f"The worker was lost {losses} times: {lost.reason}"
                     return AgentResult(
                         head=head, duration_ms=0, error=Failure(error_class="host-lost", message=message)
                     )
+
+    def _head(self) -> str:
+        """Where the session stands, by what is recorded."""
+        return self._ledger.state.tip or self._plan.base_commit
 
     def _outcomes(self) -> dict[str, Any]:
         """The recorded leaf outcomes of this phase, as the interpreter looks them up."""

@@ -173,5 +173,7 @@ class TaskFactory:
             "PRODIGY_ATTEMPT": "1",
             "PRODIGY_WORKTREE": worktree,
             "PRODIGY_PROJECT_ROOT": worktree,
+            # A step that breaks its worktree's .git must not reach a repository around our folders.
+            "GIT_CEILING_DIRECTORIES": worktree.rpartition("/")[0],
             "PRODIGY_CORRELATION_ID": str(self._correlation(None)),
         }

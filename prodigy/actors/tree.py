@@ -18,7 +18,7 @@ anything to say any more, the recorder.
 
 import math
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Literal, assert_never
 
@@ -190,8 +190,8 @@ class Tree:
 
     def _heard_tree(self, event: TreeEvent) -> None:
         match event:
-            case ChildDown(path, Crashed() as reason):
-                self._note(events.ChildDown(child="/".join(path), reason=str(reason)))
+            case ChildDown(path, Crashed(error)):
+                self._note(events.ChildDown(child="/".join(path), reason="; ".join(_causes(error))))
             case ChildRestarted(path, restarts):
                 self._note(events.ChildRestarted(child="/".join(path), restarts=restarts))
             case _:
@@ -243,3 +243,12 @@ class Tree:
     def _hurry(self) -> None:
         with suppress(MailboxFull, ActorGone):
             self._hosts.ref.tell_nowait(Hurry())
+
+
+def _causes(error: BaseException) -> Iterator[str]:
+    """What was raised, without the groups that nurseries put around it."""
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _causes(part)
+    else:
+        yield f"{type(error).__name__}: {error}"

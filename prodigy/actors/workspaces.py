@@ -6,7 +6,9 @@ and thrown away when in doubt. Requests are served concurrently; what must be se
 metadata) is serial in ``git.worktrees``.
 """
 
+import shutil
 from collections.abc import Awaitable, Callable, Sequence
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -93,11 +95,22 @@ class Rescue(msgspec.Struct, frozen=True):
     reply: Reply[str | None]
 
 
+class Condition(Enum):
+    """In what state a slot comes back."""
+
+    GOOD = "good"
+    """It may be reset."""
+    DOUBTFUL = "doubtful"
+    """It must be made anew."""
+    KEEP = "keep"
+    """It holds what could not be rescued: it is not touched again."""
+
+
 class Release(msgspec.Struct, frozen=True):
-    """Take a slot back; a doubtful one is made anew before it is used again."""
+    """Take a slot back."""
 
     leased: Leased
-    doubtful: bool
+    condition: Condition
     reply: Reply[None]
 
 
@@ -121,6 +134,8 @@ Message = (
 WorkspacesRef = ActorRef[Message]
 T = TypeVar("T")
 
+OWN_FOLDER = ".prodigy"
+"""What setup leaves here untracked reaches the agents, and is never committed."""
 FORGET_BATCH = 32
 """Merged branches are deleted so many at a time."""
 
@@ -162,15 +177,29 @@ class Workspaces(Actor[Message]):
         self._leased: dict[int, _Slot] = {}
         self._made = 0
         self._merged: list[str] = []
+        self._kept: set[str] = set()
         self._slot_freed = trio.Condition()
 
     async def started(self) -> None:
-        """After a crash: slots that an agent still works in stay leased, others are made anew when needed."""
-        for item in self._ledger.state.items.values():
-            if item.status == "running" and item.slot is not None:
-                self._leased[item.slot] = self._slot(item.slot)
+        """After a crash: slots that an agent holds stay its own; whatever else was being made is removed."""
+        state = self._ledger.state
+        self._leased = {number: self._slot(number) for number in state.leases}
         self._made = max(self._leased, default=0)
-        self._idle = [self._slot(number) for number in range(1, self._made + 1) if number not in self._leased]
+        if state.phase != "map" or state.status != "running":
+            return
+        held = {slot.path for slot in self._leased.values()}
+        for path in await self._slot_paths():
+            if path not in held:
+                await self._worktrees.remove(path)
+
+    async def _slot_paths(self) -> list[str]:
+        """Every slot of this run that git has on its list."""
+        pool = str(self._pool)
+        return [entry.path for entry in await self._worktrees.registered(pool)]
+
+    @property
+    def _pool(self) -> Path:
+        return self._layout.slot(self._plan.session_id, 1).parent
 
     def _slot(self, number: int) -> _Slot:
         return _Slot(number, str(self._layout.slot(self._plan.session_id, number)))
@@ -198,8 +227,8 @@ class Workspaces(Actor[Message]):
                 await _answer(reply, lambda: self._lease(message))
             case Rescue(reply=reply):
                 await _answer(reply, lambda: self._rescue(message))
-            case Release(leased, doubtful, reply):
-                await _answer(reply, lambda: self._release(leased, doubtful=doubtful))
+            case Release(leased, condition, reply):
+                await _answer(reply, lambda: self._release(leased, condition))
             case Forget(branch):
                 await self._forget(branch)
 
@@ -248,8 +277,7 @@ class Workspaces(Actor[Message]):
 
     async def _close_session(self, *, rescue: bool) -> None:
         """Remove slots first, then the session worktree, then every branch of the run."""
-        pool = self._layout.slot(self._plan.session_id, 1).parent
-        slots = [entry.path for entry in await self._worktrees.registered(str(pool))]
+        slots = [path for path in await self._slot_paths() if path not in self._kept]
         branches = await self._own_branches()
         if rescue:
             await self._rescue_all((*slots, self._session_path), branches)
@@ -258,7 +286,7 @@ class Workspaces(Actor[Message]):
         for path in (*slots, self._session_path):
             await self._worktrees.remove(path)
         gone = await self._worktrees.delete_branches(branches)
-        await trio.to_thread.run_sync(_remove_empty, pool, self._layout.worktrees)
+        await trio.to_thread.run_sync(_remove_empty, self._pool, self._layout.worktrees)
         self._idle, self._leased = [], {}
         await record(
             self._recorder, events.WorktreeCleaned(intent=intent, path=self._session_path, branches=gone)
@@ -288,6 +316,9 @@ class Workspaces(Actor[Message]):
 
     # -- slots -----------------------------------------------------------------------------------------------------------
     async def _lease(self, wanted: Lease) -> Leased:
+        held = next((n for n, agent in self._ledger.state.leases.items() if agent == wanted.agent_id), None)
+        if held is not None:  # it was leased and recorded before this actor was started again
+            return self._leased_to(self._leased[held], wanted)
         slot = await self._take()
         try:
             await self._prepare(slot, wanted)
@@ -295,14 +326,17 @@ class Workspaces(Actor[Message]):
             slot.worktree = None
             await self._give_back(slot)
             raise
-        leased = Leased(slot.number, slot.path, wanted.item_id, wanted.agent_id, wanted.branch)
         await record(
             self._recorder,
             events.WorktreeLeased(
                 slot=slot.number, item_id=wanted.item_id, agent_id=wanted.agent_id, base_commit=wanted.base
             ),
         )
-        return leased
+        return self._leased_to(slot, wanted)
+
+    @staticmethod
+    def _leased_to(slot: _Slot, wanted: Lease) -> Leased:
+        return Leased(slot.number, slot.path, wanted.item_id, wanted.agent_id, wanted.branch)
 
     async def _take(self) -> _Slot:
         async with self._slot_freed:
@@ -324,7 +358,14 @@ class Workspaces(Actor[Message]):
                 self._slot_freed.notify()
 
     async def _prepare(self, slot: _Slot, wanted: Lease) -> None:
-        """Reset the slot, or make it; whatever of the attempt's branch an earlier crash left is dropped first."""
+        """Reset the slot, or make it, and hand on the session's own untracked ``.prodigy`` files."""
+        await self._reset(slot, wanted)
+        own = Path(self._session_path, OWN_FOLDER)
+        if own.is_dir():
+            await trio.to_thread.run_sync(_copy_missing, own, Path(slot.path, OWN_FOLDER))
+
+    async def _reset(self, slot: _Slot, wanted: Lease) -> None:
+        """Whatever of the attempt's branch an earlier crash left is dropped first."""
         await self._worktrees.delete_branches((wanted.branch,))
         if slot.worktree is not None:
             try:
@@ -358,14 +399,19 @@ class Workspaces(Actor[Message]):
         )
         return kept.ref
 
-    async def _release(self, leased: Leased, *, doubtful: bool) -> None:
+    async def _release(self, leased: Leased, condition: Condition) -> None:
         slot = self._leased[leased.slot]
-        if doubtful:
+        if condition is not Condition.GOOD:
             slot.worktree = None
         await record(
             self._recorder,
             events.WorktreeReleased(slot=leased.slot, item_id=leased.item_id, agent_id=leased.agent_id),
         )
+        if condition is Condition.KEEP:
+            self._kept.add(slot.path)
+            self._made += 1
+            slot = self._slot(self._made)
+            self._leased.pop(leased.slot)
         await self._give_back(slot)
 
     async def _forget(self, branch: str) -> None:
@@ -387,6 +433,15 @@ async def _answer(reply: Reply[T], act: Callable[[], Awaitable[T]]) -> None:
         reply.fail(error)
     else:
         reply.send(value)
+
+
+def _copy_missing(source: Path, target: Path) -> None:
+    """Copy the files of a folder that the other one does not have: what git tracks is there already."""
+    for file in source.rglob("*"):
+        copy = target / file.relative_to(source)
+        if file.is_file() and not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, copy, follow_symlinks=False)
 
 
 def _remove_empty(folder: Path, up_to: Path) -> None:
@@ -439,6 +494,6 @@ async def rescue(
     return await persistently(workspaces, partial(Rescue, leased, attempt, base, reason))
 
 
-async def release(workspaces: WorkspacesRef, leased: Leased, *, doubtful: bool) -> None:
+async def release(workspaces: WorkspacesRef, leased: Leased, condition: Condition) -> None:
     """Give a slot back."""
-    await persistently(workspaces, partial(Release, leased, doubtful))
+    await persistently(workspaces, partial(Release, leased, condition))

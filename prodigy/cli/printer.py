@@ -153,10 +153,21 @@ class Printer:
         self._sink: Sink | None = None
 
     # -- data ------------------------------------------------------------------------------------------------------
-    def document(self, document: msgspec.Struct) -> None:
-        """The one JSON document of this command; nothing in the other forms."""
-        if self.form is Form.JSON:
+    def document(self, document: msgspec.Struct, *, in_pipe: bool = False) -> bool:
+        """The one JSON document of this command; nothing in the other forms.
+
+        Args:
+            document: what to print.
+            in_pipe: print it in the text form too, if nobody but a program can be reading.
+
+        Returns:
+            Whether it was printed.
+        """
+        piped = in_pipe and self.form is Form.TEXT and not terminal.is_terminal(self._out)
+        printed = self.form is Form.JSON or piped
+        if printed:
             self._write(_json_line(document))
+        return printed
 
     def record(self, record: msgspec.Struct) -> None:
         """One record of a JSON Lines stream; nothing in the other forms."""

@@ -322,6 +322,14 @@ def _worktree_made_or_not(
     state.git_intents.pop(event.intent, None)
 
 
+def _worktree_leased(state: JobState, event: events.WorktreeLeased, _: Record) -> None:
+    state.leases[event.slot] = event.agent_id
+
+
+def _worktree_released(state: JobState, event: events.WorktreeReleased, _: Record) -> None:
+    state.leases.pop(event.slot, None)
+
+
 def _worktree_rescued(state: JobState, event: events.WorktreeRescued, _: Record) -> None:
     state.rescue_refs.append(event.ref)
     if event.item_id is None:
@@ -494,8 +502,8 @@ RULES: Final[Mapping[type[events.Event], Rule]] = {
     events.WorktreeCreateIntended: _git_intended,
     events.WorktreeCreated: _worktree_made_or_not,
     events.WorktreeCreateFailed: _worktree_made_or_not,
-    events.WorktreeLeased: _nothing,
-    events.WorktreeReleased: _nothing,
+    events.WorktreeLeased: _worktree_leased,
+    events.WorktreeReleased: _worktree_released,
     events.WorktreeRescued: _worktree_rescued,
     events.WorktreeRemoveIntended: _git_intended,
     events.WorktreeCleaned: _worktree_cleaned,

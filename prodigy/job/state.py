@@ -145,6 +145,8 @@ class JobState(Struct, kw_only=True):
     """Leaves without an outcome, by sequence number."""
     git_intents: dict[int, GitIntent] = {}
     """Changes of worktrees and branches without an outcome, by sequence number."""
+    leases: dict[int, str] = {}
+    """Slots that an agent holds, by number: the agent's id."""
     tip: str | None = None
     """The session branch's last known commit."""
     merge: MergeStatus = "pending"

@@ -34,7 +34,7 @@ AGGREGATES = (
     "count", "sum", "average", "avg", "min", "max", "median", "std_dev", "variance", "collect", "unique", "concat",
     "merge", "flatten", "sort", "sort_desc", "group_by",
 )  # fmt: skip
-_COMPUTED = re.compile(r"\s*(env|file|cmd|json|date):(.+)", re.DOTALL)
+_COMPUTED = re.compile(r"\s*(env|file|cmd|json|date):(?![-+?=\s\d$])(.+)", re.DOTALL)
 _FOLD = re.compile(rf"\s*({'|'.join(AGGREGATES)}):({_PATH})\s*(?:where\s.*)?", re.ASCII | re.DOTALL)
 _MODIFIER = re.compile(r":(?!-)([^:|]*)")
 _FILTER = re.compile(r"\s*\|\s*([a-z]+)\s*(?::(?!-)((?:[^|:]|:(?!-))*))?")
@@ -151,11 +151,7 @@ def parse_ref(body: str) -> Ref | Computed | None:
     """The reference that a body (between ``${`` and ``}``) is, or ``None``."""
     source = f"${{{body}}}"
     computed = _COMPUTED.fullmatch(body)
-    if (
-        computed is not None
-        and computed[2].strip() not in MODIFIERS
-        and not computed[2].startswith(_OPERATORS)
-    ):
+    if computed is not None and computed[2].strip() not in MODIFIERS:
         return Computed(source, computed[1], computed[2].strip())
     fold = _FOLD.fullmatch(body)
     if fold is not None and fold[2] not in MODIFIERS:
@@ -168,9 +164,6 @@ def parse_ref(body: str) -> Ref | Computed | None:
     if not rest:
         return Ref(source, path)
     return _with_rest(source, path, rest)
-
-
-_OPERATORS = ("-", "+", "?", "=")
 
 
 def parse_path(text: str) -> Path:

@@ -44,8 +44,8 @@ def test_the_error_counts_and_points_at_the_first() -> None:
 
 
 def test_a_caret_stands_under_wide_letters_and_tabs() -> None:
-    assert report('- {name: "日本", shel: a}\n').splitlines()[2] == "   |                 ^~~~"
-    assert report('- {name: a,\tshel: a}\n').splitlines()[2] == "   |           \t^~~~"
+    assert report('- {name: "日本", shel: a}\n').splitlines()[2] == "   |                  ^~~~"
+    assert report("- {name: a,\tshel: a}\n").splitlines()[2] == "   |            \t^~~~"
 
 
 def test_a_very_long_line_is_shown_around_the_place() -> None:

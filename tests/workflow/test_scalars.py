@@ -50,7 +50,12 @@ def test_what_is_no_size(text: str) -> None:
 
 def test_integers_have_bounds_and_no_fractions() -> None:
     assert scalars.integer("7", 1) == 7
-    for text, code in [("0", "bad-value"), ("1.0", "wrong-type"), ("1e3", "wrong-type"), ("9" * 30, "wrong-type")]:
+    for text, code in [
+        ("0", "bad-value"),
+        ("1.0", "wrong-type"),
+        ("1e3", "wrong-type"),
+        ("9" * 30, "wrong-type"),
+    ]:
         with pytest.raises(ScalarError) as caught:
             scalars.integer(text, 1)
         assert caught.value.code == code

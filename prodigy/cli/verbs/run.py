@@ -150,7 +150,13 @@ class _Session:
     """One run, as the person at the terminal meets it."""
 
     def __init__(
-        self, invocation: Invocation, source: launch.Source, text: bytes, merge: Answer | None, *, strict: bool
+        self,
+        invocation: Invocation,
+        source: launch.Source,
+        text: bytes,
+        merge: Answer | None,
+        *,
+        strict: bool,
     ) -> None:
         self._invocation = invocation
         self._printer = invocation.printer

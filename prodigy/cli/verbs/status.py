@@ -1,16 +1,110 @@
-"""status"""
+"""``prodigy status``: what runs, what can be taken up again, what failed, what is not merged."""
+
+from collections.abc import Iterator
+from datetime import datetime
 
 from cyclopts import App
-from prodigy.cli.invocation import Given
 
-app = App(name="status", help_epilogue="Examples:\n  prodigy status\n  prodigy status --json | jq .running")
+from prodigy.cli.here import repository_here
+from prodigy.cli.invocation import Given
+from prodigy.cli.printer import Column, Part, Span, Tone
+from prodigy.cli.text import about, age, counted
+from prodigy.job.summary import JobSummary
+from prodigy.store.documents import StatusDocument
+from prodigy.store.runs import status_document
+
+app = App(
+    name="status",
+    help_epilogue="""Examples:
+  prodigy status
+  prodigy status --all-repos
+  prodigy status --json | jq '.running[].items'""",
+)
+
+Row = tuple[Part, ...]
+
+_COLUMNS = (
+    Column("list"),
+    Column("run"),
+    Column("workflow", elastic=True),
+    Column("state", elastic=True),
+    Column("cost", right=True),
+    Column("next"),
+)
 
 
 @app.default
 def status(*, all_repos: bool = False, invocation: Given) -> None:
-    """Show what runs, what can be resumed, what failed and what is not merged.
+    """Show what runs, what can be taken up again, what failed and what is not merged.
 
     Args:
-        all_repos: Look at every repository, not only this one.
+        all_repos: Look at every repository, not only at this one.
+        invocation: Who asks.
     """
-    invocation.printer.line("hello")
+    repo = repository_here(invocation, all_repos=all_repos)
+    document = status_document(invocation.home, repo)
+    printer = invocation.printer
+    printer.document(document)
+    rows = list(_rows(document, invocation.around.now(), all_repos=all_repos))
+    if not rows:
+        printer.line("Nothing runs, waits or is left to merge")
+    printer.table(_COLUMNS, rows, heading=False)
+
+
+def _rows(document: StatusDocument, now: datetime, *, all_repos: bool) -> Iterator[Row]:
+    for label, tone, runs in (
+        ("RUNNING", "good", document.running),
+        ("RESUMABLE", "warning", document.resumable),
+        ("WAITING", "warning", document.waiting),
+        ("UNMERGED", "accent", document.unmerged),
+    ):
+        for run in runs:
+            yield _row(label, tone, run, now, all_repos=all_repos)
+
+
+def _row(label: str, tone: Tone, run: JobSummary, now: datetime, *, all_repos: bool) -> Row:
+    name = f"{run.repo}: {run.workflow}" if all_repos else run.workflow
+    cost = f"${run.cost_usd:.2f}" if run.cost_usd else ""
+    following = _live(run) if run.live else _next(label, run)
+    return Span(label, tone), Span(run.tail, "strong"), name, _state(label, run, now), cost, following
+
+
+def _next(label: str, run: JobSummary) -> str:
+    return f"prodigy worktree merge {run.tail}" if label == "UNMERGED" else run.next or ""
+
+
+def _live(run: JobSummary) -> str:
+    eta = f"eta {about(run.eta_ms / 1000)}  " if run.eta_ms is not None else ""
+    return f"{eta}pid {run.pid}" if run.pid else eta.rstrip()
+
+
+def _state(label: str, run: JobSummary, now: datetime) -> str:
+    since = age(run.ended_at or run.updated_at, now)
+    match label:
+        case "RUNNING":
+            return _progress(run)
+        case "RESUMABLE":
+            return f"{run.status} in {_where(run)}, {since}" if run.phase else f"{run.status}, {since}"
+        case "WAITING":
+            return f"{counted(run.dlq_count, 'item')} in DLQ"
+        case _:
+            return f"{counted(run.commits, 'commit')} for {run.target}, {since}"
+
+
+def _progress(run: JobSummary) -> str:
+    items = run.items
+    numbers = (
+        _where(run),
+        f"{items.failed} failed" if items.failed else "",
+        f"{items.running} running" if items.running else "",
+    )
+    return ", ".join(filter(None, numbers))
+
+
+def _where(run: JobSummary) -> str:
+    """``map 142/200``, ``setup step 2``."""
+    if run.phase == "map" and run.items.total:
+        ended = run.items.done + run.items.failed + run.items.skipped
+        return f"map {ended}/{run.items.total}"
+    step = f" step {run.current_step}" if run.current_step else ""
+    return f"{run.phase or run.status}{step}"

@@ -258,6 +258,21 @@ async def test_a_listener_that_raises_brings_the_tree_down_in_order(autojump_clo
     assert calls[-1] == ChildRestarted(("root", "a"), 1)
 
 
+async def test_a_listener_that_raises_at_the_failure_of_the_tree() -> None:
+    """Its error was first; what became of the tree is added as a note."""
+
+    def listener(event: TreeEvent) -> None:
+        if isinstance(event, Escalated):
+            raise OSError("disk full")
+
+    a = player("a")
+    with pytest.raises(OSError, match="disk full") as caught:
+        async with open_supervisor(Supervisor([a], intensity=Intensity(0)), listener=listener):
+            await a.ref.tell("crash")
+            await trio.sleep_forever()
+    assert "RestartIntensityExceeded" in caught.value.__notes__[0]
+
+
 async def test_a_listener_that_raises_while_starting() -> None:
     """The block never begins."""
 

@@ -112,7 +112,9 @@ async def test_a_terminals_signals_mean_nothing_to_a_reaper(number: int, family:
             assert (await tree.wait()).code == 0
 
 
-async def test_a_reaper_that_does_not_answer_is_killed_for_it(family: Family, monkeypatch: pytest.MonkeyPatch):
+async def test_a_reaper_that_does_not_answer_is_killed_for_it(
+    family: Family, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(_proctree, "KILL_LIMIT", 0.2)
     async with open_slots() as slots, slots.lease() as slot, tree_of(slot, family, "setsid") as tree:
         os.kill(slot._line.pid, signal.SIGSTOP)

@@ -78,9 +78,11 @@ async def test_commands_inherit_nothing_of_ours():
     """No descriptor, no ignored or blocked signal, no variable, no lowered limit."""
     bare = {"cwd": "/", "env": {"A": "ä", "PATH": os.environ["PATH"]}}
     async with open_slots() as slots:
-        signals = await output_of(slots, Command(argv=("grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"), **bare))
+        signals = await output_of(
+            slots, Command(argv=("grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"), **bare)
+        )
         assert [int(line.split()[1], 16) for line in signals.splitlines()] == [0, 0]
-        links = await output_of(slots, shell("for fd in /proc/$$/fd/*; do readlink $fd; done"))
+        links = await output_of(slots, shell("for fd in /proc/$$/fd/*; do readlink $fd; done; true"))
         assert [link.split(b":")[0] for link in links.split()] == [b"/dev/null", b"pipe", b"pipe"]
         variables = await output_of(slots, Command(argv=("env",), **bare))
         assert dict(line.split("=") for line in variables.decode().splitlines()) == bare["env"]
@@ -119,7 +121,6 @@ async def test_a_long_environment_arrives_whole():
         (errno.EACCES, {"argv": ("/etc/passwd",)}),
         (errno.EINVAL, {"argv": ("echo", "a\0b")}),
         (errno.E2BIG, {"argv": ("echo", "x" * 200_000)}),
-        (errno.EMFILE, {"open_files": 4}),
     ],
 )
 async def test_a_failed_start_is_an_answer_and_the_slot_goes_on(number: int, change: dict[str, object]):

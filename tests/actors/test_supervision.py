@@ -1,0 +1,129 @@
+"""The tree heals: services, phases, the run itself crash, and the run ends as if they had not."""
+
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+import trio
+
+from prodigy import events
+from prodigy.actors.dead_letters import DeadLetters
+from prodigy.actors.merger import Merger
+from prodigy.actors.phase import MapActor
+from prodigy.actors.run import Run
+from prodigy.actors.workspaces import Workspaces
+from prodigy.store.journal import FileSegment, StorageFailed
+
+FLOW = """
+mode: mapreduce
+map:
+  input: {list: [a, b, c, broken]}
+  max_parallel: 2
+  agent_template:
+    - shell: test ${item} != broken && echo ${item} > ${item}.txt
+reduce:
+  - shell: ls *.txt > all
+"""
+
+
+def crash_once(
+    monkeypatch: pytest.MonkeyPatch, where: type[Any], method: str, *, after: bool = False
+) -> list[int]:
+    """The method raises the first time it is called, before or after it has done its work."""
+    original: Callable[..., Awaitable[Any]] = getattr(where, method)
+    calls: list[int] = []
+
+    async def broken(self: Any, *words: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) > 1:
+            return await original(self, *words, **options)
+        if after:
+            await original(self, *words, **options)
+        raise RuntimeError("put in by the test")
+
+    monkeypatch.setattr(where, method, broken)
+    return calls
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(
+    ("where", "method"),
+    [
+        (Merger, "_merge_agent"),
+        (Merger, "_merge_final"),
+        (DeadLetters, "handle"),
+        (Workspaces, "_lease"),
+        (Workspaces, "_rescue"),
+        (Workspaces, "_attach"),
+        (MapActor, "_select"),
+        (MapActor, "_drive"),
+        (Run, "_run_phase"),
+    ],
+)
+async def test_a_crash_costs_nothing(
+    stage: Any, monkeypatch: pytest.MonkeyPatch, where: type[Any], method: str, after: bool
+) -> None:
+    calls = crash_once(monkeypatch, where, method, after=after)
+    tree = await stage.run(FLOW)
+    assert calls, [item.error for item in tree.ledger.state.items.values()]
+    assert tree.ledger.problem is None
+    assert tree.ledger.state.status == "completed"
+    assert tree.ledger.state.merge == "merged"
+    assert list(tree.ledger.state.dead_letters) == [
+        item.item_id for item in tree.ledger.state.items.values() if item.item == "broken"
+    ]
+    assert stage.git("show", "main:all").split() == ["a.txt", "b.txt", "c.txt"]
+    assert len(stage.kinds(events.ItemsSelected)) == 1
+    assert [event.phase for event in stage.kinds(events.PhaseStarted)] == ["map", "reduce"]
+    merged = [event.item_id for event in stage.kinds(events.WorktreeMerged) if event.what == "agent"]
+    assert len(merged) == len(set(merged)) == 3
+    assert any("put in by the test" in event.reason for event in stage.kinds(events.ChildDown))
+    assert stage.kinds(events.ChildRestarted)
+    assert stage.git("branch", "--list", "prodigy-*") == ""
+
+
+async def test_a_killed_worker_is_replaced_and_the_phase_goes_on_where_it_was(stage: Any) -> None:
+    """A plain workflow's finished steps are not run again; the one in flight is."""
+    flow = """
+    - shell: echo one >> log.txt
+    - shell: test -e "$GATE" || { echo "$PPID" > "$PIDFILE"; sleep 600; }
+    - shell: echo three >> log.txt
+    """
+    gate, pidfile = stage.folder / "gate", stage.folder / "pid"
+    stage.environ |= {"GATE": str(gate), "PIDFILE": str(pidfile)}
+
+    async def kill_the_worker() -> None:
+        while not (pidfile.exists() and pidfile.read_text().strip()):
+            await trio.sleep(0.02)
+        gate.touch()
+        [worker] = stage.kinds(events.WorkerStarted)
+        os.kill(worker.pid, signal.SIGKILL)
+
+    tree = await stage.run(flow, kill_the_worker)
+    assert tree.ledger.state.error is None
+    assert tree.ledger.state.status == "completed"
+    assert stage.git("show", "main:log.txt").split() == ["one", "three"]
+    assert len([event for event in stage.kinds(events.StepIntended) if event.step == "1"]) == 1
+    assert len([event for event in stage.kinds(events.StepIntended) if event.step == "2"]) == 2
+
+
+async def test_storage_that_fails_ends_the_run_and_says_so(
+    stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes = 0
+    sync = FileSegment.sync
+
+    def failing(self: FileSegment) -> None:
+        nonlocal writes
+        writes += 1
+        if writes > 20:
+            raise OSError(28, "No space left on device")
+        sync(self)
+
+    monkeypatch.setattr(FileSegment, "sync", failing)
+    tree = await stage.run(FLOW)
+    assert isinstance(tree.ledger.problem, StorageFailed)
+    assert tree.ledger.state.status in {"starting", "running"}
+    assert stage.git("log", "--format=%s", "main") == "first"

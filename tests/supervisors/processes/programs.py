@@ -1,0 +1,201 @@
+"""The program that the pool's tests run in real workers: jobs that behave, and jobs that do not."""
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import trio
+import trio.testing
+
+from supervisors._program import JobLink, JobProtocol, WorkerProgram
+from supervisors._proctree import Command
+from supervisors._slots import SlotPool
+
+
+class Echo(msgspec.Struct, frozen=True, tag=True):
+    """Return the text."""
+
+    text: str
+
+
+class Raise(msgspec.Struct, frozen=True, tag=True):
+    """Raise what the name says."""
+
+    name: str
+
+
+class Talk(msgspec.Struct, frozen=True, tag=True):
+    """Tell numbers, each with padding, then ask for their sum."""
+
+    count: int
+    padding: int = 0
+
+
+class Cross(msgspec.Struct, frozen=True, tag=True):
+    """Ask, and tell something while the answer is not there yet."""
+
+
+class Shell(msgspec.Struct, frozen=True, tag=True):
+    """Run a script; tell when it says something."""
+
+    script: str
+
+
+class Linger(msgspec.Struct, frozen=True, tag=True):
+    """Wait until cancelled, then do what the name says."""
+
+    then: str
+
+
+class Misbehave(msgspec.Struct, frozen=True, tag=True):
+    """Do to the worker what the name says."""
+
+    how: str
+
+
+Job = Echo | Raise | Talk | Cross | Shell | Linger | Misbehave
+
+
+class Number(msgspec.Struct, frozen=True, tag=True):
+    """Something told."""
+
+    value: int
+    padding: str = ""
+
+
+class Output(msgspec.Struct, frozen=True, tag=True):
+    """What a script said."""
+
+    text: str
+
+
+class Sum(msgspec.Struct, frozen=True, tag=True):
+    """Something asked."""
+
+
+Message = Number | Output | Sum
+
+
+class Result(msgspec.Struct, frozen=True):
+    """What a job returns: a text, the pid of its worker, what it had told."""
+
+    text: str
+    pid: int
+    told: int = 0
+
+
+PROTOCOL: JobProtocol[Job, Message, int, Result] = JobProtocol(job=Job, message=Message, answer=int, result=Result)
+Link = JobLink[Message, int]
+
+
+class Counter:
+    """How much the jobs of this worker have told."""
+
+    value = 0
+
+
+async def serve(job: Job, link: Link, slots: SlotPool) -> Result:
+    match job:
+        case Echo(text):
+            return Result(text, os.getpid(), Counter.value)
+        case Raise(name):
+            raise ERRORS[name]
+        case Talk(count, padding):
+            for number in range(count):
+                await link.tell(Number(number, "x" * padding))
+                Counter.value += 1
+            return Result(str(await link.ask(Sum())), os.getpid())
+        case Cross():
+            return await cross(link)
+        case Shell(script):
+            return await run(script, link, slots)
+        case Linger(then):
+            return await linger(then, link)
+        case Misbehave(how):
+            await misbehave(how, link)
+            return Result("still here", os.getpid())
+
+
+ERRORS: dict[str, BaseException] = {
+    "ValueError": ValueError("wrong \udc80"),
+    "SystemExit": SystemExit(3),
+    "KeyboardInterrupt": KeyboardInterrupt(),
+    "group": ExceptionGroup("several", [ValueError("one"), TypeError("two")]),
+    "base group": BaseExceptionGroup("several", [SystemExit(1), TypeError("two")]),
+}
+
+
+async def cross(link: Link) -> Result:
+    answers: list[int] = []
+
+    async def ask() -> None:
+        answers.append(await link.ask(Sum()))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        await trio.testing.wait_all_tasks_blocked()
+        await link.tell(Number(42))
+    return Result(str(answers[0]), os.getpid())
+
+
+async def run(script: str, link: Link, slots: SlotPool) -> Result:
+    command = Command(argv=("sh", "-c", script), cwd="/", env=dict(os.environ))
+    async with slots.lease() as slot, slot.start(command) as tree:
+        async for chunk in tree.stdout:
+            await link.tell(Output(chunk.decode()))
+        end = await tree.wait()
+    return Result(f"{end.code} {end.signal}", os.getpid())
+
+
+async def linger(then: str, link: Link) -> Result:
+    await link.tell(Number(0))
+    try:
+        await trio.sleep_forever()
+    except trio.Cancelled:
+        if then == "finish":
+            return Result(f"grace {link.grace:g}", os.getpid())
+        with trio.CancelScope(shield=True):
+            if then == "tell":
+                await link.tell(Number(1))
+                await link.ask(Sum())
+            if then == "stay":
+                await trio.sleep_forever()
+            if then == "raise":
+                raise ValueError("while cleaning up") from None
+        raise
+    raise AssertionError
+
+
+async def misbehave(how: str, link: Any) -> None:
+    sock = link._channel._socket
+    match how:
+        case "garbage":
+            sock.send(b"\0\0\0\3abc")
+        case "oversize":
+            sock.send(b"\xff\xff\xff\xff")
+        case "half a frame":
+            sock.send(b"\0\0\0\7abc")
+            os._exit(3)
+        case "stranger":
+            link._job = 12345
+            await link.tell(Number(1))
+        case "flood":
+            link._reserve = lambda _size: trio.lowlevel.checkpoint()
+            while True:
+                await link.tell(Number(0, "x" * 100_000))
+        case "exit":
+            os._exit(3)
+        case "block":
+            time.sleep(600)  # noqa: ASYNC251 - the point
+        case "zygote":
+            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()  # noqa: ASYNC240 - it is short
+            os.kill(int(children), 9)
+        case "huge result":
+            raise ValueError("x" * 70_000_000)
+    await trio.sleep_forever()
+
+
+PROGRAM = WorkerProgram(PROTOCOL, serve)
+NOT_A_PROGRAM = 7
