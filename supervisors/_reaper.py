@@ -457,7 +457,7 @@ def spawn(message: Message, streams: Sequence[int]) -> "subprocess.Popen[bytes]"
     """
     if len(streams) < 3:  # noqa: PLR2004 - the three streams; the kernel drops descriptors beyond the limit
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-    return subprocess.Popen(  # noqa: PLW1509 - we have one thread and little memory, so a hook is safe and cheap
+    return subprocess.Popen(
         message["argv"],
         cwd=message["cwd"],
         env=message["env"],
@@ -465,7 +465,7 @@ def spawn(message: Message, streams: Sequence[int]) -> "subprocess.Popen[bytes]"
         stdout=streams[1],
         stderr=streams[2],
         start_new_session=True,
-        preexec_fn=open_files_hook(message["open_files"]),
+        preexec_fn=open_files_hook(message["open_files"]),  # noqa: PLW1509 - one thread and little memory: safe and cheap
     )
 
 

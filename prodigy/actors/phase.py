@@ -29,6 +29,7 @@ from prodigy.steps.protocol import AgentResult
 from prodigy.store.journal import StorageFailed
 from prodigy.workflow.model import MapInput, MapPhase, Shell, Step
 from prodigy.workflow.select import BadInput, input_kind
+from prodigy.workflow.template import render_text
 from prodigy.workflow.values import TemplateError
 from supervisors import ChildSpec, Crashed, HostLost, Restart
 
@@ -196,7 +197,7 @@ class MapActor(PhaseActor):
         content = await self._content(self._map.input)
         if isinstance(content, Failure):
             return content
-        chosen = choose(self._map, *content)
+        chosen = choose(self._map, *content, self._tasks.scope())
         for index, (item_id, item) in enumerate(zip(chosen.ids, chosen.items, strict=True)):
             await self._services.recorder.tell(
                 Note(events.ItemSelected(index=index, item_id=item_id, item=item))
@@ -208,11 +209,11 @@ class MapActor(PhaseActor):
         """The input's bytes and its file name (empty for a command); no bytes for a list."""
         if source.source == "list":
             return None, ""
-        path = self._tasks.session_worktree / Path(source.text).expanduser()
-        is_command = source.source == "command" or (
-            source.source == "auto" and input_kind(source.text, exists=path.is_file()) == "command"
-        )
-        if is_command:
+        if source.source == "command":
+            return await self._command_output(source)
+        name = render_text(source.text, self._tasks.scope())
+        path = self._tasks.session_worktree / Path(name).expanduser()
+        if source.source == "auto" and input_kind(name, exists=path.is_file()) == "command":
             return await self._command_output(source)
         try:
             return await trio.Path(path).read_bytes(), path.name

@@ -17,6 +17,7 @@ from prodigy.job.results import map_variables
 from prodigy.job.state import ItemState
 from prodigy.paths import Layout
 from prodigy.steps.protocol import AgentTask, Outcome
+from prodigy.steps.variables import Variables
 from prodigy.workflow.model import Step
 
 MAX_ITEM_JSON = 64 * 1024
@@ -48,6 +49,10 @@ class TaskFactory:
     def session_worktree(self) -> Path:
         """Where phases other than map run."""
         return self._layout.session_worktree(self._plan.session_id)
+
+    def scope(self) -> Variables:
+        """The variables that every phase knows, for texts that the coordinator itself renders."""
+        return Variables(self._common(str(self.session_worktree)))
 
     def agent(
         self, item: ItemState, agent_id: ids.AgentId, attempt: int, leased: Leased, base: str, branch: str

@@ -4,7 +4,6 @@ The same tree as for running it, without workers: what happens is recorded in th
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 
 import trio
@@ -35,7 +34,7 @@ async def take_up(
         RunError: ``already-running``: another process works at it; or why the merge could not be done.
         MachineError: its repository is gone.
     """
-    now: datetime = stamp.now()
+    now = stamp.now()
     with JobLock.acquire(run.layout.job_lock(run.job_id), since=now, argv=argv):
         plan = plan_of(recorded(load_state(run).started))
         ground = await launch.survey(Path(plan.repository), environ)

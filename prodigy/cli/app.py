@@ -20,11 +20,13 @@ from prodigy.cli.printer import Printer
 from prodigy.cli.surroundings import Surroundings, abandon
 from prodigy.cli.usage import flags_of, usage_error
 from prodigy.cli.version import version_line
-from prodigy.errors import InternalError, ProdigyError
+from prodigy.errors import InternalError, ProdigyError, UsageError
 
 VERBS = ("run", "status", "dlq", "events", "worktree")
 """In the order of the help page; each is ``prodigy.cli.verbs.{verb}:app``, imported when it is used."""
 
+_STREAMING = frozenset({"run", "events"})
+"""Verbs that have a stream of records for ``--jsonl``."""
 _READER_GONE = 0
 _INTERRUPTED = 130
 _HELP_WIDTH = 100
@@ -84,10 +86,21 @@ def _verb(app: App, tokens: Sequence[str], invocation: Invocation) -> int:
     command, bound = _read(app, tokens, app)
     if "invocation" not in inspect.signature(command).parameters:
         return _page(app, command, bound, invocation.around)
+    _check_stream(command, invocation)
     bound.arguments["invocation"] = invocation
     code = command(*bound.args, **bound.kwargs)
     invocation.printer.flush()
     return code if isinstance(code, int) else 0
+
+
+def _check_stream(command: Callable[..., object], invocation: Invocation) -> None:
+    verb = command.__module__.rpartition(".")[2]
+    if invocation.options.jsonl and verb not in _STREAMING:
+        raise UsageError(
+            "conflicting-flags",
+            f"`prodigy {verb}` answers with one document, not with a stream of records",
+            hint="use `--json` instead of `--jsonl`",
+        )
 
 
 def _page(

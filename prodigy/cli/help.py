@@ -32,7 +32,7 @@ class TwoColumns:
             text = _plain(usage, console).strip()
             _write(
                 console,
-                text if text.startswith("Usage:") else f"Usage: {text.replace('[OPTIONS]', '[FLAGS]')}",
+                text if text.startswith("Usage:") else f"Usage: {_in_our_words(text)}",
             )
 
     def render_description(
@@ -56,6 +56,10 @@ def help_console(stream: TextIO, width: int) -> "Console":
         emoji=False,
         soft_wrap=True,
     )
+
+
+def _in_our_words(usage: str) -> str:
+    return usage.replace("[OPTIONS]", "[FLAGS]").replace("COMMAND", "VERB").replace("[ARGS]", "[ARGUMENTS]")
 
 
 def _label(entry: "HelpEntry") -> str:

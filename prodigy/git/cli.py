@@ -110,7 +110,7 @@ class GitRunner(Protocol):
         ...
 
 
-class GitFailed(RunError):  # noqa: N818 - what happened, in the past tense
+class GitFailed(RunError):
     """A git command ended with an exit code that its caller has no meaning for."""
 
     def __init__(self, argv: Sequence[str], cwd: str, result: GitResult) -> None:

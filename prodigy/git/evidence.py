@@ -32,7 +32,7 @@ class Commit(Struct, frozen=True):
     subject: str
 
 
-class CommitRefused(RunError):  # noqa: N818 - what happened, in the past tense
+class CommitRefused(RunError):
     """Git or a hook refused to commit what a step left."""
 
     def __init__(self, where: str, stderr: str) -> None:

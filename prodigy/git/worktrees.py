@@ -54,7 +54,7 @@ _FLAGGED = re.compile(rb"(?:^|\0)[a-z] ")
 _FLAGGED_OR_SKIPPED = re.compile(rb"(?:^|\0)[a-zS] ")
 
 
-class SlotDoubtful(RunError):  # noqa: N818 - a state of the slot
+class SlotDoubtful(RunError):
     """A worktree cannot be proven to be as its next user expects it; make it anew."""
 
     def __init__(self, path: str, reason: str) -> None:

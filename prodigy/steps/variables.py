@@ -13,7 +13,7 @@ from prodigy.steps.protocol import Outcome
 from prodigy.workflow.model import Step
 from prodigy.workflow.scope import UNDEFINED, Path, resolve, resolve_item
 
-LATER = frozenset({"shell", "last", "error", "handler"})
+LATER = frozenset({"shell", "last", "step", "error", "handler"})
 """Names that steps give values to; they are ours before any step has run."""
 
 
@@ -42,20 +42,25 @@ class Variables:
 
     # -- what the steps leave ----------------------------------------------------------------------------------------
     def finished(self, step: Step, outcome: Outcome, attempt: int) -> None:
-        """Make a finished step readable as ``KIND``, ``last`` and its id."""
-        fields = step_fields(outcome, attempt)
+        """Make a finished step readable as ``KIND``, ``last``, ``step`` and its id."""
+        self._set(step, outcome, step_fields(outcome, attempt))
+
+    def _set(self, step: Step, outcome: Outcome, fields: dict[str, Any]) -> None:
         for root in (step.kind, "last", step.id):
             if root is not None:
                 self._roots[root] = fields
+        self._roots["step"] = {
+            "name": step.label,
+            "index": int(outcome.step.rpartition(".")[2]) - 1,
+            "id": step.id,
+            "attempt": outcome.try_,
+        }
 
     def failing(self, step: Step, outcome: Outcome, failure: Failure, attempt: int) -> None:
         """Set the scene for a handler: ``error.*``, and ``shell.output`` as stdout then stderr."""
         fields = step_fields(outcome, attempt)
         fields["output"] = joined(outcome.stdout.tail, outcome.stderr.tail)
-        fields["success"] = False
-        for root in (step.kind, "last", step.id):
-            if root is not None:
-                self._roots[root] = fields
+        self._set(step, outcome, fields)
         self._roots["error"] = {
             "message": failure.message,
             "exit_code": failure.exit_code,

@@ -61,7 +61,7 @@ class JournalDamage(Struct, frozen=True, kw_only=True):
     sha256: str | None = None
 
 
-class StorageFailed(RunError):  # noqa: N818  # named like the events: what happened
+class StorageFailed(RunError):  # named like the events: what happened
     """The journal could not be written; nothing after the last acknowledged group counts."""
 
 

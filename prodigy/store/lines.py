@@ -20,7 +20,7 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Record).decode
 
 
-class Damaged(Exception):  # noqa: N818  # no error until it is known where it stands
+class Damaged(Exception):  # no error until it is known where it stands
     """A line that is no good record."""
 
 

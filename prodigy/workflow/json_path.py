@@ -26,7 +26,7 @@ _FILTER_TOKEN = re.compile(
 _LITERALS = frozenset({"true", "false", "null"})
 
 
-class BadJsonPath(ValueError):  # noqa: N818 - named by what is wrong
+class BadJsonPath(ValueError):
     """A path that cannot be read; ``position`` counts characters of the path from 0, if it is known."""
 
     def __init__(self, message: str, position: int | None) -> None:

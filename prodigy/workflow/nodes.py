@@ -15,13 +15,20 @@ class Placed(Protocol):
     """Whatever stands somewhere in the file."""
 
     @property
-    def line(self) -> int: ...  # noqa: D102 - described by the protocol
+    def line(self) -> int:
+        """Its first line."""
+
     @property
-    def column(self) -> int: ...  # noqa: D102
+    def column(self) -> int:
+        """Its first column."""
+
     @property
-    def end_line(self) -> int: ...  # noqa: D102
+    def end_line(self) -> int:
+        """The line of its end."""
+
     @property
-    def end_column(self) -> int: ...  # noqa: D102
+    def end_column(self) -> int:
+        """The column after its last character."""
 
 
 class Span(Struct, frozen=True):

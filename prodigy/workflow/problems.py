@@ -86,7 +86,7 @@ class Problems:
         return tuple(sorted(self._found.values(), key=_order))
 
 
-class WorkflowInvalid(WorkflowError):  # noqa: N818 - named by what is wrong
+class WorkflowInvalid(WorkflowError):
     """A workflow file with at least one error; carries every problem that was found.
 
     Args:

@@ -27,7 +27,7 @@ _ONE_WORD = re.compile(r"[^\s|&;<>()$`\\\"'*?\[\]#~=%!{}]+")
 _WHOLE_FILE = frozenset({"", "$"})
 
 
-class BadInput(RunError):  # noqa: N818 - named by what is wrong
+class BadInput(RunError):
     """The input of a map phase cannot be read as items."""
 
     def __init__(self, message: str, *, where: str | None = None, hint: str | None = None) -> None:

@@ -22,7 +22,7 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MERGE = "<<"
 
 
-class _Stop(Exception):  # noqa: N818 - ends the reading, the problem is already recorded
+class _Stop(Exception):
     """Nothing after this place can be read."""
 
 

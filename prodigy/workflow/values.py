@@ -22,7 +22,7 @@ class TemplateError(WorkflowError):
     """A reference in a text cannot be filled in."""
 
 
-class UndefinedVariable(TemplateError):  # noqa: N818 - named by what is wrong
+class UndefinedVariable(TemplateError):
     """A reference leads to nothing; ``suggestion`` is the name that was probably meant."""
 
     def __init__(self, name: str, suggestion: str | None = None) -> None:
@@ -32,14 +32,14 @@ class UndefinedVariable(TemplateError):  # noqa: N818 - named by what is wrong
         self.suggestion = suggestion
 
 
-class BadReference(TemplateError):  # noqa: N818 - named by what is wrong
+class BadReference(TemplateError):
     """A reference that cannot work where it stands."""
 
     def __init__(self, message: str, *, code: str = "bad-reference", hint: str | None = None) -> None:
         super().__init__(code, message, hint=hint)
 
 
-class BadModifier(TemplateError):  # noqa: N818 - named by what is wrong
+class BadModifier(TemplateError):
     """A modifier or filter that does not fit its value."""
 
     def __init__(self, message: str) -> None:

@@ -25,8 +25,9 @@ _GIT = frozenset({
     "deletions",
 })  # fmt: skip
 OUTCOME: Final = frozenset({"output", "stdout", "stderr", "exit_code", "success", "duration"})
-STEP_RESULT: Final = OUTCOME | {"commits", "files_changed"}
+STEP_RESULT: Final = OUTCOME | {"attempt"}
 """Fields of ``${ID.…}``."""
+STEP_RESULT_LATER: Final = frozenset({"commits", "files_changed"})
 _MAP = frozenset({
     "total", "successful", "failed", "skipped", "success_count", "failure_count", "success_rate", "failure_rate",
     "results", "results_json", "results_file", "outputs", "total_duration_secs", "average_duration_secs",
@@ -37,11 +38,15 @@ TEXTS: Final = frozenset({"output", "stdout", "stderr"})
 
 
 class Variable(Struct, frozen=True):
-    """One root name. ``fields`` is ``None`` when it is plain data with any fields."""
+    """One root name. ``fields`` is ``None`` when it is plain data with any fields.
+
+    ``later`` are fields of the language that this release does not fill.
+    """
 
     name: str
     phases: frozenset[Phase]
     fields: frozenset[str] | None = None
+    later: frozenset[str] = frozenset()
     in_handlers_only: bool = False
     of_earlier_step: bool = False
 
@@ -53,28 +58,38 @@ def _plain(phases: frozenset[Phase], *names: str) -> tuple[Variable, ...]:
 VARIABLES: Final = {
     variable.name: variable
     for variable in (
-        *_plain(
-            EVERYWHERE, "ARG", "INDEX", "TOTAL", "job_id", "session_id", "branch", "PROJECT_ROOT", "WORKTREE"
-        ),
-        *_plain(EVERYWHERE, "ITERATION"),
+        *_plain(EVERYWHERE, "job_id", "session_id", "branch", "PROJECT_ROOT", "WORKTREE", "ITERATION"),
         *_plain(_ITEMS, "item", "item_index", "item_total", "item_json"),
-        *_plain(_AGENTS, "item_id", "item_file"),
+        *_plain(_AGENTS, "item_id"),
         Variable(
-            "workflow", EVERYWHERE, _GIT | {"name", "id", "session_id", "iteration", "duration", "started_at"}
+            "workflow",
+            EVERYWHERE,
+            frozenset({"name", "id", "session_id", "iteration", "started_at"}),
+            later=_GIT | {"duration"},
         ),
-        Variable("step", _WITH_STEPS, _GIT | {"name", "index", "id", "attempt", "files"}),
+        Variable(
+            "step",
+            _WITH_STEPS,
+            frozenset({"name", "index", "id", "attempt"}),
+            later=_GIT | {"files"},
+            of_earlier_step=True,
+        ),
         Variable("shell", _WITH_STEPS, OUTCOME | {"attempt"}, of_earlier_step=True),
         Variable("last", _WITH_STEPS, OUTCOME | {"attempt"}, of_earlier_step=True),
         Variable(
             "error",
             _WITH_STEPS,
-            frozenset({"message", "exit_code", "signal", "step", "class", "timestamp", "log"}),
+            frozenset({"message", "exit_code", "signal", "step", "class", "log"}),
+            later=frozenset({"timestamp"}),
             in_handlers_only=True,
         ),
         Variable(
-            "handler", _WITH_STEPS, frozenset({"output", "attempt", "max_attempts"}), in_handlers_only=True
+            "handler",
+            _WITH_STEPS,
+            frozenset({"attempt", "max_attempts"}),
+            later=frozenset({"output"}),
+            in_handlers_only=True,
         ),
-        Variable("worker", _AGENTS, frozenset({"id"})),
         Variable("agent", _AGENTS, frozenset({"id", "attempt", "branch"})),
         Variable("map", _REDUCE, _MAP),
     )
@@ -82,7 +97,7 @@ VARIABLES: Final = {
 
 LATER: Final = frozenset({
     "env", "setup", "git", "claude", "test", "foreach", "goal_seek", "write_file", "validation", "merge", "check",
-    "CAPTURED_OUTPUT", "uuid",
+    "CAPTURED_OUTPUT", "uuid", "ARG", "INDEX", "TOTAL", "item_file", "worker",
 })  # fmt: skip
 """Roots of the language that this release does not fill."""
 
@@ -117,7 +132,7 @@ class Known(Struct, frozen=True):
 
     def knows(self, root: str) -> bool:
         """Whether a root name can have a value here."""
-        variable = _row(root)
+        variable = VARIABLES.get(root)
         if root in self.ids:
             return True
         return variable is not None and self._reaches(variable)
@@ -131,9 +146,9 @@ class Known(Struct, frozen=True):
         """Why a reference can never have a value here, if it cannot."""
         if isinstance(ref, Computed):
             return Refusal("not-yet-supported", f"`{ref.source}` is not supported yet")
-        variable = _row(ref.root)
+        variable = VARIABLES.get(ref.root)
         if ref.root in self.ids and (variable is None or ref.path[1:2] in [(name,) for name in STEP_RESULT]):
-            return _wrong_field(ref, STEP_RESULT)
+            return _wrong_field(ref, STEP_RESULT, STEP_RESULT_LATER)
         if variable is None:
             return self._unknown(ref)
         if not self._reaches(variable):
@@ -142,13 +157,13 @@ class Known(Struct, frozen=True):
         if missing and ref.default is None:
             hint = "no step of this list has run before it"
             return Refusal("undefined-variable", f"`{ref.name}` is not defined here", (hint,))
-        return None if variable.fields is None else _wrong_field(ref, variable.fields)
+        return None if variable.fields is None else _wrong_field(ref, variable.fields, variable.later)
 
     def _reaches(self, variable: Variable) -> bool:
         return self.phase in variable.phases and (self.in_handler or not variable.in_handlers_only)
 
     def _unknown(self, ref: Ref) -> Refusal:
-        if ref.root in LATER:
+        if ref.root in LATER or _NUMBERED_ARGUMENT.fullmatch(ref.root):
             return Refusal("not-yet-supported", f"the variable `{ref.root}` is not supported yet")
         hints: tuple[str, ...] = ()
         meant = nearest(ref.root, self.names())
@@ -180,14 +195,12 @@ _PHASE_NAMES: Final[dict[Phase, str]] = {
 }
 
 
-def _row(root: str) -> Variable | None:
-    return VARIABLES.get("ARG" if _NUMBERED_ARGUMENT.fullmatch(root) else root)
-
-
-def _wrong_field(ref: Ref, fields: frozenset[str]) -> Refusal | None:
+def _wrong_field(ref: Ref, fields: frozenset[str], later: frozenset[str]) -> Refusal | None:
     field = ref.path[1] if len(ref.path) > 1 else None
     if field is None or field in fields:
         return None
+    if field in later:
+        return Refusal("not-yet-supported", f"`{ref.root}.{field}` is not supported yet")
     meant = nearest(str(field), sorted(fields))
     if meant is None:
         hint = f"`{ref.root}` has {', '.join(sorted(fields))}"

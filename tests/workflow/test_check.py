@@ -24,9 +24,9 @@ def of_script(problems_of: Problems, script: str) -> list[str]:
 @pytest.mark.parametrize(
     "script",
     [
-        "echo ${item.x} ${item} ${item_id} ${item_index} ${item_total} ${agent.id} ${worker.id} ${agent.branch}",
-        "echo ${shell.output} ${last.exit_code} ${one.stdout} ${one.success} ${step.name} ${step.files_changed}",
-        "echo ${workflow.name} ${workflow.commits} ${job_id} ${session_id} ${branch} ${PROJECT_ROOT} ${ARG} ${ARG_2}",
+        "echo ${item.x} ${item} ${item_id} ${item_index} ${item_total} ${agent.id} ${agent.attempt} ${agent.branch}",
+        "echo ${shell.output} ${last.exit_code} ${one.stdout} ${one.success} ${step.name} ${step.attempt}",
+        "echo ${workflow.name} ${workflow.started_at} ${job_id} ${session_id} ${branch} ${PROJECT_ROOT}",
         "for f in a b; do echo ${f} ${f%.py}; done; read -r line; echo ${line}; x=1 echo ${x} ${y:=2}",
         "echo ${HOME} ${PATH:-x} ${LC_ALL} ${PRODIGY_ITEM_ID} ${undefined:-x} ${undefined+x}",
         ". ./env.sh; echo ${ANYTHING}",
@@ -144,7 +144,26 @@ def test_item_id_and_json_path_are_checked(problems_of: Problems) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", ["'cat ${ARG}'", "{command: 'cat ${x%y} ${job_id}'}", "{file: '${ARG}/w.json'}"]
+    "given", ["'cat ${branch}'", "{command: 'cat ${x%y} ${job_id}'}", "{file: '${branch}/w.json'}"]
 )
 def test_an_input_may_use_what_every_phase_knows(problems_of: Problems, given: str) -> None:
     assert problems_of(f"mode: mapreduce\nmap: {{input: {given}, agent_template: [shell: a]}}") == ()
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "${ARG}",
+        "${ARG_2}",
+        "${worker.id}",
+        "${step.commits}",
+        "${workflow.files_changed}",
+        "${one.commits}",
+        "${uuid}",
+        "${env.HOME}",
+    ],
+)
+def test_what_is_promised_and_not_built_is_refused(problems_of: Problems, reference: str) -> None:
+    """A variable of the language that nothing fills yet is an error here, not an empty value at run time."""
+    flow = f"- {{id: one, shell: a}}\n- shell: echo {reference}"
+    assert [problem.code for problem in problems_of(flow)] == ["not-yet-supported"]

@@ -264,3 +264,12 @@ def test_an_unknown_dotted_name_is_undefined_and_a_plain_one_the_shell_s() -> No
     assert render("echo ${FOO} ${BAR:-x}", {}) == "echo ${FOO} ${BAR:-x}"
     with pytest.raises(UndefinedVariable):
         render("echo ${foo.bar}", {})
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("item", ["$(touch pwned)", "'; touch pwned; '", "-n"])
+def test_an_item_prints_verbatim_in_all_three_quotings(
+    run: Callable[[str, str], str], shell: str, item: str
+) -> None:
+    script = "printf '%s\\n' ${item} \"${item}\" '${item}' # ${item}"
+    assert run(shell, render(script, item)) == f"{item}\n" * 3

@@ -1,6 +1,8 @@
 """``prodigy events``: the records of runs, as they were written."""
 
+import contextlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
@@ -13,7 +15,6 @@ from prodigy.cli.printer import Column, Form, Part, Span
 from prodigy.cli.text import age, duration, local_time
 from prodigy.errors import UsageError
 from prodigy.events import Phase, Record, event_type, item_of
-from prodigy.ids import tail_of
 from prodigy.job.summary import JobSummary
 from prodigy.store.documents import EventsDocument
 from prodigy.store.event_log import EventFilter, event_types, events_document
@@ -49,16 +50,48 @@ _SHOWN_ELSEWHERE = frozenset({"event_type", "item_id", "agent_id"})
 _MINUTE = 60
 
 
+@Parameter(name="*")
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which events are wanted.
+
+    Args:
+        types: Only events of this type; may be repeated.
+        item: Only events of one item, by id or text.
+        agent_id: Only events of one agent.
+        phase: Only events of one phase.
+        since: Only events after this: minutes, a duration such as 2h, or a time.
+        until: Only events before this.
+    """
+
+    types: Annotated[tuple[str, ...], Parameter(name=("--event-type", "--type"))] = ()
+    item: str | None = None
+    agent_id: str | None = None
+    phase: Phase | None = None
+    since: str | None = None
+    until: str | None = None
+
+    def meant(self, limit: int, now: datetime) -> EventFilter:
+        """The filter, its times counted from ``now``."""
+        return EventFilter(
+            types=event_types(self.types),
+            item=self.item,
+            agent_id=self.agent_id,
+            phase=self.phase,
+            since=_moment(self.since, now),
+            until=_moment(self.until, now),
+            limit=limit,
+        )
+
+
+_EVERYTHING = Filters()
+
+
 @app.default
 def events(
     job: Annotated[str | None, Parameter(name="--job-id")] = None,
     *,
-    types: Annotated[tuple[str, ...], Parameter(name=("--event-type", "--type"))] = (),
-    item: str | None = None,
-    agent_id: str | None = None,
-    phase: Phase | None = None,
-    since: str | None = None,
-    until: str | None = None,
+    filters: Filters = _EVERYTHING,
     limit: int = 100,
     all_repos: bool = False,
     invocation: Given,
@@ -66,28 +99,14 @@ def events(
     """Show what was recorded of a run, or without any filter which runs there are.
 
     Args:
-        job: The run; latest for the newest one, which any other filter means too.
-        types: Only events of this type; may be repeated.
-        item: Only events of one item, by id or text.
-        agent_id: Only events of one agent.
-        phase: Only events of one phase.
-        since: Only events after this: minutes, a duration such as 2h, or a time.
-        until: Only events before this.
+        job: The run; latest for the newest one, which is also what any other filter means by itself.
+        filters: Which events are wanted.
         limit: The newest so many; 0 for all.
         all_repos: Without a filter, list the runs of every repository.
         invocation: Who asks.
     """
-    now = invocation.around.now()
-    wanted = EventFilter(
-        types=event_types(types),
-        item=item,
-        agent_id=agent_id,
-        phase=phase,
-        since=_moment(since, now),
-        until=_moment(until, now),
-        limit=limit,
-    )
-    if job is None and wanted == EventFilter(limit=limit):
+    wanted = filters.meant(limit, invocation.around.now())
+    if job is None and filters == _EVERYTHING:
         _show_jobs(invocation, limit, all_repos=all_repos)
         return
     run = run_called(job or LATEST, invocation)
@@ -105,12 +124,10 @@ def _moment(text: str | None, now: datetime) -> datetime | None:
         return None
     if text.isdecimal():
         return now - timedelta(seconds=int(text) * _MINUTE)
-    from prodigy.workflow.scalars import ScalarError, duration as seconds_of
+    from prodigy.workflow import scalars
 
-    try:
-        return now - timedelta(seconds=seconds_of(text))
-    except (ScalarError, OverflowError):
-        pass
+    with contextlib.suppress(scalars.ScalarError, OverflowError):
+        return now - timedelta(seconds=scalars.duration(text))
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:

@@ -70,6 +70,7 @@ def run(
         max_items: Only the first items.
         strict: Exit with 1 if items are left in the dead letter queue.
         dry_run: Show the plan; nothing is started and nothing is written.
+        invocation: Who asks.
     """
     if yes and no_merge:
         raise UsageError(

@@ -52,12 +52,13 @@ def status(*, all_repos: bool = False, invocation: Given) -> None:
 
 
 def _rows(document: StatusDocument, now: datetime, *, all_repos: bool) -> Iterator[Row]:
-    for label, tone, runs in (
+    lists: tuple[tuple[str, Tone, list[JobSummary]], ...] = (
         ("RUNNING", "good", document.running),
         ("RESUMABLE", "warning", document.resumable),
         ("WAITING", "warning", document.waiting),
         ("UNMERGED", "accent", document.unmerged),
-    ):
+    )
+    for label, tone, runs in lists:
         for run in runs:
             yield _row(label, tone, run, now, all_repos=all_repos)
 

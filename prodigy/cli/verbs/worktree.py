@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -11,15 +12,18 @@ from prodigy.cli.here import repository_here
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.printer import Column, Part, Span
 from prodigy.cli.text import age
+from prodigy.errors import UsageError
 from prodigy.store.documents import WorktreesDocument, WorktreeSession
 from prodigy.store.runs import worktrees_document
 
 app = App(
     name="worktree",
-    help="Show the worktrees and branches of runs.",
+    help="Show, merge and remove the worktrees and branches of runs.",
     help_epilogue="""Examples:
   prodigy worktree ls
   prodigy worktree ls --detailed
+  prodigy worktree merge latest
+  prodigy worktree clean --dry-run
   prodigy worktree ls --json | jq '.sessions[] | select(.merged | not)'""",
 )
 
@@ -66,6 +70,76 @@ def list_worktrees(
         )
     else:
         printer.line("No session has a branch or a worktree")
+
+
+@app.command
+def merge(
+    name: str | None = None,
+    *,
+    every: Annotated[bool, Parameter(name="--all")] = False,
+    yes: Annotated[bool, Parameter(name=("--yes", "-y"))] = False,
+    force: bool = False,
+    invocation: Given,
+) -> int:
+    """Merge a finished session into the branch that it started from, then remove its worktree and branches.
+
+    Args:
+        name: Any id of the run, or latest; may be left out if only one session waits.
+        every: All finished sessions that are not merged yet.
+        yes: Merge without asking.
+        force: Merge what there is of a run that did not finish.
+        invocation: Who asks.
+    """
+    from prodigy.cli.upkeep import merge_sessions
+
+    return merge_sessions(invocation, name, every=every, yes=yes, force=force)
+
+
+@app.command
+def clean(
+    name: str | None = None,
+    *,
+    every: Annotated[bool, Parameter(name=("--all", "-a"))] = False,
+    force: Annotated[bool, Parameter(name=("--force", "-f", "--yes", "-y"))] = False,
+    merged_only: bool = False,
+    older_than: str | None = None,
+    dry_run: bool = False,
+    invocation: Given,
+) -> int:
+    """Remove worktrees and branches of sessions that are merged or left nothing; more with `--all` or `--force`.
+
+    What is not merged is kept under refs/prodigy/rescue first, whatever you choose.
+
+    Args:
+        name: Any id of a run, or latest.
+        every: All sessions that have ended; asks before removing unmerged work.
+        force: Remove without asking, failed and interrupted runs too.
+        merged_only: Only sessions that are merged.
+        older_than: Only sessions whose last activity is so long ago, such as 7d.
+        dry_run: Say what would be removed.
+        invocation: Who asks.
+    """
+    from prodigy.cli.upkeep import clean_sessions
+
+    age_limit = None if older_than is None else _age_limit(older_than)
+    return clean_sessions(
+        invocation,
+        name,
+        every=every,
+        force=force,
+        merged_only=merged_only,
+        older_than=age_limit,
+        dry_run=dry_run,
+    )
+
+
+def _age_limit(text: str) -> timedelta:
+    from prodigy.workflow.scalars import ScalarError, duration
+
+    try:
+        return timedelta(seconds=duration(text))
+    except ScalarError as error:
+        raise UsageError("bad-value", f"`{text}` is no value for `--older-than`", hint=str(error)) from None
 
 
 def _rows(

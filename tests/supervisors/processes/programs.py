@@ -2,15 +2,15 @@
 
 import os
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import trio
 import trio.testing
+from process_table import read
 
-from supervisors._program import JobLink, JobProtocol, WorkerProgram
 from supervisors._proctree import Command
+from supervisors._program import JobLink, JobProtocol, WorkerProgram
 from supervisors._slots import SlotPool
 
 
@@ -86,7 +86,9 @@ class Result(msgspec.Struct, frozen=True):
     told: int = 0
 
 
-PROTOCOL: JobProtocol[Job, Message, int, Result] = JobProtocol(job=Job, message=Message, answer=int, result=Result)
+PROTOCOL: JobProtocol[Job, Message, int, Result] = JobProtocol(
+    job=Job, message=Message, answer=int, result=Result
+)
 Link = JobLink[Message, int]
 
 
@@ -168,33 +170,44 @@ async def linger(then: str, link: Link) -> Result:
     raise AssertionError
 
 
+GARBAGE = {
+    "garbage": b"\0\0\0\3abc",
+    "oversize": b"\xff\xff\xff\xff",
+    "half a frame": b"\0\0\0\7abc",
+}
+
+
 async def misbehave(how: str, link: Any) -> None:
-    sock = link._channel._socket
     match how:
-        case "garbage":
-            sock.send(b"\0\0\0\3abc")
-        case "oversize":
-            sock.send(b"\xff\xff\xff\xff")
-        case "half a frame":
-            sock.send(b"\0\0\0\7abc")
-            os._exit(3)
+        case "garbage" | "oversize" | "half a frame":
+            link._channel._socket.send(GARBAGE[how])
+            if how == "half a frame":
+                os._exit(3)
         case "stranger":
             link._job = 12345
             await link.tell(Number(1))
         case "flood":
-            link._reserve = lambda _size: trio.lowlevel.checkpoint()
-            while True:
-                await link.tell(Number(0, "x" * 100_000))
+            await flood(link)
         case "exit":
             os._exit(3)
         case "block":
             time.sleep(600)  # noqa: ASYNC251 - the point
         case "zygote":
-            children = Path(f"/proc/self/task/{os.getpid()}/children").read_text()  # noqa: ASYNC240 - it is short
-            os.kill(int(children), 9)
-        case "huge result":
+            os.kill(int(read(f"/proc/self/task/{os.getpid()}/children")), 9)
+        case _:
             raise ValueError("x" * 70_000_000)
     await trio.sleep_forever()
+
+
+async def flood(link: Any) -> None:
+    """Tell without waiting for credit."""
+
+    async def reserve(_size: int) -> None:
+        await trio.lowlevel.checkpoint()
+
+    link._reserve = reserve
+    while True:
+        await link.tell(Number(0, "x" * 100_000))
 
 
 PROGRAM = WorkerProgram(PROTOCOL, serve)

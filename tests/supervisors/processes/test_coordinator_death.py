@@ -35,7 +35,10 @@ class Cast(NamedTuple):
 async def coordinator_of(family: Family, lock: Path, script: str) -> AsyncIterator[Cast]:
     """A coordinator whose worker runs a script that has said something."""
     command = [sys.executable, str(HERE / "coordinator.py"), str(lock), script]
-    process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    environment = os.environ | {"PYTHONPATH": str(HERE)}
+    process = await trio.lowlevel.open_process(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
+    )
     assert process.stdout is not None
     async with process.stdout:
         said = json.loads(await process.stdout.receive_some())

@@ -43,19 +43,19 @@ async def test_nothing_outlives_its_leader(kind: str, family: Family, tmp_path: 
         async with slot.start(shell(leader)) as tree:
             await family.until_up(kind)
             flag.touch()
-            exit = await tree.wait()
+            end = await tree.wait()
             assert not family.alive()
-            assert exit.code == 7
-            assert exit.left_over >= 1
+            assert end.code == 7
+            assert end.left_over >= 1
 
 
 @kinds
 async def test_nothing_outlives_a_stop(kind: str, family: Family):
     """Polite first; the deaf, the stormy and the rest are then killed."""
     async with open_slots() as slots, slots.lease() as slot, tree_of(slot, family, kind) as tree:
-        exit = await tree.stop(grace=0.1)
+        end = await tree.stop(grace=0.1)
         assert not family.alive()
-        assert exit.signal in (signal.SIGTERM, signal.SIGKILL)
+        assert end.signal in (signal.SIGTERM, signal.SIGKILL)
 
 
 @kinds
@@ -87,9 +87,9 @@ async def test_nothing_outlives_a_killed_zygote(kind: str, family: Family):
     """The reapers hear of it from the kernel."""
     async with open_slots() as slots, slots.lease() as slot, tree_of(slot, family, kind) as tree:
         os.kill(slot._zygote.process.pid, signal.SIGKILL)
-        exit = await tree.wait()
+        end = await tree.wait()
         assert not family.alive()
-        assert exit.signal == signal.SIGKILL
+        assert end.signal == signal.SIGKILL
         with pytest.raises(SlotLost):
             async with slots.lease(), slots.lease():
                 pass
@@ -103,13 +103,16 @@ async def test_a_reaper_asked_to_end_kills_first(family: Family):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
-async def test_a_terminals_signals_mean_nothing_to_a_reaper(number: int, family: Family):
-    async with open_slots() as slots, slots.lease() as slot:
-        async with slot.start(shell("echo up; exec sleep 0.2")) as tree:
-            await tree.stdout.receive_some()
-            os.kill(slot._line.pid, number)
-            os.kill(slot._zygote.process.pid, number)
-            assert (await tree.wait()).code == 0
+async def test_a_terminals_signals_mean_nothing_to_a_reaper(number: int):
+    async with (
+        open_slots() as slots,
+        slots.lease() as slot,
+        slot.start(shell("echo up; exec sleep 0.2")) as tree,
+    ):
+        await tree.stdout.receive_some()
+        os.kill(slot._line.pid, number)
+        os.kill(slot._zygote.process.pid, number)
+        assert (await tree.wait()).code == 0
 
 
 async def test_a_reaper_that_does_not_answer_is_killed_for_it(
@@ -134,16 +137,20 @@ async def test_an_idle_reaper_that_was_killed_is_replaced():
 
 
 async def test_the_end_of_one_tree_leaves_the_others_alone(family: Family, other_family: Family):
-    async with open_slots() as slots, slots.lease() as one, slots.lease() as two:
-        async with two.start(shell(f"{other_family.everyone()}\nsleep 600")) as other_tree:
-            await other_family.until_everyone_is_up()
-            before = other_family.sleepers()
-            async with one.start(shell(f"{family.everyone()}\nsleep 600")) as tree:
-                await family.until_everyone_is_up()
-                await tree.kill()
-                assert not family.alive()
-            assert other_family.sleepers() == before
-            assert (await other_tree.kill()).left_over >= len(before)
+    async with (
+        open_slots() as slots,
+        slots.lease() as one,
+        slots.lease() as two,
+        two.start(shell(f"{other_family.everyone()}\nsleep 600")) as other_tree,
+    ):
+        await other_family.until_everyone_is_up()
+        before = other_family.sleepers()
+        async with one.start(shell(f"{family.everyone()}\nsleep 600")) as tree:
+            await family.until_everyone_is_up()
+            await tree.kill()
+            assert not family.alive()
+        assert other_family.sleepers() == before
+        assert (await other_tree.kill()).left_over >= len(before)
 
 
 async def test_exit_codes_survive_a_storm_of_orphans(family: Family):
@@ -157,10 +164,14 @@ async def test_exit_codes_survive_a_storm_of_orphans(family: Family):
                 async with slot.start(shell(f"{orphans}; exit 7")) as tree:
                     codes.append((await tree.wait()).code)
 
-    async with open_slots() as slots, slots.lease() as slot, tree_of(slot, family, "setsid storm"):
-        async with trio.open_nursery() as nursery:
-            for _ in range(10):
-                nursery.start_soon(run, slots)
+    async with (
+        open_slots() as slots,
+        slots.lease() as slot,
+        tree_of(slot, family, "setsid storm"),
+        trio.open_nursery() as nursery,
+    ):
+        for _ in range(10):
+            nursery.start_soon(run, slots)
     assert codes == [7] * 50
 
 

@@ -7,11 +7,10 @@ import resource
 import signal
 import struct
 import termios
-from pathlib import Path
 
 import pytest
 import trio
-from process_table import Family, children, until
+from process_table import Family, children, read, until
 
 from supervisors._proctree import Command, ProcessTree
 from supervisors._slots import SlotPool, open_slots
@@ -46,9 +45,9 @@ async def test_a_command_speaks_and_ends():
         async with slot.start(shell("echo out; echo err >&2; cat; exit 7")) as tree:
             assert await read_all(tree.stdout) == b"out\n"
             assert await read_all(tree.stderr) == b"err\n"
-            exit = await tree.wait()
-        assert (exit.code, exit.signal, exit.left_over) == (7, None, 0)
-        assert exit.max_rss > 100_000
+            end = await tree.wait()
+        assert (end.code, end.signal, end.left_over) == (7, None, 0)
+        assert end.max_rss > 100_000
 
 
 async def test_a_slot_runs_one_command_after_the_other_in_the_same_reaper():
@@ -63,15 +62,15 @@ async def test_a_slot_runs_one_command_after_the_other_in_the_same_reaper():
 
 async def test_a_tree_is_known_by_pid_and_start_time():
     async with open_slots() as slots, slots.lease() as slot, slot.start(shell("sleep 100")) as tree:
-        stat = Path(f"/proc/{tree.pid}/stat").read_bytes().rpartition(b")")[2].split()
+        stat = read(f"/proc/{tree.pid}/stat").rpartition(b")")[2].split()
         assert tree.start_time == int(stat[19])
         assert int(stat[2]) == int(stat[3]) == tree.pid, "leader of its own group and session"
 
 
 async def test_a_signal_is_told_as_one():
     async with open_slots() as slots, slots.lease() as slot, slot.start(shell("kill -USR1 $$")) as tree:
-        exit = await tree.wait()
-    assert (exit.code, exit.signal) == (None, signal.SIGUSR1)
+        end = await tree.wait()
+    assert (end.code, end.signal) == (None, signal.SIGUSR1)
 
 
 async def test_commands_inherit_nothing_of_ours():
@@ -136,24 +135,30 @@ async def test_a_failed_start_is_an_answer_and_the_slot_goes_on(number: int, cha
 
 async def test_a_background_child_that_holds_the_output_does_not_hold_the_step(family: Family):
     """The leader's exit ends the tree, and with it the pipes."""
-    async with open_slots() as slots, slots.lease() as slot:
-        async with slot.start(shell(f"sleep {family.tag} & echo done")) as tree:
-            assert await read_all(tree.stdout) == b"done\n"
-            assert (await tree.wait()).left_over == 1
-            assert not family.alive()
+    async with (
+        open_slots() as slots,
+        slots.lease() as slot,
+        slot.start(shell(f"sleep {family.tag} & echo done")) as tree,
+    ):
+        assert await read_all(tree.stdout) == b"done\n"
+        assert (await tree.wait()).left_over == 1
+        assert not family.alive()
 
 
 async def test_not_reading_is_back_pressure():
     """The pipe fills, the command waits, nothing is collected on our side, and nothing is lost."""
     size = 3_000_000
-    async with open_slots() as slots, slots.lease() as slot:
-        async with slot.start(shell(f"head -c {size} /dev/zero; echo end >&2")) as tree:
-            await until(lambda: waiting_in(tree) == fcntl.fcntl(tree.stdout.fileno(), fcntl.F_GETPIPE_SZ))
-            with trio.move_on_after(0) as scope:
-                await tree.stderr.receive_some()
-            assert scope.cancelled_caught, "the command is still writing"
-            assert len(await read_all(tree.stdout)) == size
-            assert (await tree.wait()).code == 0
+    async with (
+        open_slots() as slots,
+        slots.lease() as slot,
+        slot.start(shell(f"head -c {size} /dev/zero; echo end >&2")) as tree,
+    ):
+        await until(lambda: waiting_in(tree) == fcntl.fcntl(tree.stdout.fileno(), fcntl.F_GETPIPE_SZ))
+        with trio.move_on_after(0) as scope:
+            await tree.stderr.receive_some()
+        assert scope.cancelled_caught, "the command is still writing"
+        assert len(await read_all(tree.stdout)) == size
+        assert (await tree.wait()).code == 0
 
 
 def waiting_in(tree: ProcessTree) -> int:
@@ -176,7 +181,7 @@ async def test_many_may_wait_and_each_is_told():
                     nursery.start_soon(wait)
                 await trio.testing.wait_all_tasks_blocked()
                 await tree.kill()
-        assert [exit.signal for exit in exits] == [signal.SIGKILL] * 3
+        assert [end.signal for end in exits] == [signal.SIGKILL] * 3
         assert (await tree.wait()) == exits[0], "also afterwards"
 
 
@@ -184,41 +189,46 @@ async def test_a_polite_stop_lets_a_command_clean_up():
     script = "trap 'echo bye; exit 4' TERM; echo up; while :; do sleep 0.02; done"
     async with open_slots() as slots, slots.lease() as slot, slot.start(shell(script)) as tree:
         await until_says(tree, b"up")
-        exit = await tree.stop(grace=60)
-        assert exit.code == 4
+        end = await tree.stop(grace=60)
+        assert end.code == 4
         assert b"bye" in await read_all(tree.stdout)
 
 
 async def test_the_grace_is_for_the_whole_tree():
     """A leader that dies of the first signal does not take the time of those who clean up."""
     child = "trap 'sleep 0.3; echo cleaned; exit' TERM; echo up; while :; do sleep 0.02; done"
-    async with open_slots() as slots, slots.lease() as slot:
-        async with slot.start(shell(f"({child}) & wait")) as tree:
-            await until_says(tree, b"up")
-            exit = await tree.stop(grace=60)
-            assert (exit.signal, exit.left_over) == (signal.SIGTERM, 0)
-            assert b"cleaned" in await read_all(tree.stdout)
+    async with open_slots() as slots, slots.lease() as slot, slot.start(shell(f"({child}) & wait")) as tree:
+        await until_says(tree, b"up")
+        end = await tree.stop(grace=60)
+        assert (end.signal, end.left_over) == (signal.SIGTERM, 0)
+        assert b"cleaned" in await read_all(tree.stdout)
 
 
 async def test_every_process_gets_one_request_to_end():
     """Members of the leader's group are not signalled twice."""
     counter = "trap 'echo term' TERM; echo up; for n in $(seq 20); do sleep 0.02; done"
-    async with open_slots() as slots, slots.lease() as slot:
-        async with slot.start(shell(f"({counter}) & {counter}; wait")) as tree:
-            await until_says(tree, b"up\nup\n")
-            await tree.stop(grace=60)
-            assert await read_all(tree.stdout) == b"term\nterm\n"
+    async with (
+        open_slots() as slots,
+        slots.lease() as slot,
+        slot.start(shell(f"({counter}) & {counter}; wait")) as tree,
+    ):
+        await until_says(tree, b"up\nup\n")
+        await tree.stop(grace=60)
+        assert await read_all(tree.stdout) == b"term\nterm\n"
 
 
 async def test_hurry_ends_a_grace(family: Family):
-    async with open_slots() as slots, slots.lease() as slot:
-        async with slot.start(shell(f"trap '' TERM; sleep {family.tag}; sleep {family.tag}")) as tree:
-            await family.until_up("plain")
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(tree.stop, 10_000.0)
-                await trio.testing.wait_all_tasks_blocked()
-                slots.grace.hurry()
-            assert (await tree.wait()).signal == signal.SIGKILL
+    async with (
+        open_slots() as slots,
+        slots.lease() as slot,
+        slot.start(shell(f"trap '' TERM; sleep {family.tag}; sleep {family.tag}")) as tree,
+    ):
+        await family.until_up("plain")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(tree.stop, 10_000.0)
+            await trio.testing.wait_all_tasks_blocked()
+            slots.grace.hurry()
+        assert (await tree.wait()).signal == signal.SIGKILL
 
 
 async def test_leaving_early_is_polite_when_the_grace_says_so():
@@ -242,6 +252,6 @@ async def test_what_a_tree_used_includes_its_children():
     burn = "n=0; while [ $n -lt 100000 ]; do n=$((n+1)); done"
     async with open_slots() as slots, slots.lease() as slot:
         async with slot.start(shell(f"sh -c '{burn}'; exit 0")) as tree:
-            exit = await tree.wait()
+            end = await tree.wait()
         async with slot.start(shell("exit 0")) as tree:
-            assert (await tree.wait()).user_cpu < exit.user_cpu, "and not those of the command before"
+            assert (await tree.wait()).user_cpu < end.user_cpu, "and not those of the command before"

@@ -19,7 +19,6 @@ from programs import (
     Message,
     Misbehave,
     Number,
-    Output,
     Raise,
     Result,
     Shell,
@@ -159,12 +158,12 @@ async def test_an_ask_does_not_hold_up_what_is_told_later():
         assert (await pool.run(Cross(), listen)).text == "5"
 
 
-async def test_a_slow_listener_slows_its_own_job_and_nobody_else(monkeypatch: pytest.MonkeyPatch):
+async def test_a_slow_listener_slows_its_own_job_and_nobody_else():
     """Its job gets no further than the window; the worker is not taken for hung; others do not notice."""
     size, gate, losses = 100_000, trio.Event(), []
     count = 20
 
-    async def listen(message: Message) -> int:
+    async def listen(_message: Message) -> int:
         await gate.wait()
         return 0
 
@@ -182,7 +181,7 @@ async def test_a_slow_listener_slows_its_own_job_and_nobody_else(monkeypatch: py
 
 
 async def test_what_a_listener_raises_is_raised_and_the_job_is_cancelled(family: Family):
-    async def listen(message: Message) -> None:
+    async def listen(_message: Message) -> None:
         raise LookupError("no such thing")
 
     async with pool_of() as pool:
@@ -201,17 +200,24 @@ async def test_asking_nobody_is_an_error():
 # Cancellation --------------------------------------------------------------------------------------------------------
 
 
-async def test_a_cancelled_job_cleans_up_within_its_grace(family: Family):
-    """What its commands do and say while they are asked to end is done and heard before ``run`` returns."""
+async def test_a_cancelled_job_cleans_up_within_its_grace(family: Family, tmp_path: Path):
+    """What its commands do when they are asked to end is done before ``run`` returns."""
     listener = Listener()
-    script = f"{family.everyone()}\ntrap 'echo bye; exit' TERM; echo up; while :; do sleep 0.02; done"
     async with pool_of(cancel_grace=0.5) as pool:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(partial_run, pool, Shell(script + f"; : {family.tag}"), listener)
+            nursery.start_soon(partial_run, pool, Shell(tidy(family, tmp_path)), listener)
             await listener.news.wait()
             await family.until_everyone_is_up()
             nursery.cancel_scope.cancel()
         assert not family.alive()
+        assert (tmp_path / "tidied").exists()
+
+
+def tidy(family: Family, folder: Path) -> str:
+    """A script that tidies up when it is asked to end, and leaves behind who does not listen."""
+    return (
+        f"trap 'touch {folder}/tidied; exit' TERM\n{family.everyone()}\necho up; while :; do sleep 0.02; done"
+    )
 
 
 async def test_what_a_cancelled_job_tells_is_heard():
@@ -327,12 +333,12 @@ async def test_a_worker_that_misbehaves_is_replaced(how: str, reason: str):
 
     async def lose(pool: Pool, job: Job) -> None:
         with pytest.raises(HostLost) as caught:
-            await pool.run(job, blocked)
+            await pool.run(job, slow)
         reasons.append(caught.value.reason)
 
-    async def blocked(message: Message) -> None:
+    async def slow(message: Message) -> None:
         if message != Number(0):
-            await trio.sleep_forever()
+            await trio.sleep(0.1)
 
     async with pool_of() as pool:
         with trio.fail_after(60):
@@ -377,16 +383,20 @@ async def hang(pool: Pool, worker: int, how: str, family: Family) -> None:
 async def test_a_pool_that_only_loses_workers_is_broken(program: str, reason: str):
     """It says why, and neither goes on for ever nor hangs."""
     async with open_pool(program, PROTOCOL, env=environment(), losses=2) as pool:
-        lost = []
+        lost: list[str] = []
         with pytest.raises(PoolBroken) as caught:
-            while True:
-                try:
-                    await pool.run(Echo("never"))
-                except HostLost as error:
-                    lost.append(error.reason)
+            await run_for_ever(pool, lost)
         assert 1 <= len(lost) <= 3
         assert all(reason in each for each in lost)
         assert reason in caught.value.reason
+
+
+async def run_for_ever(pool: Pool, lost: list[str]) -> None:
+    while True:
+        try:
+            await pool.run(Echo("never"))
+        except HostLost as error:
+            lost.append(error.reason)
 
 
 async def test_whoever_supervises_a_pool_learns_that_it_is_broken():
@@ -413,17 +423,15 @@ async def test_a_worker_is_replaced_after_so_many_jobs():
     assert not [event for event in events if isinstance(event, WorkerLost)]
 
 
-async def test_closing_ends_what_runs_politely_and_leaves_nobody(family: Family):
+async def test_closing_ends_what_runs_politely_and_leaves_nobody(family: Family, tmp_path: Path):
     """Whoever still waits learns that the pool was closed; its workers are reaped."""
     listener = Listener()
-    script = f"trap 'echo bye; exit' TERM; {family.everyone()}\necho up; while :; do sleep 0.02; done"
-    async with trio.open_nursery() as nursery:
-        async with pool_of(cancel_grace=0.5) as pool:
-            nursery.start_soon(learn_of_closing, pool, Shell(script), listener)
-            await family.until_everyone_is_up()
-            worker = pool.workers[0].pid
+    async with trio.open_nursery() as nursery, pool_of(cancel_grace=0.5) as pool:
+        nursery.start_soon(learn_of_closing, pool, Shell(tidy(family, tmp_path)), listener)
+        await family.until_everyone_is_up()
+        worker = pool.workers[0].pid
     assert not family.alive()
-    assert "bye" in "".join(heard.text for heard in listener.heard if isinstance(heard, Output))
+    assert (tmp_path / "tidied").exists()
     with pytest.raises(ProcessLookupError):
         os.kill(worker, 0)
 
@@ -437,9 +445,14 @@ async def test_cancelling_everything_at_once_leaves_nobody(family: Family):
     """Pool, jobs and callers are cancelled together and end in the right order all the same."""
     listener = Listener()
     with trio.CancelScope() as scope:
-        async with pool_of(cancel_grace=0.2, size=2, jobs_per_worker=1) as pool, trio.open_nursery() as nursery:
+        async with (
+            pool_of(cancel_grace=0.2, size=2, jobs_per_worker=1) as pool,
+            trio.open_nursery() as nursery,
+        ):
             for _ in range(4):
-                nursery.start_soon(partial_run, pool, Shell(f"echo up; {family.everyone()}\nsleep 600"), listener)
+                nursery.start_soon(
+                    partial_run, pool, Shell(f"echo up; {family.everyone()}\nsleep 600"), listener
+                )
             await until(lambda: len(listener.heard) == 4)
             workers = [worker.pid for worker in pool.workers]
             scope.cancel()
