@@ -34,7 +34,7 @@ def main() -> int:
             [sys.executable, "-m", "prodigy", *words], cwd=repository, env=environ, check=False
         ).returncode
 
-    code = prodigy("run", str(EXAMPLES / "license-headers.yml"), "-y", "-v")
+    code = prodigy("run", str(EXAMPLES / "license-headers.yml"), "-y")
     code = code or prodigy("dlq", "list")
     code = code or prodigy("status")
     headers = count_headers(repository)

@@ -107,16 +107,13 @@ class Call:
 
     async def converse(self) -> None:
         """Deal with messages until the job has ended; shielded, since the job has not ended before."""
-        with self._scope:
-            async with trio.open_nursery() as asks:
-                async for frame in self._inbox:
-                    if isinstance(frame, Asked):
-                        asks.start_soon(self._reply, frame)
-                        await trio.lowlevel.checkpoint()
-                    else:
-                        await self._listen(frame)
-                asks.cancel_scope.cancel()
-        self.ended.set()
+        try:
+            with self._scope:
+                async with trio.open_nursery() as asks:
+                    await self._hear_all(asks)
+                    asks.cancel_scope.cancel()
+        finally:
+            self.ended.set()
 
     def finished(self) -> bool:
         """Whether there is something better to say than that it was cancelled."""
@@ -142,6 +139,14 @@ class Call:
                 raise lost
             case JobCancelled() | None:
                 raise PoolBroken("the pool was closed")
+
+    async def _hear_all(self, asks: trio.Nursery) -> None:
+        async for frame in self._inbox:
+            if isinstance(frame, Asked):
+                asks.start_soon(self._reply, frame)
+                await trio.lowlevel.checkpoint()  # it begins before the next is heard
+            else:
+                await self._listen(frame)
 
     async def _reply(self, frame: Asked) -> None:
         answer = await self._listen(frame)

@@ -73,6 +73,7 @@ class ControlSocket:
         sock.setblocking(False)
         self._socket = sock
         self._decoder = Decoder()
+        self._sending = trio.Lock()
         self._arrived: deque[bytes] = deque()
 
     def alive(self) -> bool:
@@ -98,16 +99,16 @@ class ControlSocket:
             trio.EndOfChannel: the other side is gone.
         """
         data = memoryview(encode(dict(request)))
-        try:
+        async with self._sending:
             while data:
                 try:
                     sent = socket.send_fds(self._socket, [data], descriptors)
                 except BlockingIOError:
                     await trio.lowlevel.wait_writable(self._socket)
+                except OSError as error:
+                    raise trio.EndOfChannel from error
                 else:
                     data, descriptors = data[sent:], ()
-        except OSError as error:
-            raise trio.EndOfChannel from error
 
     async def receive(self) -> Reply:
         """Wait for the next message.

@@ -107,6 +107,8 @@ class Host:
         self.accepting = False
         self._stopping = True
         self.post(StopWorker(grace))
+        if not self.calls and not self._ready.is_set():
+            self._process.kill()  # still importing: it has nothing to be polite about
 
     def lose(self, reason: str) -> None:
         """Give it up."""
@@ -124,13 +126,13 @@ class Host:
             await self._ending.wait()
             nursery.cancel_scope.cancel()
         code = await self._exit_code()
-        if code == 0 and self._stopping and not self.calls:
+        if self._stopping and not self.calls and code in (0, -signal.SIGKILL):
             return None
         return self._reason or describe_exit(code)
 
-    async def bury(self) -> None:
-        """Wait until the worker and all its process trees are gone."""
-        with trio.move_on_after(BURIAL_LIMIT):
+    async def bury(self) -> bool:
+        """Wait until the worker and all its process trees are gone; whether that is known for sure."""
+        with trio.move_on_after(BURIAL_LIMIT) as limit:
             self._process.kill()
             await wait_exit(self._process)
             await trio.lowlevel.wait_readable(self._leash)
@@ -138,6 +140,7 @@ class Host:
         self._pulse.close()
         os.close(self._leash)
         self.gone.set()
+        return not limit.cancelled_caught
 
     def hand_back(self, reason: str) -> None:
         """End the jobs that it took along."""

@@ -196,7 +196,8 @@ class WorkerPool(Generic[Job, Message, Answer, Result]):
             reason = await host.watch()
             if reason is not None:
                 self._lost(reason, nursery)
-            await host.bury()
+            if not await host.bury() and reason is not None:
+                reason += "; something that it started cannot be killed"
         self._hosts.remove(host)
         if reason is None:
             self._tell(WorkerStopped(host.number, host.pid))

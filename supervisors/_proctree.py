@@ -95,6 +95,7 @@ class ProcessTree:
     Attributes:
         pid: of the leader, which is also its session and process group.
         start_time: of the leader, in clock ticks since boot; pid, start time and boot id name a process for ever.
+        reaper: pid of the process that owns the tree: whatever is below it in the process table is the tree's.
         stdout: what it writes, at most a pipe's content ahead of the reader.
         stderr: the same.
     """
@@ -109,6 +110,7 @@ class ProcessTree:
     ) -> None:
         self.pid = started.pid
         self.start_time = started.start_time
+        self.reaper = line.pid
         self.stdout, self.stderr = outputs
         self._line = line
         self._zygote = zygote
@@ -176,7 +178,7 @@ class ProcessTree:
             return SlotLost(
                 "the reaper was killed" if dead else "the reaper is gone and its zygote does not answer"
             )
-        assert isinstance(reply, Exited)  # noqa: S101 - the only answer to a command that was started
+        assert isinstance(reply, Exited)
         self._line.idle = True
         return Exit(**msgspec.structs.asdict(reply))
 

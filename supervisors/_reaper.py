@@ -433,8 +433,8 @@ class Reaper(Program):
                 os.close(descriptor)
 
     def _report(self) -> None:
-        assert self.leader is not None  # noqa: S101 - a status without a leader would be a bug here
-        assert self.status is not None  # noqa: S101 - as above
+        assert self.leader is not None
+        assert self.status is not None
         report: Message = {
             "type": "exited",
             "code": self.status if self.status >= 0 else None,

@@ -1,4 +1,3 @@
-# ruff: noqa: N818 - named after what happened: a lost host is no mistake of anybody
 """What can go wrong with processes, as types that say who is at fault.
 
 ::

@@ -15,7 +15,8 @@ PRODIGY_FLOORS = [
     {"git", "store"},
     {"steps"},
     {"actors"},
-    {"cli", "__main__"},
+    {"cli"},
+    {"__main__"},
 ]
 PURE = {"errors", "ids", "events", "paths", "workflow", "job"}
 IMPURE_MODULES = {

@@ -23,7 +23,7 @@ from prodigy.errors import ProdigyError
 from prodigy.events import WorktreeRescued
 from prodigy.git.cli import Git
 from prodigy.git.evidence import is_ancestor
-from prodigy.git.repository import branch_tip
+from prodigy.git.repository import branch_tip, ref_tip
 from prodigy.git.rescue import keep_commit
 from prodigy.git.rescue import rescue as rescue_work
 from prodigy.git.worktrees import SlotDoubtful, Worktree, Worktrees
@@ -298,21 +298,23 @@ class Workspaces(Actor[Message]):
         return (*agents, self._plan.branch)
 
     async def _rescue_all(self, paths: Sequence[str], branches: Sequence[str]) -> None:
-        """Keep whatever the target branch does not contain: files and commits of worktrees, then branches."""
+        """Keep whatever the target branch does not contain: branches, then what else the worktrees hold."""
         target = await branch_tip(self._git, self._plan.original_branch) or self._plan.base_commit
         folder = f"refs/prodigy/rescue/{self._plan.job_id}/-"
-        for path in paths:
-            if Path(path, ".git").exists():
-                await self._keep(
-                    path, f"{folder}/{Path(path).name}", target, "cleaned up before it was merged"
-                )
+        kept: set[str] = set()
         for branch in branches:
             tip = await branch_tip(self._git, branch)
             if tip is not None and not await is_ancestor(self._git, tip, target):
+                kept.add(tip)
                 ref = await keep_commit(self._git, f"{folder}/{branch}", tip)
-                await record(
-                    self._recorder, WorktreeRescued(ref=ref, sha=tip, reason="its branch was removed")
-                )
+                reason = "its branch was removed"
+                await record(self._recorder, WorktreeRescued(ref=ref, sha=tip, reason=reason))
+        for path in paths:
+            if Path(path, ".git").exists():
+                head = await ref_tip(self._git.inside(path), "HEAD")
+                base = head if head in kept else target
+                reason = "cleaned up before it was merged"
+                await self._keep(path, f"{folder}/{Path(path).name}", base or target, reason)
 
     # -- slots -----------------------------------------------------------------------------------------------------------
     async def _lease(self, wanted: Lease) -> Leased:

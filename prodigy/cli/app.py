@@ -9,13 +9,13 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Annotated
 
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from prodigy.cli import terminal
 from prodigy.cli.help import TwoColumns, help_console
 from prodigy.cli.invocation import Invocation
-from prodigy.cli.options import EVERYWHERE, Options, guessed
+from prodigy.cli.options import ARGUMENTS_GROUP, EVERYWHERE, FLAGS_GROUP, VERBS_GROUP, Options, guessed
 from prodigy.cli.printer import Printer
 from prodigy.cli.surroundings import Surroundings, abandon
 from prodigy.cli.usage import flags_of, usage_error
@@ -151,9 +151,9 @@ def build() -> App:
         version=version_line,
         version_format="plaintext",
         default_parameter=Parameter(negative=(), show_default=False, show_env_var=False),
-        group_commands=Group("Verbs", sort_key=1),
-        group_arguments=Group("Arguments", sort_key=2),
-        group_parameters=Group("Flags", sort_key=3),
+        group_commands=VERBS_GROUP,
+        group_arguments=ARGUMENTS_GROUP,
+        group_parameters=FLAGS_GROUP,
         print_error=False,
         exit_on_error=False,
     )

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 _WIDEST_LABEL = 30
 _INDENT = 2
+_KINDS = {"STR": "TEXT", "INT": "N"}
+"""What the parser calls a kind of value, in words."""
 
 
 class TwoColumns:
@@ -59,18 +61,20 @@ def help_console(stream: TextIO, width: int) -> "Console":
 
 
 def _in_our_words(usage: str) -> str:
-    return usage.replace("[OPTIONS]", "[FLAGS]").replace("COMMAND", "VERB").replace("[ARGS]", "[ARGUMENTS]")
+    return usage.replace("[OPTIONS]", "[FLAGS]").replace("COMMAND", "VERB").replace("[ARGS", "[ARGUMENTS")
 
 
 def _label(entry: "HelpEntry") -> str:
     names = [*entry.positive_shorts, *entry.positive_names]
     if entry.positional_label:
-        return entry.positional_label if entry.required else f"[{entry.positional_label}]"
+        place = entry.positional_label if entry.required else f"[{entry.positional_label}]"
+        return ", ".join((place, *names))
     return ", ".join(names) + (f" {_value_name(entry)}" if entry.metavar else "")
 
 
 def _value_name(entry: "HelpEntry") -> str:
-    return "|".join(entry.choices) if entry.choices else str(entry.metavar)
+    kind = (entry.metavar or "").removesuffix("...")
+    return "|".join(entry.choices) if entry.choices else _KINDS.get(kind, kind)
 
 
 def _row(label: str, description: str, indent: int, width: int) -> Iterator[str]:

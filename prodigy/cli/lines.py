@@ -127,10 +127,14 @@ def _phase_skipped(_: JobState, event: events.PhaseSkipped, style: Style) -> Ite
 def _step_intended(state: JobState, event: events.StepIntended, style: Style) -> Iterator[Told]:
     command = event.name or _first_line(event.command)
     place = _place(state, event, style)
-    quiet = Level.NORMAL if event.item_id is None else Level.VERBOSE
-    yield _line(quiet, Span(place, "accent"), f" {event.kind}: {command}")
+    yield _line(_level(event), Span(place, "accent"), f" {event.kind}: {command}")
     if event.name:
         yield _line(Level.VERBOSE, Span(f"    {_first_line(event.command)}", "dim"))
+
+
+def _level(event: events.StepIntended | events.StepCompleted) -> Level:
+    """What a person wrote is told; what agents do, and what Prodigy does for a step, when asked for."""
+    return Level.NORMAL if event.item_id is None and event.kind != "commit" else Level.VERBOSE
 
 
 def _place(state: JobState, event: events.StepEvent, style: Style) -> str:
@@ -148,7 +152,7 @@ def _place(state: JobState, event: events.StepEvent, style: Style) -> str:
 def _step_completed(state: JobState, event: events.StepCompleted, style: Style) -> Iterator[Told]:
     took = f"Completed | {duration(event.duration_ms / 1000)}"
     if event.item_id is None:
-        yield _line(Level.NORMAL, Span(style.marks.done, "good"), f" {took}")
+        yield _line(_level(event), Span(style.marks.done, "good"), f" {took}")
     else:
         mark = Span(f" {style.marks.done}", "good")
         yield _line(Level.VERBOSE, Span(_place(state, event, style), "accent"), mark, f" {took}")
@@ -192,10 +196,9 @@ def _handler_started(state: JobState, event: events.HandlerStarted, style: Style
 
 def _commit_created(_: JobState, event: events.CommitCreated, __: Style) -> Iterator[Told]:
     who = " (by Prodigy, of what the step left)" if event.auto else ""
-    message = _first_line(event.message)
-    yield _line(
-        Level.VERBOSE, f"commit {event.sha[:_SHORT_SHA]} {message}, {counted(len(event.files), 'file')}{who}"
-    )
+    files = f", {counted(len(event.files), 'file')}" if event.files else ""
+    text = f"commit {event.sha[:_SHORT_SHA]} {_first_line(event.message)}{files}{who}"
+    yield _line(Level.VERBOSE, text)
 
 
 # -- items ---------------------------------------------------------------------------------------------------------
@@ -281,7 +284,7 @@ def _rescued(_: JobState, event: events.WorktreeRescued, __: Style) -> Iterator[
 
 
 def _worker_started(_: JobState, event: events.WorkerStarted, __: Style) -> Iterator[Told]:
-    yield _line(Level.VERBOSE, Span(f"worker {event.worker} ready, pid {event.pid}", "dim"))
+    yield _line(Level.NORMAL, Span(f"worker {event.worker}, pid {event.pid}", "dim"))
 
 
 def _worker_lost(_: JobState, event: events.WorkerLost, __: Style) -> Iterator[Told]:

@@ -13,6 +13,9 @@ from prodigy.errors import UsageError
 
 EVERYWHERE = Group("Everywhere", sort_key=100)
 """Stands last on every help page."""
+VERBS_GROUP = Group("Verbs", sort_key=1)
+ARGUMENTS_GROUP = Group("Arguments", sort_key=2)
+FLAGS_GROUP = Group("Flags", sort_key=3)
 ProgressChoice = Literal["auto", "live", "plain", "none"]
 
 

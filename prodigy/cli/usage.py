@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Literal, get_args, get_origin
 
 from cyclopts import App
+from cyclopts.argument import Argument
 from cyclopts.exceptions import (
     CoercionError,
     CycloptsError,
@@ -89,24 +90,28 @@ def _unknown_flag(error: CycloptsError, token: str, known: Iterable[str]) -> Usa
     )
 
 
+def _typed(error: CycloptsError) -> str | None:
+    """The flag at fault, as it was typed; ``None`` for an argument without one."""
+    tokens = error.argument.tokens if error.argument is not None else ()
+    return next((token.keyword for token in tokens if token.keyword), getattr(error, "keyword", None))
+
+
 def _name(error: CycloptsError) -> str:
     """The parameter at fault as it was typed, or as the help page calls it."""
-    argument = error.argument
-    if argument is None:
-        return "a value"
-    typed = next((token.keyword for token in argument.tokens if token.keyword), None)
-    keyword = typed or getattr(error, "keyword", None)
-    if keyword:
-        return str(keyword)
-    return argument.name.lstrip("-").upper() if _is_positional(error) else argument.name
+    typed = _typed(error)
+    if typed is not None or error.argument is None:
+        return typed or "a value"
+    return _label(error.argument)
 
 
-def _is_positional(error: CycloptsError) -> bool:
-    return error.argument is not None and not error.argument.field_info.is_keyword
+def _label(argument: Argument) -> str:
+    if argument.field_info.is_positional:
+        return str(argument.field_info.name).upper().replace("_", "-")
+    return argument.name
 
 
 def _missing(error: MissingArgumentError) -> UsageError:
-    if _is_positional(error):
+    if _typed(error) is None:
         message = f"`{_verb(error)}` needs {_name(error)}"
     else:
         message = f"`{_name(error)}` needs a value"

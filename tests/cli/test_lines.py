@@ -237,7 +237,7 @@ def test_of_output_that_was_cut_the_end_is_shown(story: Story) -> None:
 
 def test_everything_is_everything(story: Story) -> None:
     assert story.happens(events.WorkerStarted(worker=1, pid=7), level=Level.EVERYTHING) == [
-        "worker 1 ready, pid 7",
+        "worker 1, pid 7",
         '#2 {"event_type":"worker_started","worker":1,"pid":7}',
     ]
 

@@ -119,7 +119,7 @@ def test_ascii_where_there_is_no_utf8() -> None:
 
 
 def test_before_five_items_there_is_no_forecast() -> None:
-    assert lines(in_map(["x"], done=4, waiting=100))[1].endswith("eta –")
+    assert lines(in_map(["x"], done=4, waiting=100))[1].endswith("eta \u2013")
     assert lines(in_map(["x"], done=5, waiting=100))[1].endswith("eta 50m")
 
 

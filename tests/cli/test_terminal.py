@@ -37,7 +37,7 @@ class Pipe(io.StringIO):
 )
 def test_colour(
     stream: io.StringIO, environ: Mapping[str, str], choice: ColourChoice, coloured: bool
-) -> None:  # noqa: FBT001 - a parameter
+) -> None:
     assert terminal.has_colour(stream, environ, choice) is coloured
 
 
@@ -80,7 +80,7 @@ def test_width(stream: io.StringIO, environ: Mapping[str, str], width: int | Non
     ("stream", "environ", "animates"),
     [(Tty(), {}, True), (Pipe(), {}, False), (Tty(), {"CI": "1"}, False), (Tty(), {"TERM": "dumb"}, False)],
 )
-def test_animation(stream: io.StringIO, environ: Mapping[str, str], animates: bool) -> None:  # noqa: FBT001 - a parameter
+def test_animation(stream: io.StringIO, environ: Mapping[str, str], animates: bool) -> None:
     assert terminal.may_animate(stream, environ) is animates
 
 

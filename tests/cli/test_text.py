@@ -64,7 +64,7 @@ def test_without_a_limit_nothing_is_cut() -> None:
 
 
 @given(WIDE, st.integers(min_value=0, max_value=50), st.booleans())
-def test_padding_fills_to_the_width(raw: str, width: int, right: bool) -> None:  # noqa: FBT001 - Hypothesis hands it in by position
+def test_padding_fills_to_the_width(raw: str, width: int, right: bool) -> None:
     assert text.cells(text.pad(raw, width, right=right)) == max(width, text.cells(raw))
 
 

@@ -7,6 +7,7 @@ from cyclopts import App, Parameter
 
 from prodigy.cli.here import repository_here, run_called
 from prodigy.cli.invocation import Given, Invocation
+from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP
 from prodigy.cli.printer import Column, Part, Span
 from prodigy.cli.text import age, counted, duration, home_short, local_time
 from prodigy.ids import tail_of
@@ -17,6 +18,9 @@ from prodigy.store.runs import dlq_list_document, load_state
 
 app = App(
     name="dlq",
+    group_commands=VERBS_GROUP,
+    group_arguments=ARGUMENTS_GROUP,
+    group_parameters=FLAGS_GROUP,
     help="Show the items that failed for good, and why.",
     help_epilogue="""Examples:
   prodigy dlq list
@@ -25,7 +29,9 @@ app = App(
   prodigy dlq show latest | jq -r '.items[].failure_history[].stderr_tail'""",
 )
 
-JobOption = Annotated[str | None, Parameter(name=("--job-id", "--workflow-id"))]
+JobOption = Annotated[
+    str | None, Parameter(name=("--job", "--job-id", "--workflow-id"), group=ARGUMENTS_GROUP)
+]
 
 _OUTPUT_LINES = 5
 _COLUMNS = (
@@ -102,7 +108,7 @@ def _rows(document: DlqListDocument, invocation: Invocation) -> Iterator[tuple[P
 
 @app.command(name=("show", "view"))
 def show_items(
-    job: Annotated[str, Parameter(name=("--job-id", "--workflow-id"))],
+    job: Annotated[str, Parameter(name=("--job", "--job-id", "--workflow-id"), group=ARGUMENTS_GROUP)],
     *items: str,
     invocation: Given,
 ) -> None:

@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 
 from prodigy.cli.here import repository_here, run_called
 from prodigy.cli.invocation import Given, Invocation
+from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP
 from prodigy.cli.printer import Column, Form, Part, Span
 from prodigy.cli.text import age, duration, local_time
 from prodigy.errors import UsageError
@@ -22,6 +23,9 @@ from prodigy.store.runs import LATEST, jobs_document, records
 
 app = App(
     name="events",
+    group_commands=VERBS_GROUP,
+    group_arguments=ARGUMENTS_GROUP,
+    group_parameters=FLAGS_GROUP,
     help_epilogue="""Examples:
   prodigy events                                     runs, with their counts
   prodigy events latest                              everything recorded of the newest run
@@ -89,7 +93,7 @@ _EVERYTHING = Filters()
 
 @app.default
 def events(
-    job: Annotated[str | None, Parameter(name="--job-id")] = None,
+    job: Annotated[str | None, Parameter(name=("--job", "--job-id"), group=ARGUMENTS_GROUP)] = None,
     *,
     filters: Filters = _EVERYTHING,
     limit: int = 100,

@@ -10,6 +10,7 @@ from cyclopts import App, Parameter
 
 from prodigy.cli.here import repository_here
 from prodigy.cli.invocation import Given, Invocation
+from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP
 from prodigy.cli.printer import Column, Part, Span
 from prodigy.cli.text import age
 from prodigy.errors import UsageError
@@ -18,6 +19,9 @@ from prodigy.store.runs import worktrees_document
 
 app = App(
     name="worktree",
+    group_commands=VERBS_GROUP,
+    group_arguments=ARGUMENTS_GROUP,
+    group_parameters=FLAGS_GROUP,
     help="Show, merge and remove the worktrees and branches of runs.",
     help_epilogue="""Examples:
   prodigy worktree ls

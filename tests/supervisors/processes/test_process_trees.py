@@ -50,13 +50,21 @@ async def test_a_command_speaks_and_ends():
         assert end.max_rss > 100_000
 
 
+async def test_a_command_reads_what_it_is_given():
+    """More than a pipe holds, without anybody feeding it."""
+    content = bytes(range(256)) * 2_000
+    command = Command(argv=("cat",), cwd="/", env={"PATH": os.environ["PATH"]}, stdin=content)
+    async with open_slots() as slots:
+        assert await output_of(slots, command) == content
+
+
 async def test_a_slot_runs_one_command_after_the_other_in_the_same_reaper():
     async with open_slots() as slots:
         reapers = set()
         for code in range(5):
             async with slots.lease() as slot, slot.start(shell(f"exit {code}")) as tree:
                 assert (await tree.wait()).code == code
-                reapers.add(slot._line.pid)
+                reapers.add(tree.reaper)
         assert len(reapers) == 1
 
 

@@ -415,6 +415,15 @@ async def test_a_worker_spawned_before_the_pool_is_adopted():
     assert spawned.process.returncode == 0
 
 
+async def test_a_pool_that_was_not_needed_is_closed_without_ado():
+    """A worker that is still importing is not waited for, and is not called lost."""
+    events: list[PoolEvent] = []
+    async with pool_of(listener=events.append) as pool:
+        worker = pool.workers[0]
+        assert not worker.ready
+    assert events == [WorkerStarted(1, worker.pid), WorkerStopped(1, worker.pid)]
+
+
 async def test_a_worker_is_replaced_after_so_many_jobs():
     events: list[PoolEvent] = []
     async with pool_of(recycle_after=2, listener=events.append) as pool:

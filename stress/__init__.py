@@ -1,0 +1,1 @@
+"""What is too long or too violent for the tests; each check prints figures and has an exit code."""

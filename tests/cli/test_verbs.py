@@ -1,0 +1,361 @@
+"""The reading verbs over a home with known runs."""
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from prodigy import events
+from prodigy.events import AnyEvent, Attempt, Failure, Metadata
+from prodigy.store.journal import Entry, JournalWriter
+from prodigy.store.repos import register
+
+START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
+STEM = "20261122-081500-k7m2pq"
+OTHER = "20261121-081500-h8w1zz"
+BROKEN = Failure(
+    error_class="command-failed",
+    message="Exited with 1",
+    step="1",
+    exit_code=1,
+    stderr_tail="no frob\n",
+    logs=("/l",),
+)
+NASTY = "src/\x1b[2Jb.py"
+
+
+def started(stem: str, name: str) -> events.JobStarted:
+    return events.JobStarted(
+        job_id=f"mapreduce-{stem}",
+        session_id=f"session-mapreduce-{stem}",
+        kind="mapreduce",
+        workflow_name=name,
+        workflow_path=f"/r/{name}.yml",
+        workflow_sha256="0" * 64,
+        base_commit="base",
+        session_branch=f"prodigy-session-mapreduce-{stem}",
+        original_branch="main",
+        repository="/r",
+        max_parallel=2,
+    )
+
+
+def half(stem: str, name: str) -> list[AnyEvent]:
+    """A run of two items that stopped after the first: no record says that it ended."""
+    branch = f"prodigy-session-mapreduce-{stem}"
+    return [
+        started(stem, name),
+        events.PhaseStarted(phase="map", base_commit="base"),
+        events.ItemSelected(index=0, item_id="a", item={"path": "src/a.py"}),
+        events.ItemSelected(index=1, item_id="b", item={"path": NASTY}),
+        events.ItemsSelected(count=2),
+        events.AgentStarted(
+            item_id="a",
+            agent_id="agent-0-1",
+            attempt=1,
+            worktree="/w",
+            slot=0,
+            base_commit="base",
+            branch="x",
+        ),
+        events.AgentCompleted(
+            item_id="a",
+            agent_id="agent-0-1",
+            attempt=1,
+            duration_ms=700,
+            head="c1",
+            commits=("c1",),
+            files_changed=("f",),
+        ),
+        events.WorktreeMerged(
+            intent=1,
+            what="agent",
+            target_branch=branch,
+            old="base",
+            new="c1",
+            strategy="fast-forward",
+            item_id="a",
+        ),
+    ]
+
+
+def whole(stem: str, name: str) -> list[AnyEvent]:
+    """The same run to its end: the second item is in the dead letter queue, nobody was there to merge."""
+    attempt = Attempt(
+        attempt_number=1,
+        timestamp=START + timedelta(seconds=9),
+        phase="map",
+        error_type="command-failed",
+        error_message="Exited with 1",
+        step_failed="1",
+        exit_code=1,
+        stderr_tail="no frob\n",
+        agent_id="agent-1-1",
+        duration_ms=300,
+        logs=("/l",),
+    )
+    return [
+        *half(stem, name),
+        events.AgentStarted(
+            item_id="b",
+            agent_id="agent-1-1",
+            attempt=1,
+            worktree="/w",
+            slot=1,
+            base_commit="base",
+            branch="x",
+        ),
+        events.AgentFailed(
+            item_id="b", agent_id="agent-1-1", attempt=1, duration_ms=300, error=BROKEN, signature="5" * 16
+        ),
+        events.DlqItemAdded(
+            item_id="b", index=1, item={"path": NASTY}, error_signature="5" * 16, history=(attempt,)
+        ),
+        events.PhaseCompleted(phase="map", duration_ms=900, head="c1"),
+        events.JobCompleted(duration_ms=1000, success_count=1, failure_count=1),
+        events.MergePrompted(target="main", answer="no-tty"),
+    ]
+
+
+Write = Callable[[str, Sequence[AnyEvent]], None]
+
+
+@pytest.fixture
+def write(desk: Any) -> Write:
+    """Writes a run of the repository ``here`` into the desk's home."""
+    git = desk.directory / ".git"
+    (git / "objects").mkdir(parents=True)
+    (git / "refs").mkdir()
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    register(desk.home, git, worktree=desk.directory, root_commits=(), now=START)
+
+    def write_run(stem: str, story: Sequence[AnyEvent]) -> None:
+        folder = desk.home / "events" / "here" / f"mapreduce-{stem}"
+        writer = JournalWriter(folder, Metadata(host="h", pid=1, boot_id="b"))
+        writer.append(
+            [
+                Entry(event, UUID(int=7), START + timedelta(seconds=seq), UUID(int=seq))
+                for seq, event in enumerate(story, 1)
+            ]
+        )
+        writer.close()
+
+    return write_run
+
+
+# -- status --------------------------------------------------------------------------------------------------------
+def test_nothing_to_tell_is_one_line(desk: Any, write: Write) -> None:
+    said = desk.call("status")
+    assert (said.code, said.out, said.err) == (0, "Nothing runs, waits or is left to merge\n", "")
+
+
+def test_status_says_what_each_run_asks_for(desk: Any, write: Write) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    write(OTHER, half(OTHER, "fix"))
+    said = desk.call("status")
+    assert (said.code, said.err) == (0, "")
+    assert said.out == (
+        "RESUMABLE  h8w1zz  fix         interrupted in map 1/2, 1h ago    prodigy events h8w1zz\n"
+        "WAITING    k7m2pq  lint-files  1 item in DLQ                     prodigy dlq show k7m2pq\n"
+        "UNMERGED   k7m2pq  lint-files  1 commit for main, 1h ago         prodigy worktree merge k7m2pq\n"
+    )
+
+
+def test_status_as_a_document(desk: Any, write: Write) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    said = desk.call("status", "--json")
+    assert (said.code, said.err) == (0, "")
+    document = json.loads(said.out)
+    assert document["schema"] == "prodigy.status/1"
+    assert [len(document[name]) for name in ("running", "resumable", "waiting", "unmerged")] == [0, 0, 1, 1]
+    assert document["unmerged"][0]["job_id"] == f"mapreduce-{STEM}"
+
+
+def test_status_needs_a_repository_unless_it_is_about_all(desk: Any) -> None:
+    said = desk.call("status")
+    assert said.code == 2
+    assert said.err.startswith("error: not-a-git-repository\n")
+    assert desk.call("status", "--all-repos").code == 0
+
+
+def test_a_repository_is_found_from_a_folder_inside_and_by_path(
+    desk: Any, write: Write, tmp_path: Path
+) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    home = desk.directory
+    inside = home / "deep" / "folder"
+    inside.mkdir(parents=True)
+    desk.directory = inside
+    assert "k7m2pq" in desk.call("status").out
+    desk.directory = tmp_path
+    assert "k7m2pq" in desk.call("status", "-p", "here").out
+    assert "k7m2pq" in desk.call("-p", str(home), "status").out
+
+
+def test_a_linked_worktree_belongs_to_its_repository(desk: Any, write: Write, tmp_path: Path) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    linked = tmp_path / "linked"
+    own = desk.directory / ".git" / "worktrees" / "linked"
+    own.mkdir(parents=True)
+    linked.mkdir()
+    (own / "commondir").write_text("../..\n")
+    (linked / ".git").write_text(f"gitdir: {own}\n")
+    desk.directory = linked
+    assert "k7m2pq" in desk.call("status").out
+
+
+# -- dead letters --------------------------------------------------------------------------------------------------
+def test_dlq_list(desk: Any, write: Write) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    said = desk.call("dlq", "list")
+    assert (said.code, said.err) == (0, "")
+    assert said.out == (
+        "item             run     failures  last    class           signature         retry  message\n"
+        "src/\\x1b[2Jb.py  k7m2pq         1  1h ago  command-failed  5555555555555555  yes    Exited with 1\n"
+    )
+    assert desk.call("dlq", "ls", "k7").code == 2
+    assert desk.call("dlq", "ls", "k7m").out == said.out
+    assert desk.call("dlq", "ls", "--class", "timeout").out == "No item is in the dead letter queue\n"
+
+
+def test_dlq_list_as_a_document(desk: Any, write: Write) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    document = json.loads(desk.call("dlq", "list", "--json").out)
+    assert (document["schema"], document["total"], document["shown"]) == ("prodigy.dlq-list/1", 1, 1)
+
+
+def test_dlq_show_is_a_document_in_a_pipe(desk: Any, write: Write) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    piped = desk.call("dlq", "show", "latest")
+    assert piped.code == 0
+    assert piped.out == desk.call("dlq", "show", "k7m2pq", "--json").out
+    document = json.loads(piped.out)
+    assert document["schema"] == "prodigy.dlq/1"
+    assert document["items"][0]["failure_history"][0]["stderr_tail"] == "no frob\n"
+
+
+def test_dlq_show_is_cards_on_a_terminal(desk: Any, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prodigy.cli.verbs.dlq.local_time", lambda moment: f"{moment:%H:%M:%S}")
+    write(STEM, whole(STEM, "lint-files"))
+    desk.tty = True
+    desk.environ["NO_COLOR"] = "1"
+    said = desk.call("dlq", "show", "latest", "#1")
+    assert (said.code, said.err) == (0, "")
+    assert said.out == (
+        "src/\\x1b[2Jb.py  b  #1  of k7m2pq\n"
+        "  1 failed attempt, may heal by itself, signature 5555555555555555\n"
+        "  attempt 1  08:15:09  step 1  exit 1  0.3 s\n"
+        "    Exited with 1\n"
+        "    | no frob\n"
+        "    log: /l\n"
+    )
+
+
+def test_an_item_that_is_not_in_the_queue(desk: Any, write: Write) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    said = desk.call("dlq", "show", "latest", "src/a.py")
+    assert said.code == 2
+    assert said.err.startswith("error: item-not-found\n")
+
+
+def test_unknown_runs_are_refused_with_what_there_is(desk: Any, write: Write) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    said = desk.call("dlq", "show", "k7m2pp")
+    assert said.code == 2
+    assert "No run is called `k7m2pp`" in said.err
+    assert "did you mean `k7m2pq`" in said.err
+
+
+# -- events --------------------------------------------------------------------------------------------------------
+def test_events_without_a_filter_are_runs(desk: Any, write: Write) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    said = desk.call("events")
+    assert (said.code, said.err) == (0, "")
+    assert said.out == (
+        "run     workflow    status     items  failed  took  started\n"
+        "k7m2pq  lint-files  completed    1/2       1  12 s  1h ago\n"
+    )
+    assert desk.call("events", "ls").out == said.out
+
+
+def test_events_of_a_run(desk: Any, write: Write) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    said = desk.call("events", "latest", "--type", "AgentFailed", "--type", "items_selected")
+    assert said.code == 0
+    rows = [line.split() for line in said.out.splitlines()]
+    assert rows[0] == ["time", "seq", "type", "item", "agent", "text"]
+    assert [row[2:4] for row in rows[1:]] == [["5", "items_selected"], ["10", "agent_failed"]]
+    assert "error=Exited with 1" in said.out
+
+
+def test_a_filter_without_a_run_means_the_newest(desk: Any, write: Write) -> None:
+    write(OTHER, half(OTHER, "fix"))
+    write(STEM, whole(STEM, "lint-files"))
+    said = desk.call("events", "--item", "src/a.py", "--json")
+    assert said.err == f"note: of the newest run, mapreduce-{STEM}\n"
+    document = json.loads(said.out)
+    assert [record["event"]["event_type"] for record in document["events"]] == [
+        "item_selected",
+        "agent_started",
+        "agent_completed",
+        "worktree_merged",
+    ]
+
+
+def test_events_as_a_stream(desk: Any, write: Write) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    said = desk.call("events", STEM, "--jsonl", "--limit", "3")
+    assert [json.loads(line)["seq"] for line in said.out.splitlines()] == [12, 13, 14]
+
+
+@pytest.mark.parametrize(
+    ("since", "first"), [("75", 1), ("74m55s", 5), ("2026-11-22T08:15:10Z", 10), ("2026-11-22T08:15:10", 10)]
+)
+def test_since_in_every_spelling(desk: Any, write: Write, since: str, first: int) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    said = desk.call("events", STEM, "--since", since, "--jsonl")
+    assert json.loads(said.out.splitlines()[0])["seq"] == first
+
+
+# -- worktrees -----------------------------------------------------------------------------------------------------
+def test_worktree_ls(desk: Any, write: Write) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    said = desk.call("worktree", "ls")
+    assert (said.code, said.err) == (0, "")
+    heading, row = said.out.splitlines()
+    assert heading.split() == ["session", "status", "branch", "ahead", "dirty", "age"]
+    session = f"session-mapreduce-{STEM}"
+    assert row.split() == [session, "completed", f"prodigy-{session}", "→", "main", "1", "1h", "ago"]
+
+
+def test_worktree_ls_as_a_document(desk: Any, write: Write) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    document = json.loads(desk.call("worktree", "list", "--json").out)
+    assert document["schema"] == "prodigy.worktrees/1"
+    assert document["summary"] == {
+        "total": 1,
+        "in_progress": 0,
+        "interrupted": 0,
+        "failed": 0,
+        "completed": 1,
+    }
+
+
+def test_reading_changes_nothing(desk: Any, write: Write) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    before = sorted(desk.home.rglob("*"))
+    for words in (["status"], ["dlq", "list"], ["dlq", "show", STEM], ["events", STEM], ["worktree", "ls"]):
+        assert desk.call(*words).code == 0
+    assert sorted(desk.home.rglob("*")) == before
+
+
+def test_no_raw_control_character_of_an_item_reaches_the_terminal(desk: Any, write: Write) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    desk.tty = True
+    desk.environ["NO_COLOR"] = "1"
+    for words in (["dlq", "list"], ["dlq", "show", STEM], ["events", STEM], ["dlq", "show", STEM, "--json"]):
+        assert "\x1b" not in desk.call(*words).out
