@@ -30,9 +30,9 @@ def main() -> int:
 
     def prodigy(*words: str) -> int:
         say(f"$ prodigy {shlex.join(words)}")
-        return subprocess.run(
-            [sys.executable, "-m", "prodigy", *words], cwd=repository, env=environ, check=False
-        ).returncode
+        # -P: the repository has folders called json and email, which must not be imported in place of Python's own.
+        command = [sys.executable, "-P", "-m", "prodigy", *words]
+        return subprocess.run(command, cwd=repository, env=environ, check=False).returncode
 
     code = prodigy("run", str(EXAMPLES / "license-headers.yml"), "-y")
     code = code or prodigy("dlq", "list")

@@ -110,7 +110,7 @@ def measure_floor(scratch: Path, repository: Path, environ: dict[str, str]) -> f
 
 def prodigy(*words: str, cwd: Path, environ: dict[str, str]) -> "subprocess.CompletedProcess[str]":
     """The real command."""
-    command = [sys.executable, "-m", "prodigy", *words]
+    command = [sys.executable, "-P", "-m", "prodigy", *words]
     return subprocess.run(command, cwd=cwd, env=environ, check=False, text=True, capture_output=True)
 
 

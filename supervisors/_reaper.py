@@ -45,8 +45,6 @@ PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
 
-HOT_ROUNDS = 200
-"""Rounds of killing without a pause, to outrun whoever forks; a fork takes longer than a round."""
 PATIENT_ROUNDS = 2_000
 """Rounds after which what is left can only be waited for: uninterruptible, or not ours to kill."""
 EMPTY_LOOKS = 2
@@ -306,13 +304,14 @@ class Program:
         """Serve until told to end and nothing is left below."""
         while not (self.ending and childless()):
             self._poll.poll(self.patience())
+            # First, since a death between reaping and this would be forgotten and slept over.
+            told_to_end = self.wakeup.told_to_end()
             self.bury()
-            self.listen()
+            self.listen(told_to_end=told_to_end)
             self.settle()
 
-    def listen(self) -> None:
-        """Hear signals and the worker."""
-        told_to_end = self.wakeup.told_to_end()
+    def listen(self, *, told_to_end: bool) -> None:
+        """Hear the worker, and whether this is the end."""
         messages = [] if self.ending else self.control.receive()
         for message in messages or []:
             self.obey(message)
@@ -322,9 +321,9 @@ class Program:
             self.end()
 
     def pause(self) -> int:
-        """Milliseconds between two rounds of killing."""
+        """Milliseconds between two rounds of killing, unless a death, which is heard at once, begins the next."""
         self.rounds += 1
-        return 0 if self.rounds < HOT_ROUNDS else 2 if self.rounds < PATIENT_ROUNDS else 50
+        return 1 if self.rounds < PATIENT_ROUNDS else 50
 
     def patience(self) -> int | None:
         """Milliseconds to wait for something to happen; ``None`` without end."""

@@ -50,7 +50,7 @@ class World:
         return str(path)
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "prodigy", *words]
+        return [sys.executable, "-P", "-m", "prodigy", *words]
 
     def prodigy(self, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
         return subprocess.run(

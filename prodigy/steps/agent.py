@@ -156,14 +156,15 @@ class Author:
     def __init__(self, task: AgentTask) -> None:
         self._task = task
 
-    def message(self, step: Step) -> str:
+    def message(self, step: Step, command: str) -> str:
         """Workflow and step in the subject; item, command and trailers below."""
         task = self._task
-        subject = f"{task.workflow_name}: {step.label}"
+        first_line = next((line.strip() for line in command.splitlines() if line.strip()), "")
+        subject = f"{task.workflow_name}: {step.name or first_line}"
         if len(subject) > SUBJECT:
             subject = subject[: SUBJECT - 1] + "…"
         body = [f"Item: {task.item_text}"] if task.item_text is not None else []
-        body.append(f"Command: {step.action.script.strip().splitlines()[0]}")
+        body.append(f"Command: {first_line}")
         trailers = [f"Prodigy-Job: {task.job_id}"]
         if task.item_id is not None:
             trailers.append(f"Prodigy-Item: {task.item_id}")

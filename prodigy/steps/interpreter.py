@@ -69,8 +69,8 @@ class Worktree(Protocol):
 class Author(Protocol):
     """Words of the commits that Prodigy makes."""
 
-    def message(self, step: Step) -> str:
-        """Workflow, step, item, command and the trailers that name the job."""
+    def message(self, step: Step, command: str) -> str:
+        """Workflow, step, item, the command as it ran, and the trailers that name the job."""
         ...
 
 
@@ -133,7 +133,8 @@ class Interpreter:
         """Run the step once: its command, the commit of what it left, the evidence."""
         before = self.head
         acted = not self._door.knows(path, try_)
-        outcome = await self._command(step, path, try_)
+        command = readable(step, self._variables)
+        outcome = await self._command(step, command, path, try_)
         self.head = outcome.head_after or self.head
         self.output = outcome.stdout.tail
         if isinstance(outcome, StepFailed):
@@ -143,17 +144,17 @@ class Interpreter:
         self.dirty = outcome.dirty
         failure = None
         if outcome.dirty and step.auto_commit:
-            failure = await self._commit(step, path, try_)
+            failure = await self._commit(step, command, path, try_)
         if failure is None and step.commit_required:
             failure = await self._evidence(step, path, before)
         return Tried(outcome, failure, self.head)
 
-    async def _command(self, step: Step, path: str, try_: int) -> Outcome:
+    async def _command(self, step: Step, command: str, path: str, try_: int) -> Outcome:
         rendered = script_of(step, self._variables)
         leaf = Leaf(
             kind=step.kind,
-            name=step.label,
-            command=readable(step, self._variables),
+            name=step.name or "",
+            command=command,
             head_before=self.head,
             timeout=step.timeout,
         )
@@ -169,10 +170,10 @@ class Interpreter:
 
         return await self._door.durable(path, try_, leaf, action)
 
-    async def _commit(self, step: Step, path: str, try_: int) -> Failure | None:
+    async def _commit(self, step: Step, command: str, path: str, try_: int) -> Failure | None:
         """Commit what the step left uncommitted, as a leaf of its own."""
-        message = self._author.message(step)
-        leaf = Leaf(kind="commit", name=step.label, command=message.splitlines()[0], head_before=self.head)
+        message = self._author.message(step, command)
+        leaf = Leaf(kind="commit", command=message.splitlines()[0], head_before=self.head)
 
         async def action(_intent: int) -> Done:
             sha = await self._worktree.commit_all(message)

@@ -53,7 +53,9 @@ def skipped() -> Record:
     )
 
 
-@pytest.mark.parametrize(("mode", "said"), [("plain", "reduce: skipped \u2013 no item succeeded\n"), ("none", "")])
+@pytest.mark.parametrize(
+    ("mode", "said"), [("plain", "reduce: skipped \u2013 no item succeeded\n"), ("none", "")]
+)
 def test_records_are_told_unless_nobody_wants_them(spoken: Callable[..., Any], mode: Mode, said: str) -> None:
     heard = spoken()
     Watcher(heard.printer, mode, Style(UNICODE), lambda: NOW).heard(JobState(), skipped())

@@ -112,7 +112,7 @@ class Tree:
 
 
 class Words:
-    def message(self, step: Step) -> str:
+    def message(self, step: Step, command: str) -> str:
         return f"did {step.label}\n"
 
 

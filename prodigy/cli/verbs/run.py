@@ -51,6 +51,7 @@ def _at_least_one(value: int) -> None:
 @app.default
 def run(
     workflow: str,
+    /,
     *,
     yes: Annotated[bool, Parameter(name=("--yes", "-y"))] = False,
     no_merge: bool = False,
