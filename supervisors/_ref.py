@@ -93,7 +93,7 @@ class ActorRef(Generic[M_contra]):
         """As `tell`, but a full mailbox always raises `MailboxFull`."""
         self._place.mailbox.put_nowait(message)
 
-    async def ask(self, make: Callable[[Reply[R]], M_contra], *, timeout: float | None = 5.0) -> R:  # noqa: ASYNC109 - a deadline is part of a question: its error names the actor
+    async def ask(self, make: Callable[[Reply[R]], M_contra], *, timeout: float | None = 5.0) -> R:
         """Send the message that ``make`` builds around a reply, and wait for the answer.
 
         With the reply as last field of the message, ``make`` is the message's class, or a `functools.partial`

@@ -15,7 +15,7 @@
     └── RestartIntensityExceeded   a supervisor gave up; the last crash is chained
 """
 
-# ruff: noqa: A002, N818 - "id" is the word of the field; names say what happened, as trio.Cancelled does
+# ruff: noqa: A002 - "id" is the word of the field
 
 from supervisors.signals import Reason
 

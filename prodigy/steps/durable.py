@@ -63,7 +63,7 @@ class Done(Struct, frozen=True, kw_only=True):
     value: str | None = None
 
 
-class LeafFailed(Exception):  # noqa: N818: a failure is this code's ordinary value, raised only to leave an action
+class LeafFailed(Exception):
     """Raised by an action: the leaf failed, for the given reason, with this output."""
 
     def __init__(

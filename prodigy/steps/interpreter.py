@@ -24,7 +24,7 @@ from prodigy.workflow.template import render_text
 from prodigy.workflow.values import TemplateError
 
 
-class StepFailure(Exception):  # noqa: N818: the interpreter's own way out of a list of steps, always caught by its caller
+class StepFailure(Exception):
     """A step failed and nothing repaired it."""
 
     def __init__(self, failure: Failure) -> None:

@@ -11,7 +11,7 @@ from prodigy.workflow.check_text import TextChecker
 from prodigy.workflow.model import MapPhase, Mark, Step, StepList, Workflow
 from prodigy.workflow.nodes import Span
 from prodigy.workflow.problems import Problems
-from prodigy.workflow.variables import LATER, RESERVED, VARIABLES, Known, Phase
+from prodigy.workflow.variables import RESERVED, VARIABLES, Known, Phase, is_later
 
 _ACTION_NAMES = frozenset({"test", "goal_seek", "write_file", "handler"})
 
@@ -83,7 +83,7 @@ class _Checker:
         if name in RESERVED:
             message = f"`{name}` is a name of the language and cannot be an id"
             self.problems.error("reserved-name", message, self.id_place(name, mark))
-        elif name in VARIABLES or name in LATER or name in _ACTION_NAMES:
+        elif name in VARIABLES or is_later(name) or name in _ACTION_NAMES:
             message = f"the id `{name}` hides a variable of the same name"
             self.problems.warning("overwrites-builtin", message, self.id_place(name, mark))
 

@@ -26,7 +26,7 @@ from prodigy.workflow.refs import (
 from prodigy.workflow.shell_lexer import read_script
 from prodigy.workflow.shell_quote import is_ours
 from prodigy.workflow.shell_script import Hole, Mention, Place, Script
-from prodigy.workflow.variables import LATER, TEXTS, VARIABLES, Known, Refusal
+from prodigy.workflow.variables import TEXTS, VARIABLES, Known, Refusal, is_later
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _OF_THE_SHELL = re.compile(
@@ -132,7 +132,7 @@ class TextChecker:
             return
         if name in script.assigned or script.loads_code or _OF_THE_SHELL.fullmatch(name) or "-" in name:
             return
-        elsewhere = name in VARIABLES or name in LATER or name in known.later_ids
+        elsewhere = name in VARIABLES or is_later(name) or name in known.later_ids
         refusal = known.refusal(ref) if elsewhere or nearest(name, known.names()) is not None else None
         if refusal is not None:
             self._refuse(refusal, at)

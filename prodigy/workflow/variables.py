@@ -95,19 +95,25 @@ VARIABLES: Final = {
     )
 }
 
+_NUMBERED_ARGUMENT = re.compile(r"ARG_\d+", re.ASCII)
+
 LATER: Final = frozenset({
     "env", "setup", "git", "claude", "test", "foreach", "goal_seek", "write_file", "validation", "merge", "check",
     "CAPTURED_OUTPUT", "uuid", "ARG", "INDEX", "TOTAL", "item_file", "worker",
 })  # fmt: skip
 """Roots of the language that this release does not fill."""
 
+
+def is_later(root: str) -> bool:
+    """Whether a root name belongs to the language and this release does not fill it."""
+    return root in LATER or _NUMBERED_ARGUMENT.fullmatch(root) is not None
+
+
 RESERVED: Final = frozenset({
     "item", "item_id", "map", "merge", "step", "workflow", "shell", "claude", "last", "error", "validation", "setup",
     "foreach",
 })  # fmt: skip
 """Names that no id may take."""
-
-_NUMBERED_ARGUMENT = re.compile(r"ARG_\d+", re.ASCII)
 
 
 class Refusal(Struct, frozen=True):
@@ -163,7 +169,7 @@ class Known(Struct, frozen=True):
         return self.phase in variable.phases and (self.in_handler or not variable.in_handlers_only)
 
     def _unknown(self, ref: Ref) -> Refusal:
-        if ref.root in LATER or _NUMBERED_ARGUMENT.fullmatch(ref.root):
+        if is_later(ref.root):
             return Refusal("not-yet-supported", f"the variable `{ref.root}` is not supported yet")
         hints: tuple[str, ...] = ()
         meant = nearest(ref.root, self.names())

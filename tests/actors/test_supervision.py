@@ -2,7 +2,6 @@
 
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
@@ -32,7 +31,7 @@ def crash_once(
     monkeypatch: pytest.MonkeyPatch, where: type[Any], method: str, *, after: bool = False
 ) -> list[int]:
     """The method raises the first time it is called, before or after it has done its work."""
-    original: Callable[..., Awaitable[Any]] = getattr(where, method)
+    original = getattr(where, method)
     calls: list[int] = []
 
     async def broken(self: Any, *words: Any, **options: Any) -> Any:

@@ -1,8 +1,5 @@
 """One incarnation: started, messages, stopped; and the budget for its end."""
 
-# the clock is a fixture that acts by being there; overridden methods take what they take; what must raise includes the tree around it:
-# ruff: noqa: ARG001, ARG002, PT012
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """A question is settled once: by the answer, the deadline, or the end of the actor."""
 
-# ruff: noqa: ARG001 - the clock is a fixture that acts by being there
-
 from collections.abc import Callable
 from functools import partial
 

@@ -1,8 +1,5 @@
 """Children that come and go by request."""
 
-# "id" and "exit" are the words of the field; the clock is a fixture that acts by being there; overridden methods take what they take; a table of expectations; what must raise includes the tree around it:
-# ruff: noqa: A001, A002, ARG001, ARG002, FBT001, PT012
-
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked

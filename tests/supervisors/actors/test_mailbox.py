@@ -1,7 +1,5 @@
 """Bounds, order and ends of a mailbox."""
 
-# ruff: noqa: ARG001 - the clock is a fixture that acts by being there
-
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked

@@ -1,7 +1,5 @@
 """The restart policy as a machine: laws over random histories, then OTP's rules one by one."""
 
-# ruff: noqa: A001, A002 - "id" and "exit" are the words of the field
-
 from collections.abc import Sequence
 
 import pytest

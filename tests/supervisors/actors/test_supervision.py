@@ -1,8 +1,5 @@
 """Supervisors at work: what the policy decides really happens to actors."""
 
-# "id" and "exit" are the words of the field; the clock is a fixture that acts by being there; overridden methods take what they take; a table of expectations; what must raise includes the tree around it:
-# ruff: noqa: A001, A002, A006, ARG001, ARG002, FBT001, PT012
-
 import itertools
 from typing import Any
 

@@ -1,8 +1,5 @@
 """The tools for tests of actors, tested."""
 
-# overridden methods take what they take; what must raise includes the tree around it:
-# ruff: noqa: ARG002, PT012
-
 import pytest
 import trio
 

@@ -1,8 +1,5 @@
 """The door: a tree lives as long as its block, and ends in order however the block ends."""
 
-# "id" and "exit" are the words of the field; the clock is a fixture that acts by being there; overridden methods take what they take; what must raise includes the tree around it:
-# ruff: noqa: A001, A002, ARG001, ARG002, PT012
-
 import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
