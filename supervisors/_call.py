@@ -74,6 +74,9 @@ class Call:
             float("inf")
         )  # bounded by the window
         self._scope = trio.CancelScope(shield=True)
+        self._asks: trio.Nursery | None = None
+        self._beginning = 0
+        self._idle = True
         self._behind = 0
         self._owed = 0
 
@@ -87,7 +90,11 @@ class Call:
         if self._behind and self._behind + size > WINDOW:
             raise FrameError(f"job {self.number} floods: {self._behind + size} bytes ahead of its listener")
         self._behind += size
-        self._arrived.send_nowait(frame)
+        if isinstance(frame, Asked) and self._idle and self._asks is not None:
+            self._begin(frame, self._asks)
+        else:
+            self._idle = False
+            self._arrived.send_nowait(frame)
 
     def settle(self, outcome: Outcome) -> None:
         """Take the outcome; nothing is heard after it."""
@@ -109,9 +116,9 @@ class Call:
         """Deal with messages until the job has ended; shielded, since the job has not ended before."""
         try:
             with self._scope:
-                async with trio.open_nursery() as asks:
-                    await self._hear_all(asks)
-                    asks.cancel_scope.cancel()
+                async with trio.open_nursery() as self._asks:
+                    await self._hear_all(self._asks)
+                    self._asks.cancel_scope.cancel()
         finally:
             self.ended.set()
 
@@ -142,13 +149,25 @@ class Call:
 
     async def _hear_all(self, asks: trio.Nursery) -> None:
         async for frame in self._inbox:
+            await self._all_begun()
             if isinstance(frame, Asked):
-                asks.start_soon(self._reply, frame)
-                await trio.lowlevel.checkpoint()  # it begins before the next is heard
+                self._begin(frame, asks)
             else:
                 await self._listen(frame)
+            self._idle = not self._inbox.statistics().current_buffer_used
+        await self._all_begun()
+
+    async def _all_begun(self) -> None:
+        """What was asked before begins before, also before the end."""
+        while self._beginning:
+            await trio.lowlevel.checkpoint()
+
+    def _begin(self, frame: Asked, asks: trio.Nursery) -> None:
+        self._beginning += 1
+        asks.start_soon(self._reply, frame)
 
     async def _reply(self, frame: Asked) -> None:
+        self._beginning -= 1
         answer = await self._listen(frame)
         if self._failure is None and self._outcome is None:
             self._post(Answered(self.number, frame.ask, answer))

@@ -62,6 +62,14 @@ def _clean(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+class PendingAsk:
+    """An ask that waits for its answer."""
+
+    def __init__(self) -> None:
+        self.answered = trio.Event()
+        self.content = msgspec.Raw()
+
+
 class Link:
     """A job's line to its coordinator: a ``JobLink``."""
 
@@ -72,7 +80,7 @@ class Link:
         self._message = Codec[Any](program.protocol.message)
         self._answer = Codec[Any](program.protocol.answer)
         self._asks = itertools.count(1)
-        self._answers: dict[int, trio.MemorySendChannel[msgspec.Raw]] = {}
+        self._answers: dict[int, PendingAsk] = {}
         self._ahead = 0
         self._credited = trio.lowlevel.ParkingLot()
         self._closed = False
@@ -89,17 +97,19 @@ class Link:
         content = self._message.encode(message)
         await self._reserve(len(content))
         number = next(self._asks)
-        self._answers[number], answer = trio.open_memory_channel[msgspec.Raw](1)
+        self._answers[number] = pending = PendingAsk()
         try:
             self._channel.post(Asked(self._job, number, content))
-            return self._answer.decode(await answer.receive())
+            await pending.answered.wait()
         finally:
             del self._answers[number]
+        return self._answer.decode(pending.content)
 
     def answered(self, ask: int, content: msgspec.Raw) -> None:
         """Hand an answer to whoever waits for it, if he still does."""
-        if (waiting := self._answers.get(ask)) is not None:
-            waiting.send_nowait(content)
+        if (pending := self._answers.get(ask)) is not None:
+            pending.content = content
+            pending.answered.set()
 
     def credit(self, size: int) -> None:
         """Let the job go on, after the coordinator has dealt with so many bytes."""

@@ -12,9 +12,10 @@ from prodigy.actors.hosts import run_agent
 from prodigy.actors.merger import merge_agent
 from prodigy.actors.recorder import Ledger, record
 from prodigy.actors.services import Services
+from prodigy.actors.slots import Condition, Leased
 from prodigy.actors.task import Task
 from prodigy.actors.tasks import TaskFactory
-from prodigy.actors.workspaces import Condition, Leased, lease, release, rescue
+from prodigy.actors.workspaces import lease, release, rescue
 from prodigy.errors import ProdigyError
 from prodigy.events import Failure
 from prodigy.job.signature import error_signature

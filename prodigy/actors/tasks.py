@@ -8,7 +8,7 @@ import msgspec
 
 from prodigy import ids
 from prodigy.actors.recorder import Ledger
-from prodigy.actors.workspaces import Leased
+from prodigy.actors.slots import Leased
 from prodigy.events import Phase
 from prodigy.ids import JobId
 from prodigy.job.items import item_text

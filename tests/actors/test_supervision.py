@@ -12,6 +12,7 @@ from prodigy.actors.dead_letters import DeadLetters
 from prodigy.actors.merger import Merger
 from prodigy.actors.phase import MapActor
 from prodigy.actors.run import Run
+from prodigy.actors.slots import Slots
 from prodigy.actors.workspaces import Workspaces
 from prodigy.store.journal import FileSegment, StorageFailed
 
@@ -53,7 +54,7 @@ def crash_once(
         (Merger, "_merge_agent"),
         (Merger, "_merge_final"),
         (DeadLetters, "handle"),
-        (Workspaces, "_lease"),
+        (Slots, "lease"),
         (Workspaces, "_rescue"),
         (Workspaces, "_attach"),
         (MapActor, "_select"),

@@ -133,5 +133,5 @@ def zygote_of(pid: int) -> int:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait until a condition holds."""
     with trio.fail_after(PATIENCE):
-        while not condition():  # noqa: ASYNC110 - other processes set no events
+        while not condition():
             await trio.sleep(0.01)

@@ -1,0 +1,77 @@
+"""Keeping what would otherwise be lost: work goes under a ref, and into the journal, before anything can remove it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from prodigy import ids
+from prodigy.actors.recorder import RecorderRef, record
+from prodigy.events import WorktreeRescued
+from prodigy.git.cli import Git
+from prodigy.git.evidence import is_ancestor
+from prodigy.git.repository import branch_tip, ref_tip
+from prodigy.git.rescue import keep_commit, rescue
+from prodigy.ids import JobId
+
+_CLEANED = "cleaned up before it was merged"
+
+
+class Keeper:
+    """Makes rescue refs for one run.
+
+    Args:
+        git: in the user's repository.
+        job_id: the run, whose name the refs carry.
+        recorder: told of each.
+    """
+
+    def __init__(self, git: Git, job_id: JobId, recorder: RecorderRef) -> None:
+        self._git = git
+        self._job_id = job_id
+        self._recorder = recorder
+
+    async def attempt(
+        self, path: str, item_id: str, agent_id: str, attempt: int, base: str, reason: str
+    ) -> str | None:
+        """Keep what an attempt made in its worktree beyond ``base``; the ref, if anything was there."""
+        ref = ids.rescue_ref(self._job_id, item_id, attempt)
+        return await self._keep(path, ref, base, reason, item_id, agent_id)
+
+    async def phase(self, path: str, seq: int, base: str, reason: str) -> str | None:
+        """Keep what a phase left in the session worktree that no record up to ``seq`` speaks of."""
+        return await self._keep(path, self._ref(str(seq)), base, reason)
+
+    async def everything(self, paths: Sequence[str], branches: Sequence[str], target: str) -> None:
+        """Keep whatever the commit ``target`` does not contain: branches, then what else the worktrees hold."""
+        kept: set[str] = set()
+        for branch in branches:
+            tip = await branch_tip(self._git, branch)
+            if tip is not None and not await is_ancestor(self._git, tip, target):
+                kept.add(tip)
+                ref = await keep_commit(self._git, self._ref(branch), tip)
+                await record(self._recorder, WorktreeRescued(ref=ref, sha=tip, reason=_CLEANED))
+        for path in paths:
+            if Path(path, ".git").exists():
+                head = await ref_tip(self._git.inside(path), "HEAD")
+                base = head if head is not None and head in kept else target
+                await self._keep(path, self._ref(Path(path).name), base, _CLEANED)
+
+    def _ref(self, name: str) -> str:
+        return f"refs/prodigy/rescue/{self._job_id}/-/{name}"
+
+    async def _keep(
+        self,
+        path: str,
+        ref: str,
+        base: str,
+        reason: str,
+        item_id: str | None = None,
+        agent_id: str | None = None,
+    ) -> str | None:
+        kept = await rescue(self._git.inside(path), ref, base, reason)
+        if kept is None:
+            return None
+        rescued = WorktreeRescued(
+            ref=kept.ref, sha=kept.sha, reason=reason, item_id=item_id, agent_id=agent_id
+        )
+        await record(self._recorder, rescued)
+        return kept.ref

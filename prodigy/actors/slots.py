@@ -1,0 +1,200 @@
+"""The slots of a map phase: pooled worktrees, one per running agent, verified clean before each lease.
+
+At most as many exist as agents run at a time. A slot is reused after a reset; one in doubt is made anew; one that holds
+what could not be rescued is never touched again and its place is taken by another.
+"""
+
+import shutil
+from enum import Enum
+from pathlib import Path
+
+import msgspec
+import trio
+
+from prodigy import events, ids
+from prodigy.actors.recorder import Ledger, RecorderRef, record
+from prodigy.errors import ProdigyError
+from prodigy.git.worktrees import SlotDoubtful, Worktree, Worktrees
+from prodigy.ids import SessionId
+from prodigy.paths import Layout
+
+OWN_FOLDER = ".prodigy"
+"""What setup leaves here untracked reaches the agents, and is never committed."""
+FORGET_BATCH = 32
+"""Merged branches are deleted so many at a time."""
+
+
+class Condition(Enum):
+    """In what state a slot comes back."""
+
+    GOOD = "good"
+    """It may be reset."""
+    DOUBTFUL = "doubtful"
+    """It must be made anew."""
+    KEEP = "keep"
+    """It holds what could not be rescued: it is not touched again."""
+
+
+class Leased(msgspec.Struct, frozen=True):
+    """A slot in somebody's hands."""
+
+    slot: int
+    path: str
+    item_id: str
+    agent_id: ids.AgentId
+    branch: str
+
+
+class _Slot(msgspec.Struct):
+    number: int
+    path: str
+    worktree: Worktree | None = None
+    """``None`` until it is made, and again when it is in doubt."""
+
+
+class Slots:
+    """The pool of one run.
+
+    Args:
+        layout, session_id: where the slots lie.
+        max_parallel: how many may be leased at a time.
+        worktrees: makes, resets and removes them.
+        ledger, recorder: what is known, and where it is written.
+    """
+
+    def __init__(
+        self,
+        layout: Layout,
+        session_id: SessionId,
+        max_parallel: int,
+        worktrees: Worktrees,
+        ledger: Ledger,
+        recorder: RecorderRef,
+    ) -> None:
+        self._layout = layout
+        self._session_id = session_id
+        self._max_parallel = max_parallel
+        self._worktrees = worktrees
+        self._ledger = ledger
+        self._recorder = recorder
+        self._idle: list[_Slot] = []
+        self._leased: dict[int, _Slot] = {}
+        self._made = 0
+        self._merged: list[str] = []
+        self._freed = trio.Condition()
+
+    @property
+    def folder(self) -> Path:
+        """Where the slots of this run lie."""
+        return self._layout.slot(self._session_id, 1).parent
+
+    async def recover(self) -> None:
+        """After a crash in mid-phase: what is recorded as leased stays so; whatever else there is is removed."""
+        state = self._ledger.state
+        self._leased = {number: self._slot(number) for number in state.leases}
+        self._made = max(self._leased, default=0)
+        if state.phase == "map" and state.status == "running":
+            for path in await self.paths(idle_only=True):
+                await self._worktrees.remove(path)
+
+    async def paths(self, *, idle_only: bool = False) -> list[str]:
+        """Every slot that git has on its list; ``idle_only`` leaves out those recorded as leased."""
+        held = {self._slot(number).path for number in self._ledger.state.leases} if idle_only else set()
+        registered = await self._worktrees.registered(str(self.folder))
+        return [entry.path for entry in registered if entry.path not in held]
+
+    async def lease(self, item_id: str, agent_id: ids.AgentId, branch: str, base: str) -> Leased:
+        """A clean worktree at ``base`` on a new branch; waits while all are leased."""
+        number = self._number_of(agent_id)
+        if number is None:
+            slot = await self._take()
+            try:
+                await self._prepare(slot, branch, base)
+            except BaseException:
+                slot.worktree = None
+                await self._give_back(slot)
+                raise
+            number = slot.number
+            leased = events.WorktreeLeased(slot=number, item_id=item_id, agent_id=agent_id, base_commit=base)
+            await record(self._recorder, leased)
+        return Leased(number, self._slot(number).path, item_id, agent_id, branch)
+
+    async def release(self, leased: Leased, condition: Condition) -> None:
+        """Take a slot back; one that is kept stays leased for good, as far as the journal knows."""
+        slot = self._leased[leased.slot]
+        if condition is Condition.KEEP:
+            del self._leased[slot.number]
+            self._made += 1
+            slot = self._slot(self._made)
+        else:
+            released = events.WorktreeReleased(
+                slot=leased.slot, item_id=leased.item_id, agent_id=leased.agent_id
+            )
+            await record(self._recorder, released)
+            if condition is Condition.DOUBTFUL:
+                slot.worktree = None
+        await self._give_back(slot)
+
+    async def forget(self, branch: str) -> None:
+        """A branch is merged: delete it, with others, when there are enough of them."""
+        self._merged.append(branch)
+        if len(self._merged) >= FORGET_BATCH:
+            batch, self._merged = tuple(self._merged), []
+            try:
+                gone = await self._worktrees.delete_branches(batch)
+            except ProdigyError:
+                gone = ()  # they stay until the session is closed
+            self._merged += [name for name in batch if name not in gone]
+
+    def _slot(self, number: int) -> _Slot:
+        return _Slot(number, str(self._layout.slot(self._session_id, number)))
+
+    def _number_of(self, agent_id: ids.AgentId) -> int | None:
+        """The slot that an agent holds already: leased and recorded before this actor was started again."""
+        leases = self._ledger.state.leases
+        return next((number for number, holder in leases.items() if holder == agent_id), None)
+
+    async def _take(self) -> _Slot:
+        async with self._freed:
+            while not self._idle and len(self._leased) >= self._max_parallel:
+                await self._freed.wait()
+            if not self._idle:
+                self._made += 1
+                self._idle.append(self._slot(self._made))
+            slot = self._idle.pop()
+            self._leased[slot.number] = slot
+            return slot
+
+    async def _give_back(self, slot: _Slot) -> None:
+        with trio.CancelScope(shield=True):
+            async with self._freed:
+                self._leased.pop(slot.number, None)
+                self._idle.append(slot)
+                self._freed.notify()
+
+    async def _prepare(self, slot: _Slot, branch: str, base: str) -> None:
+        """Make the slot clean, and hand on the session's own untracked ``.prodigy`` files."""
+        await self._worktrees.delete_branches((branch,))  # an earlier crash may have left it
+        await self._make_clean(slot, branch, base)
+        own = self._layout.session_worktree(self._session_id) / OWN_FOLDER
+        if own.is_dir():
+            await trio.to_thread.run_sync(_copy_missing, own, Path(slot.path, OWN_FOLDER))
+
+    async def _make_clean(self, slot: _Slot, branch: str, base: str) -> None:
+        if slot.worktree is not None:
+            try:
+                await self._worktrees.reset(slot.worktree, base, branch)
+            except SlotDoubtful:
+                slot.worktree = None
+            else:
+                return
+        slot.worktree = await self._worktrees.renew(slot.path, base, branch)
+
+
+def _copy_missing(source: Path, target: Path) -> None:
+    """Copy the files of a folder that the other one does not have: what git tracks is there already."""
+    for file in source.rglob("*"):
+        copy = target / file.relative_to(source)
+        if file.is_file() and not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, copy, follow_symlinks=False)
