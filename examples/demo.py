@@ -46,10 +46,12 @@ def main() -> int:
     print("  1 file is no Python 3: its agent failed, and the item waits in the dead letter queue.")
     print(f"  The checkout is {'clean' if clean else 'NOT clean'}, and no branch or worktree is left behind.")
     say("Where to look")
+    command_line = Path(sys.executable).with_name("prodigy")
+    home = f"PRODIGY_HOME={scratch}/home"
     for command, why in (
         (f"git -C {repository} log --graph --oneline", "the merged work"),
         (f"cat {repository}/LICENSE-HEADERS.md", "what reduce wrote"),
-        (f"cd {repository} && PRODIGY_HOME={scratch}/home prodigy dlq show latest", "why the item failed"),
+        (f"{home} {command_line} -p {repository} dlq show latest", "why the item failed"),
         (f"less {scratch}/home/events/library/*/events-*.jsonl", "the journal: every event"),
         (f"find {scratch}/home/logs -name '*.err' -size +0", "whole outputs of the steps"),
         (f"rm -r {scratch}", "forget all of it"),

@@ -1,7 +1,19 @@
-"""Tools for tests of actors: run one alone, stand in for one, watch a tree.
+"""Tools for tests: of actors, of code that runs commands, of code that runs jobs; without a process or a second.
 
-They need no clock of their own; with `trio.testing.MockClock` (``autojump_threshold=0``) budgets, periods, pauses
-and deadlines pass in no time.
+===================  =======================  ==========================================================
+of                   instead of               use
+===================  =======================  ==========================================================
+one actor            `open_supervisor`        `open_actor`
+whom an actor tells  another actor            `Probe`
+what a tree does     a listener               `EventLog`
+commands             `open_slots`             `open_fake_slots`, each command played by a `Script`
+jobs                 `open_pool`              `open_fake_pool`; workers are lost by request
+time                 trio's clock             `autojump_clock`, e.g. ``trio.run(test, clock=autojump_clock())``
+===================  =======================  ==========================================================
+
+All of them work on trio's clock. With a virtual one budgets, periods, pauses, graces and deadlines pass in no time; it
+is for fakes only, since it takes a real process or a thread for idle. The fakes replace what is below the boundary of
+a process and nothing else, and pass the tests of the real ones.
 """
 
 # ruff: noqa: A002 - "id" is the word of the field
@@ -12,16 +24,38 @@ from contextlib import asynccontextmanager
 from typing import Generic, TypeVar
 
 import trio
+from trio.testing import MockClock
 
 from supervisors._actor import Actor
 from supervisors._child import ChildSpec
+from supervisors._fake_pool import FakePool, open_fake_pool
+from supervisors._fake_slots import FakeSlots, OnTerm, Play, Script, open_fake_slots
 from supervisors._ref import ActorRef
 from supervisors._supervisor import Supervisor
 from supervisors._tree import open_supervisor
 from supervisors.signals import TreeEvent
 from supervisors.specs import Intensity
 
+__all__ = [
+    "EventLog",
+    "FakePool",
+    "FakeSlots",
+    "OnTerm",
+    "Play",
+    "Probe",
+    "Script",
+    "autojump_clock",
+    "open_actor",
+    "open_fake_pool",
+    "open_fake_slots",
+]
+
 M = TypeVar("M")
+
+
+def autojump_clock() -> MockClock:
+    """A virtual clock that jumps to the next deadline whenever every task waits."""
+    return MockClock(autojump_threshold=0)
 
 
 @asynccontextmanager

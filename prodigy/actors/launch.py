@@ -7,6 +7,7 @@ merge into.
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -44,12 +45,17 @@ class Ground(msgspec.Struct, frozen=True):
 
 
 async def survey(place: Path, environ: Mapping[str, str]) -> Ground:
-    """Look at the repository around ``place``.
+    """Look at the machine, and at the repository around ``place``.
 
     Raises:
-        MachineError: ``not-a-git-repository``, ``unborn-branch``, ``git-not-usable``, ``bare-repository``,
+        MachineError: ``platform-not-supported``, ``not-a-git-repository``, ``unborn-branch``, ``git-not-usable``, ``bare-repository``,
             ``no-target-branch``.
     """
+    if sys.platform != "linux":
+        raise MachineError(
+            "platform-not-supported",
+            f"Prodigy runs on Linux; on {sys.platform} it could not promise to end every process it starts",
+        )
     git = Git(TrioRunner(), str(place), environ)
     repository = await discover(git, str(place))
     target = await find_target(git, repository.branch)

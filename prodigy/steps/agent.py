@@ -28,31 +28,39 @@ from prodigy.steps.output import short_tail
 from prodigy.steps.protocol import PROTOCOL, AgentEvent, AgentReport, AgentResult, AgentTask, Recorded
 from prodigy.steps.variables import Variables
 from prodigy.workflow.model import Step
-from supervisors import JobLink, SlotPool, WorkerProgram
+from supervisors import JobLink, Slot, SlotLost, SlotPool, WorkerProgram
 
 SUBJECT = 72
 """Characters of a commit's first line."""
 
 
 async def serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: SlotPool) -> AgentResult:
-    """Run an agent's steps in a slot of its own."""
+    """Run an agent's steps in a slot of its own; a slot that is lost takes the attempt along, not the item's fault."""
     began = trio.current_time()
-    async with slots.lease() as slot:
-        git = Git(SlotGit(slot), task.worktree, task.environment).inside(task.worktree)
-        place = Place(phase=task.phase, item_id=task.item_id, agent_id=task.agent_id, attempt=task.attempt)
-        recorder = LinkRecorder(link)
-        worktree = AgentWorktree(git)
-        interpreter = Interpreter(
-            Door(recorder, place, task.outcomes),
-            SlotCommands(slot, task, recorder, place),
-            worktree,
-            Author(task),
-            Variables(task.variables),
-            task.head,
-        )
-        failure = await _run(interpreter, task)
-        result = await _result(interpreter, worktree, task, failure)
+    try:
+        async with slots.lease() as slot:
+            result = await _serve(task, link, slot)
+    except SlotLost as lost:
+        failure = Failure(error_class="host-lost", message=f"Its process slot was lost: {lost.reason}")
+        result = AgentResult(head=task.head, duration_ms=0, error=failure)
     return structs.replace(result, duration_ms=round((trio.current_time() - began) * 1000))
+
+
+async def _serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slot: Slot) -> AgentResult:
+    git = Git(SlotGit(slot), task.worktree, task.environment).inside(task.worktree)
+    place = Place(phase=task.phase, item_id=task.item_id, agent_id=task.agent_id, attempt=task.attempt)
+    recorder = LinkRecorder(link)
+    worktree = AgentWorktree(git)
+    interpreter = Interpreter(
+        Door(recorder, place, task.outcomes),
+        SlotCommands(slot, task, recorder, place),
+        worktree,
+        Author(task),
+        Variables(task.variables),
+        task.head,
+    )
+    failure = await _run(interpreter, task)
+    return await _result(interpreter, worktree, task, failure)
 
 
 async def _run(interpreter: Interpreter, task: AgentTask) -> Failure | None:

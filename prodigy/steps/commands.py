@@ -6,11 +6,14 @@ goes to the attempt's log folder as it comes.
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import trio
 from msgspec import structs
+from trio.abc import ReceiveStream
 
 from prodigy.events import Failure, StepSpawned, Stream
 from prodigy.git.cli import GitResult
@@ -18,6 +21,9 @@ from prodigy.steps.durable import Done, LeafFailed, Place, StepRecorder
 from prodigy.steps.output import OutputLog, last_line, short_tail
 from prodigy.steps.protocol import AgentTask
 from supervisors import Command, Exit, ProcessTree, Slot, SlotLost, SpawnFailed
+
+T = TypeVar("T")
+Sink = Callable[[bytes], object]
 
 CHUNK = 64 * 1024
 MAX_ARGUMENT = 96 * 1024
@@ -77,19 +83,17 @@ class SlotCommands:
         err: OutputLog,
     ) -> tuple[Exit, bool]:
         """Start, tell, read and wait; how it ended, and whether time had to end it."""
-        async with self._slot.start(command) as tree, trio.open_nursery() as readers:
-            readers.start_soon(_pump, tree.stdout, out)
-            readers.start_soon(_pump, tree.stderr, err)
-            await self._recorder.note(
-                StepSpawned(
-                    **self._place.at(path, try_),
-                    intent=intent,
-                    pid=tree.pid,
-                    start_time=tree.start_time,
-                    worker=os.getpid(),
-                )
+        async with self._slot.start(command) as tree:
+            spawned = StepSpawned(
+                **self._place.at(path, try_),
+                intent=intent,
+                pid=tree.pid,
+                start_time=tree.start_time,
+                worker=os.getpid(),
             )
-            return await _wait(tree, timeout, self._task.grace)
+            await self._recorder.note(spawned)
+            wait = partial(_wait, tree, timeout, self._task.grace)
+            return await _read_until(wait, (tree.stdout, out.write), (tree.stderr, err.write))
 
     def _argv(self, script: str, name: Path) -> tuple[str, ...]:
         if len(script.encode("utf-8", "surrogateescape")) <= MAX_ARGUMENT:
@@ -120,10 +124,8 @@ class SlotGit:
         command = Command(argv=("git", *argv), cwd=cwd, env=dict(env), stdin=stdin)
         out, err = bytearray(), bytearray()
         try:
-            async with self._slot.start(command) as tree, trio.open_nursery() as readers:
-                readers.start_soon(_collect, tree.stdout, out)
-                readers.start_soon(_collect, tree.stderr, err)
-                ended = await tree.wait()
+            async with self._slot.start(command) as tree:
+                ended = await _read_until(tree.wait, (tree.stdout, out.extend), (tree.stderr, err.extend))
         except SpawnFailed as error:
             raise FileNotFoundError(error.errno, error.message) from error
         code = ended.code if ended.code is not None else 128 + (ended.signal or 0)
@@ -136,14 +138,24 @@ async def _wait(tree: ProcessTree, timeout: float | None, grace: float) -> tuple
     return await tree.stop(grace), True
 
 
-async def _pump(stream: trio.abc.ReceiveStream, log: OutputLog) -> None:
-    while chunk := await stream.receive_some(CHUNK):
-        log.write(bytes(chunk))
+async def _read_until(wait: Callable[[], Awaitable[T]], *streams: tuple[ReceiveStream, Sink]) -> T:
+    """Read streams to their ends while ``wait`` waits for the tree's; its result, or what it raises."""
+    lost: SlotLost | None = None
+    async with trio.open_nursery() as readers:
+        for stream, sink in streams:
+            readers.start_soon(_pump, stream, sink)
+        try:
+            ended = await wait()
+        except SlotLost as error:  # raised outside the nursery, which would wrap it in a group
+            lost = error
+    if lost is not None:
+        raise lost
+    return ended
 
 
-async def _collect(stream: trio.abc.ReceiveStream, into: bytearray) -> None:
+async def _pump(stream: ReceiveStream, sink: Sink) -> None:
     while chunk := await stream.receive_some(CHUNK):
-        into += chunk
+        sink(bytes(chunk))
 
 
 def failure_of(ended: Exit, timeout: float | None, stdout: Stream, stderr: Stream) -> Failure | None:

@@ -1,8 +1,10 @@
 """The main job, as a user runs it: real git, real processes, the real command line."""
 
 import json
+import os
 import shutil
 import signal
+from pathlib import Path
 
 import pytest
 from worlds import World, eventually, pids_with
@@ -218,8 +220,6 @@ map:
     eventually(lambda: len(pids_with(tag)) == 4)
     victims = {event["worker"]: event["pid"] for event in world.events("worker_started")}
     flag.touch()
-    import os
-
     for pid in victims.values():
         os.kill(pid, signal.SIGKILL)
     _, stderr = process.communicate(timeout=100)
@@ -254,3 +254,68 @@ def test_all_items_failing_fails_the_run_and_skips_reduce(world: World) -> None:
     assert done.returncode == 1
     assert [event["phase"] for event in world.events("phase_started")] == ["map"]
     assert world.git("branch", "--list", "prodigy-session-*") != ""
+
+
+STUBBORN = """
+grace: 10m
+mode: mapreduce
+map:
+  input: {{list: [1, 2]}}
+  agent_template:
+    - shell: |
+        trap '' TERM
+        setsid python3 -c 'import signal, time; signal.signal(15, 1); time.sleep(600)' {tag} &
+        (env -i setsid sh -c 'trap "" TERM; sleep 600; : {tag}' &)
+        python3 -c 'import signal, time; signal.signal(15, 1); time.sleep(600)' {tag}
+"""
+
+
+def test_a_second_ctrl_c_skips_the_grace(world: World, tag: str) -> None:
+    process = world.start("run", world.workflow(STUBBORN.format(tag=tag)))
+    eventually(lambda: len(pids_with(tag)) >= 6)
+    process.send_signal(signal.SIGINT)
+    eventually(lambda: world.events("cancel_requested"))
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 130, stderr
+    assert pids_with(tag) == []
+    assert world.events()[-1]["event_type"] == "job_paused"
+
+
+def processes_of_the_run(pid: int) -> dict[str, int]:
+    """One process of each kind of a run: coordinator, worker, zygote, reaper."""
+    worker = children(pid)[0]
+    zygote = children(worker)[0]
+    return {"coordinator": pid, "worker": worker, "zygote": zygote, "reaper": children(zygote)[0]}
+
+
+def children(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.parametrize("victim", ["coordinator", "worker", "zygote", "reaper"])
+def test_whichever_process_is_killed_nothing_of_it_stays(world: World, tag: str, victim: str) -> None:
+    """SIGKILL of any one process of ours: what hung below it is gone; the run goes on unless it was the run itself."""
+    flag = world.folder / "flag"
+    world.environ["FLAG"] = str(flag)
+    flow = STUBBORN.format(tag=tag).replace("- shell: |", '- shell: |\n        test ! -e "$FLAG" || exit 0')
+    process = world.start("run", world.workflow(flow))
+    eventually(lambda: len(pids_with(tag)) >= 6)
+    flag.touch()
+    os.kill(processes_of_the_run(process.pid)[victim], signal.SIGKILL)
+    if victim == "coordinator":
+        process.communicate(timeout=60)
+        eventually(lambda: not pids_with(tag), seconds=5)
+        assert world.json("status")["resumable"][0]["status"] == "interrupted"
+        return
+    if victim == "reaper":  # the other agent was not touched, and has to be ended by us
+        [retried] = eventually(lambda: world.events("agent_retrying"))
+        assert retried["charged_to"] == "host_lost"
+        process.send_signal(signal.SIGINT)
+        eventually(lambda: world.events("cancel_requested"))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    else:
+        _, stderr = process.communicate(timeout=100)
+        assert process.returncode == 0, stderr
+    assert pids_with(tag) == []

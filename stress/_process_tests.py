@@ -1,0 +1,35 @@
+"""The tools of the process tests, for use here: families of processes, programs for workers, coordinators to kill."""
+
+# ruff: noqa: E402 - the path first
+
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TOOLS = ROOT / "tests" / "supervisors" / "processes"
+if str(TOOLS) not in sys.path:
+    sys.path.insert(0, str(TOOLS))
+
+from process_table import CALM, KINDS, Family, children, name_of, zygote_of
+from programs import PROTOCOL, Message, Output, Shell
+from test_coordinator_death import CRIMES, coordinator_of
+
+from supervisors import Command
+
+PROGRAM = "programs:PROGRAM"
+
+__all__ = [
+    "CALM", "CRIMES", "KINDS", "PROGRAM", "PROTOCOL", "Family", "Message", "Output", "Shell", "children",
+    "coordinator_of", "environment", "name_of", "shell", "zygote_of",
+]  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    """For workers that find these tools, and this package."""
+    return os.environ | {"PYTHONPATH": f"{TOOLS}{os.pathsep}{ROOT}"}
+
+
+def shell(script: str) -> Command:
+    """A command that runs a script."""
+    return Command(argv=("sh", "-c", script), cwd="/", env=dict(os.environ))
