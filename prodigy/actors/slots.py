@@ -174,7 +174,6 @@ class Slots:
 
     async def _prepare(self, slot: _Slot, branch: str, base: str) -> None:
         """Make the slot clean, and hand on the session's own untracked ``.prodigy`` files."""
-        await self._worktrees.delete_branches((branch,))  # an earlier crash may have left it
         await self._make_clean(slot, branch, base)
         own = self._layout.session_worktree(self._session_id) / OWN_FOLDER
         if own.is_dir():
@@ -188,7 +187,8 @@ class Slots:
                 slot.worktree = None
             else:
                 return
-        slot.worktree = await self._worktrees.renew(slot.path, base, branch)
+        # An earlier crash may have left the branch behind: it is as obsolete as the worktree.
+        slot.worktree = await self._worktrees.renew(slot.path, base, branch, obsolete=(branch,))
 
 
 def _copy_missing(source: Path, target: Path) -> None:

@@ -32,6 +32,15 @@ class Commit(Struct, frozen=True):
     subject: str
 
 
+class History(Struct, frozen=True):
+    """What lies between two commits."""
+
+    commits: tuple[Commit, ...]
+    """What the later one has and the earlier one has not, oldest first."""
+    descends: bool
+    """Whether the later one contains the earlier one; if not, history was rewritten."""
+
+
 class CommitRefused(RunError):
     """Git or a hook refused to commit what a step left."""
 
@@ -99,6 +108,22 @@ async def commits_between(git: Git, base: str, head: str) -> list[Commit]:
     return [Commit(*_split(line)) for line in listed.stdout.split(b"\n") if line]
 
 
+async def history(git: Git, base: str, head: str) -> History:
+    """How one commit became another, in one process."""
+    listed = await git.run(
+        "rev-list",
+        "--reverse",
+        "--topo-order",
+        "--no-commit-header",
+        "--format=%m%H %s",
+        f"{base}...{head}",
+        "--",
+    )
+    lines = [line for line in listed.stdout.split(b"\n") if line]
+    commits = tuple(Commit(*_split(line[1:])) for line in lines if line.startswith(b">"))
+    return History(commits, descends=len(commits) == len(lines))
+
+
 async def files_changed(git: Git, base: str, head: str) -> list[str]:
     """The paths at which the trees of two commits differ; a renamed file counts at both."""
     listed = await git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", base, head, "--")
@@ -108,12 +133,6 @@ async def files_changed(git: Git, base: str, head: str) -> list[str]:
 async def is_ancestor(git: Git, ancestor: str, descendant: str) -> bool:
     """Whether ``descendant`` contains ``ancestor``; a commit contains itself."""
     return (await git.run("merge-base", "--is-ancestor", ancestor, descendant, ok=(0, 1))).code == 0
-
-
-async def tree_differs(git: Git, one: str, other: str) -> bool:
-    """Whether the files of two commits differ."""
-    trees = (await git.run("rev-parse", f"{one}^{{tree}}", f"{other}^{{tree}}")).text.split()
-    return trees[0] != trees[1]
 
 
 async def auto_commit(git: Git, message: str, identity: Mapping[str, str] | None = None) -> str | None:

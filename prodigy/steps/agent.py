@@ -10,16 +10,14 @@ from msgspec import structs
 from prodigy.events import Failure
 from prodigy.git.cli import Git
 from prodigy.git.evidence import (
-    Commit,
     CommitRefused,
+    History,
     Snapshot,
     auto_commit,
-    commits_between,
     files_changed,
     head,
-    is_ancestor,
+    history,
     snapshot,
-    tree_differs,
 )
 from prodigy.steps.commands import SlotCommands, SlotGit
 from prodigy.steps.durable import Door, LeafFailed, Place
@@ -86,13 +84,13 @@ async def _result(
     )
     if failure is not None or interpreter.head == task.base_commit:
         return structs.replace(result, error=failure or _uncommitted(interpreter))
-    if not await worktree.descends(task.base_commit, interpreter.head):
+    made = await worktree.history(task.base_commit, interpreter.head)
+    if not made.descends:
         message = "The agent's work does not descend from the commit it started from"
         return structs.replace(result, error=Failure(error_class="history-rewritten", message=message))
-    commits = await worktree.commits(task.base_commit, interpreter.head)
     return structs.replace(
         result,
-        commits=tuple(commit.sha for commit in commits),
+        commits=tuple(commit.sha for commit in made.commits),
         files_changed=await worktree.files(task.base_commit, interpreter.head),
         error=_uncommitted(interpreter),
     )
@@ -121,30 +119,30 @@ class LinkRecorder:
 
 
 class AgentWorktree:
-    """Git's answers about the agent's worktree."""
+    """Git's answers about the agent's worktree; what lies between two commits is asked once."""
 
     def __init__(self, git: Git) -> None:
         self._git = git
+        self._histories: dict[tuple[str, str], History] = {}
+        self._files: dict[tuple[str, str], tuple[str, ...]] = {}
 
     async def snapshot(self) -> Snapshot:
         """HEAD and what is uncommitted."""
         return await snapshot(self._git)
 
-    async def commits(self, base: str, head: str) -> tuple[Commit, ...]:
-        """What lies between, oldest first."""
-        return tuple(await commits_between(self._git, base, head))
+    async def history(self, base: str, head: str) -> History:
+        """The commits that lie between."""
+        key = base, head
+        if key not in self._histories:
+            self._histories[key] = await history(self._git, base, head)
+        return self._histories[key]
 
     async def files(self, base: str, head: str) -> tuple[str, ...]:
         """Paths that differ between two commits."""
-        return tuple(await files_changed(self._git, base, head))
-
-    async def tree_differs(self, base: str, head: str) -> bool:
-        """Whether any file differs."""
-        return await tree_differs(self._git, base, head)
-
-    async def descends(self, base: str, head: str) -> bool:
-        """Whether ``head`` contains ``base``."""
-        return await is_ancestor(self._git, base, head)
+        key = base, head
+        if key not in self._files:
+            self._files[key] = tuple(await files_changed(self._git, base, head))
+        return self._files[key]
 
     async def commit_all(self, message: str) -> str:
         """Commit everything uncommitted; the new HEAD."""

@@ -14,7 +14,7 @@ import trio
 from msgspec import Struct, structs
 
 from prodigy.events import CommitCreated, Failure, HandlerCompleted, HandlerStarted, StepFailed
-from prodigy.git.evidence import Commit, Snapshot
+from prodigy.git.evidence import History, Snapshot
 from prodigy.steps.durable import Done, Door, Leaf, LeafFailed
 from prodigy.steps.protocol import Outcome
 from prodigy.steps.variables import Variables
@@ -49,16 +49,12 @@ class Worktree(Protocol):
         """HEAD and what is uncommitted."""
         ...
 
-    async def commits(self, base: str, head: str) -> tuple[Commit, ...]:
-        """What lies between, oldest first."""
+    async def history(self, base: str, head: str) -> History:
+        """The commits that lie between."""
         ...
 
     async def files(self, base: str, head: str) -> tuple[str, ...]:
         """Paths at which two commits differ."""
-        ...
-
-    async def tree_differs(self, base: str, head: str) -> bool:
-        """Whether any file differs between two commits."""
         ...
 
     async def commit_all(self, message: str) -> str:
@@ -191,7 +187,7 @@ class Interpreter:
 
     async def _evidence(self, step: Step, path: str, before: str) -> Failure | None:
         """``commit_required``: a commit new since the step began, whose tree differs."""
-        if self.head != before and await self._worktree.tree_differs(before, self.head):
+        if self.head != before and await self._worktree.files(before, self.head):
             return None
         message = f"Step `{step.label}` had to leave a commit and left none"
         return Failure(error_class="commit-missing", message=message, step=path, step_name=step.label)
@@ -200,7 +196,7 @@ class Interpreter:
         if self.head == before:
             return
         at = self._door.place.at(path, try_)
-        commits = await self._worktree.commits(before, self.head)
+        commits = (await self._worktree.history(before, self.head)).commits
         # An agent's files are told once, with its result; those of other phases here, with the last commit.
         files = await self._worktree.files(before, self.head) if self._door.place.item_id is None else ()
         for commit in commits:

@@ -4,7 +4,7 @@ import pytest
 
 from prodigy.git import evidence
 from prodigy.git.cli import GitFailed
-from prodigy.git.evidence import Commit, CommitRefused, Snapshot
+from prodigy.git.evidence import Commit, CommitRefused, History, Snapshot
 
 
 async def test_a_clean_worktree(repo):
@@ -66,6 +66,21 @@ async def test_commits_and_files_between(repo, hostile, configure):
     assert await evidence.files_changed(git, second, second) == []
 
 
+async def test_history_says_what_came_and_whether_it_descends(repo, configure):
+    configure("log.showSignature=true", "format.pretty=oneline")
+    git, base = repo.git(), repo.head
+    assert await evidence.history(git, base, base) == History((), descends=True)
+    first, second = repo.commit(), repo.commit("-two")
+    assert [commit.sha for commit in (await evidence.history(git, base, second)).commits] == [first, second]
+    assert (await evidence.history(git, base, second)).descends
+    repo("checkout", "--quiet", "-b", "rewritten", base)
+    other = repo.commit(c="3")
+    rewritten = await evidence.history(git, second, other)
+    assert [commit.sha for commit in rewritten.commits] == [other]
+    assert not rewritten.descends
+    assert not (await evidence.history(git, second, base)).descends
+
+
 async def test_ancestry(repo):
     git, base = repo.git(), repo.head
     tip = repo.commit()
@@ -80,8 +95,7 @@ async def test_ancestry(repo):
 async def test_an_empty_commit_is_no_change(repo):
     base = repo.head
     empty = repo.commit("nothing")
-    assert not await evidence.tree_differs(repo.git(), base, empty)
-    assert await evidence.tree_differs(repo.git(), base, repo.commit(a="else\n"))
+    assert await evidence.files_changed(repo.git(), base, empty) == []
 
 
 async def test_auto_commit_takes_changed_new_and_deleted_files(repo, hostile):

@@ -13,7 +13,7 @@ from prodigy.events import (
     StepIntended,
     Stream,
 )
-from prodigy.git.evidence import Commit, Snapshot
+from prodigy.git.evidence import Commit, History, Snapshot
 from prodigy.steps.durable import Done, Door, LeafFailed, Place
 from prodigy.steps.interpreter import Interpreter, StepFailure
 from prodigy.steps.protocol import AgentEvent, Outcome, outcome_key
@@ -89,19 +89,18 @@ class Tree:
             self.dirty = ("file",)
         if verb == "commit":
             self.head += "+"
+        if verb == "empty-commit":
+            self.head += "="
         return Done(stdout=Stream(tail=f"{script}\n"))
 
     async def snapshot(self) -> Snapshot:
         return Snapshot(head=self.head, branch=None, dirty=self.dirty)
 
-    async def commits(self, base: str, head: str) -> tuple[Commit, ...]:
-        return (Commit(sha=head, subject="s"),)
+    async def history(self, base: str, head: str) -> History:
+        return History((Commit(sha=head, subject="s"),), descends=True)
 
     async def files(self, base: str, head: str) -> tuple[str, ...]:
-        return ("file",)
-
-    async def tree_differs(self, base: str, head: str) -> bool:
-        return not head.endswith("=")
+        return () if head.endswith("=") else ("file",)
 
     async def commit_all(self, message: str) -> str:
         if self.refuses:
@@ -157,7 +156,9 @@ async def test_a_refusing_hook_fails_the_step() -> None:
     assert caught.value.failure.error_class == "commit-failed"
 
 
-@pytest.mark.parametrize(("script", "ok"), [("write", True), ("commit", True), ("nothing", False)])
+@pytest.mark.parametrize(
+    ("script", "ok"), [("write", True), ("commit", True), ("nothing", False), ("empty-commit", False)]
+)
 async def test_commit_required(script: str, ok: bool) -> None:
     step = shell(script, commit_required=True)
     if ok:
