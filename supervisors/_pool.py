@@ -142,6 +142,8 @@ class WorkerPool(Generic[Job, Message, Answer, Result]):
                 await self._withdraw(call, host)
             if not call.finished():
                 raise
+        finally:
+            self._shrink(host)
         return self._result.decode(call.result())
 
     def hurry(self) -> None:
@@ -220,6 +222,24 @@ class WorkerPool(Generic[Job, Message, Answer, Result]):
 
     def _retire(self, host: Host) -> None:
         if self._settings.recycle_after is not None and host.served >= self._settings.recycle_after:
+            host.retire()
+
+    def _shrink(self, host: Host) -> None:
+        """A job of ``host`` ended; if it was the last one and no other comes for long enough, end the worker."""
+        limit = self._settings.idle_limit
+        if (
+            limit is not None
+            and not host.calls
+            and host.accepting
+            and self._nursery is not None
+            and not self._closed
+        ):
+            self._nursery.start_soon(self._retire_if_idle, host, host.served, limit)
+
+    async def _retire_if_idle(self, host: Host, served: int, limit: float) -> None:
+        await trio.sleep(limit)
+        others = any(other.accepting for other in self._hosts if other is not host)
+        if others and host.accepting and host.served == served:
             host.retire()
 
     async def _end(self) -> None:

@@ -4,18 +4,6 @@ from typing import TypedDict
 
 import msgspec
 
-from supervisors.worker_events import PoolEvent, WorkerInfo, WorkerLost, WorkerStarted, WorkerStopped
-
-__all__ = [
-    "PoolEvent",
-    "PoolOptions",
-    "PoolSettings",
-    "WorkerInfo",
-    "WorkerLost",
-    "WorkerStarted",
-    "WorkerStopped",
-]
-
 
 class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How a pool is to be.
@@ -30,6 +18,7 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
         losses: workers that may be lost within ``loss_period`` seconds; one more breaks the pool.
         loss_period: see ``losses``.
         recycle_after: a worker that was given so many jobs gets no more and ends with its last; ``None``: never.
+        idle_limit: seconds without a job after which a worker is ended, unless it is the last; ``None``: never.
         hold_fds: descriptors that workers and reapers keep open until all process trees are dead.
         env: environment of the workers; ours by default.
     """
@@ -43,6 +32,7 @@ class PoolSettings(msgspec.Struct, frozen=True, kw_only=True):
     losses: int = 5
     loss_period: float = 30.0
     recycle_after: int | None = None
+    idle_limit: float | None = None
     hold_fds: tuple[int, ...] = ()
     env: dict[str, str] | None = None
 
@@ -59,5 +49,6 @@ class PoolOptions(TypedDict, total=False):
     losses: int
     loss_period: float
     recycle_after: int | None
+    idle_limit: float | None
     hold_fds: tuple[int, ...]
     env: dict[str, str] | None

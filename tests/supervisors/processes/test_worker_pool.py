@@ -432,6 +432,25 @@ async def test_a_worker_is_replaced_after_so_many_jobs():
     assert not [event for event in events if isinstance(event, WorkerLost)]
 
 
+async def test_an_idle_pool_shrinks_to_one_worker_and_grows_again():
+    events: list[PoolEvent] = []
+
+    def count(kind: type[PoolEvent]) -> int:
+        return sum(isinstance(event, kind) for event in events)
+
+    async with pool_of(size=3, jobs_per_worker=1, idle_limit=0.05, listener=events.append) as pool:
+        for round_ in (1, 2):
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(pool.run, Echo(""))
+            assert count(WorkerStarted) == 1 + 2 * round_
+            with trio.fail_after(60):
+                while count(WorkerStopped) < 2 * round_:
+                    await trio.sleep(0.01)
+            assert len(pool.workers) == 1
+    assert not [event for event in events if isinstance(event, WorkerLost)]
+
+
 async def test_closing_ends_what_runs_politely_and_leaves_nobody(family: Family, tmp_path: Path):
     """Whoever still waits learns that the pool was closed; its workers are reaped."""
     listener = Listener()
