@@ -197,24 +197,26 @@ class ItemsSelected(Event, frozen=True, kw_only=True, tag="items_selected"):
     skipped_by: dict[str, int] = {}
 
 
-class AgentStarted(Event, frozen=True, kw_only=True, tag="agent_started"):
-    """An attempt at an item began."""
+class AttemptEvent(Event, frozen=True, kw_only=True):
+    """What the events of one attempt at an item carry."""
 
     item_id: str
     agent_id: str
     attempt: int
+
+
+class AgentStarted(AttemptEvent, frozen=True, kw_only=True, tag="agent_started"):
+    """An attempt at an item began."""
+
     worktree: str
     slot: int
     base_commit: str
     branch: str
 
 
-class AgentCompleted(Event, frozen=True, kw_only=True, tag="agent_completed"):
+class AgentCompleted(AttemptEvent, frozen=True, kw_only=True, tag="agent_completed"):
     """An attempt ended well. Without commits the item is done; with commits it waits for its merge."""
 
-    item_id: str
-    agent_id: str
-    attempt: int
     duration_ms: int
     head: str
     commits: tuple[str, ...] = ()
@@ -226,12 +228,9 @@ class AgentCompleted(Event, frozen=True, kw_only=True, tag="agent_completed"):
     cost_usd: float = 0.0
 
 
-class AgentFailed(Event, frozen=True, kw_only=True, tag="agent_failed"):
-    """An attempt failed; ``retry`` says whether another one follows."""
+class AgentFailed(AttemptEvent, frozen=True, kw_only=True, tag="agent_failed"):
+    """An attempt failed; ``agent_retrying`` or ``dlq_item_added`` says what becomes of the item."""
 
-    item_id: str
-    agent_id: str
-    attempt: int
     duration_ms: int
     error: Failure
     signature: str
@@ -403,50 +402,43 @@ class WorktreeCleaned(Event, frozen=True, kw_only=True, tag="worktree_cleaned"):
 
 
 # -- merges --------------------------------------------------------------------------------------------------------
-class MergeIntended(Event, frozen=True, kw_only=True, tag="merge_intended"):
-    """A branch is about to move."""
+class MergeEvent(Event, frozen=True, kw_only=True):
+    """What all events of a merge carry; ``item_id`` and ``agent_id`` are absent for the final one."""
 
     what: Literal["agent", "final"]
-    source: str
     target_branch: str
-    expected_old: str
     item_id: str | None = None
     agent_id: str | None = None
 
 
-class WorktreeMerged(Event, frozen=True, kw_only=True, tag="worktree_merged"):
+class MergeIntended(MergeEvent, frozen=True, kw_only=True, tag="merge_intended"):
+    """A branch is about to move."""
+
+    source: str
+    expected_old: str
+
+
+class WorktreeMerged(MergeEvent, frozen=True, kw_only=True, tag="worktree_merged"):
     """The branch moved and contains the source, verified."""
 
     intent: int
-    what: Literal["agent", "final"]
-    target_branch: str
     old: str
     new: str
     strategy: Literal["merge-tree", "fast-forward", "git", "nothing"]
-    item_id: str | None = None
-    agent_id: str | None = None
 
 
-class MergeConflicted(Event, frozen=True, kw_only=True, tag="merge_conflicted"):
+class MergeConflicted(MergeEvent, frozen=True, kw_only=True, tag="merge_conflicted"):
     """The source and the target changed the same places."""
 
     intent: int
-    what: Literal["agent", "final"]
-    target_branch: str
     paths: tuple[str, ...]
-    item_id: str | None = None
-    agent_id: str | None = None
 
 
-class MergeFailed(Event, frozen=True, kw_only=True, tag="merge_failed"):
+class MergeFailed(MergeEvent, frozen=True, kw_only=True, tag="merge_failed"):
     """Git could not do the merge, for a reason other than a conflict."""
 
     intent: int
-    what: Literal["agent", "final"]
-    target_branch: str
     message: str
-    item_id: str | None = None
-    agent_id: str | None = None
 
 
 class MergePrompted(Event, frozen=True, kw_only=True, tag="merge_prompted"):
