@@ -99,9 +99,13 @@ class Slots:
 
     async def paths(self, *, idle_only: bool = False) -> list[str]:
         """Every slot that git has on its list; ``idle_only`` leaves out those recorded as leased."""
-        held = {self._slot(number).path for number in self._ledger.state.leases} if idle_only else set()
+        held = self.leased_paths() if idle_only else []
         registered = await self._worktrees.registered(str(self.folder))
         return [entry.path for entry in registered if entry.path not in held]
+
+    def leased_paths(self) -> list[str]:
+        """The slots recorded as leased: only they can hold what was not rescued yet."""
+        return [self._slot(number).path for number in self._ledger.state.leases]
 
     async def lease(self, item_id: str, agent_id: ids.AgentId, branch: str, base: str) -> Leased:
         """A clean worktree at ``base`` on a new branch; waits while all are leased."""

@@ -216,7 +216,7 @@ class Workspaces(Actor[Message]):
         branches = (*agents, self._plan.branch)
         if rescue:
             target = await branch_tip(self._git, self._plan.original_branch) or self._plan.base_commit
-            await self._keeper.everything((*slots, self._path), branches, target)
+            await self._keeper.everything((*self._slots.leased_paths(), self._path), branches, target)
         removed = events.WorktreeRemoveIntended(path=self._path, branches=branches)
         intent = await record(self._recorder, removed)
         for path in (*slots, self._path):

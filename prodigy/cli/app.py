@@ -22,6 +22,8 @@ from prodigy.cli.usage import flags_of, usage_error
 from prodigy.cli.version import version_line
 from prodigy.errors import InternalError, ProdigyError, UsageError
 
+STDIN = "/dev/stdin"
+"""What ``-`` stands for where a file is expected."""
 VERBS = ("run", "status", "dlq", "events", "worktree")
 """In the order of the help page; each is ``prodigy.cli.verbs.{verb}:app``, imported when it is used."""
 
@@ -49,6 +51,8 @@ Line = tuple[Callable[..., object], inspect.BoundArguments]
 
 def perform(tokens: Sequence[str], around: Surroundings) -> int:
     """Do what ``tokens`` ask for; every outcome, a bug included, becomes an exit code and a message."""
+    # The parser takes a lone hyphen for a flag without a name.
+    tokens = [STDIN if token == "-" else token for token in tokens]
     invocation = _invocation(guessed(tokens), tokens, around)
     try:
         app = build()

@@ -10,6 +10,7 @@ from prodigy.cli.printer import Part, Span, Tone
 from prodigy.cli.text import counted, duration
 from prodigy.errors import InternalError, ProdigyError, RunError
 from prodigy.events import Failure
+from prodigy.ids import tail_of
 from prodigy.job.state import JobState
 from prodigy.job.summary import item_counts, next_command, summarize
 
@@ -58,6 +59,9 @@ def run_error(state: JobState) -> ProdigyError | None:
         return None
     if failure.error_class == "internal":
         return InternalError("internal-error", failure.message)
+    if state.started is not None and state.dead_letters and failure.step is None:
+        hint = f"see why with `prodigy dlq show {tail_of(state.started.job_id)}`"
+        return RunError("step-failed", failure.message, hint=hint)
     log = _log(failure)
     note = "this came from the command, not from prodigy" if failure.error_class == "command-failed" else None
     full = f"full log: `{log}`" if log else None

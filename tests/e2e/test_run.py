@@ -319,3 +319,45 @@ def test_whichever_process_is_killed_nothing_of_it_stays(world: World, tag: str,
         _, stderr = process.communicate(timeout=100)
         assert process.returncode == 0, stderr
     assert pids_with(tag) == []
+
+
+def test_a_workflow_from_standard_input_and_one_by_its_name(world: World) -> None:
+    done = world.prodigy("run", "-", "-y", stdin="- shell: echo piped > piped.txt\n")
+    assert done.returncode == 0, done.stderr
+    assert (world.repository / "piped.txt").exists()
+    world.write("workflows/tidy.yml", "- shell: echo named > named.txt\n")
+    world.commit()
+    assert world.prodigy("run", "tidy", "-y").returncode == 0
+    assert (world.repository / "named.txt").exists()
+
+
+def test_a_refusing_hook_fails_the_item_and_keeps_its_work(world: World) -> None:
+    hook = world.repository / ".git/hooks/pre-commit"
+    hook.write_text("#!/bin/sh\necho not today >&2\nexit 1\n")
+    hook.chmod(0o755)
+    flow = "mode: mapreduce\nmap: {input: {list: [a]}, agent_template: [{shell: 'echo work > a.txt'}]}\n"
+    done = world.prodigy("run", world.workflow(flow))
+    assert done.returncode == 1
+    assert "prodigy dlq show" in done.stderr
+    [attempt] = world.events("dlq_item_added")[0]["history"]
+    assert attempt["error_type"] == "commit-failed"
+    assert "not today" in attempt["error_message"]
+    assert world.git("show", f"{attempt['rescue_ref']}:a.txt") == "work"
+    hook.unlink()
+    [removed] = world.json("worktree", "clean", "latest", "-f")["removed"]
+    assert removed["rescue_refs"] == [attempt["rescue_ref"]]
+
+
+def test_no_items_is_a_success_and_reduce_sees_zeros(world: World) -> None:
+    flow = "mode: mapreduce\nmap: {input: {list: []}, agent_template: [{shell: 'true'}]}\nreduce: [{shell: 'echo ${map.total} > n'}]\n"
+    assert world.prodigy("run", world.workflow(flow), "-y").returncode == 0
+    assert (world.repository / "n").read_text() == "0\n"
+
+
+def test_detached_head_is_for_the_default_branch(world: World) -> None:
+    world.git("checkout", "--quiet", "--detach")
+    done = world.prodigy("run", world.workflow("- shell: echo x > x.txt\n"), "-y")
+    assert done.returncode == 0, done.stderr
+    assert "HEAD was detached" in done.stderr
+    assert world.git("show", "main:x.txt") == "x"
+    assert not (world.repository / "x.txt").exists()

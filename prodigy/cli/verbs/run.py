@@ -1,7 +1,6 @@
 """``prodigy run``: read, check, plan, run, ask about the merge, say how it ended."""
 
 import hashlib
-import sys
 from contextlib import ExitStack
 from difflib import get_close_matches
 from pathlib import Path
@@ -14,6 +13,7 @@ from prodigy.actors import launch
 from prodigy.actors.recorder import Stamp
 from prodigy.actors.run import Answer
 from prodigy.actors.tree import Surroundings, Tree
+from prodigy.cli.app import STDIN
 from prodigy.cli.dry_run import Forecast, forecast, forecast_lines
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.lines import Style
@@ -94,15 +94,15 @@ def run(
 
 # -- the file ------------------------------------------------------------------------------------------------------------
 def _read(name: str, invocation: Invocation) -> tuple[bytes, Loaded, launch.Source]:
-    if name == "-":
-        text = sys.stdin.buffer.read()
-        path = "<stdin>"
+    if name == STDIN:
+        text = Path(STDIN).read_bytes()
+        name = path = "<stdin>"
     else:
         file = _find(name, invocation)
         text = file.read_bytes()
         path = str(file)
     try:
-        loaded = load_workflow(text, name if name != "-" else path)
+        loaded = load_workflow(text, name)
     except WorkflowInvalid as invalid:
         _show(invalid, invocation.printer)
         raise
