@@ -1,7 +1,8 @@
 """What OTP says a supervisor does, as an observer that knows nothing of the code it watches.
 
 It sees what happens, in order, and says what should not have happened. It is no second implementation: it plans
-nothing, and where OTP leaves a choice it takes whatever comes.
+nothing. A supervisor that has been asked to stop hears of it a little later; what it does meanwhile with children that
+crash is its own affair, and only the order of its stops is judged then.
 
 Laws, for each supervisor and each life of it:
 
@@ -83,9 +84,9 @@ class Watched:
         self.path: Path = (id,)
         self.phase = Phase.OUT
         self.poked = False
-        self._reset()
+        self.reset()
 
-    def _reset(self) -> None:
+    def reset(self) -> None:
         """Begin a new life as a supervisor, and a new one of each child under it."""
         self.ends_with: type[Exception] | None = None
         self.restarts: deque[float] = deque()
@@ -118,6 +119,7 @@ class Model:
         watched: every actor by its path.
         wrong: what should not have happened.
         seen: how many observations there were, by kind.
+        judged: how many restarts were held against their intensity.
     """
 
     def __init__(self, root: Watched) -> None:
@@ -125,6 +127,7 @@ class Model:
         self.watched = root.join()
         self.wrong: list[str] = []
         self.seen: dict[str, int] = {}
+        self.judged = 0
         self._escalates: Watched | None = None
         self._begin(root)
 
@@ -163,8 +166,7 @@ class Model:
                 if len(path) > 1:
                     self._is_down(self.watched[path], reason, now)
             case Escalated(path):
-                self._expect(self._escalates is not None, f"{path} gives up within its intensity")
-                self._escalates = None
+                self._gives_up(self.watched[path], now)
             case ChildStuck(path):
                 self._wrong(f"{path} is stuck")
 
@@ -176,7 +178,8 @@ class Model:
 
     def _begin(self, actor: Watched) -> None:
         actor.phase = Phase.BEGUN
-        actor._reset()  # noqa: SLF001 - of this module
+        actor.doomed = False
+        actor.reset()
 
     def _is_up(self, actor: Watched) -> None:
         self._expect(actor.phase is Phase.BEGUN, f"{actor.path} is up without a start")
@@ -191,14 +194,15 @@ class Model:
         if isinstance(reason, Stopped | Killed) and not actor.poked:
             self._check_stop(actor)
         starting, actor.poked = actor.phase is not Phase.UP, False
-        expected, actor.doomed = actor.doomed or self._is_ending(parent), False
+        expected, actor.doomed = actor.doomed or parent.ends_with is not None, False
         actor.phase = Phase.OUT
         if expected:
             if actor.restart is not Restart.TEMPORARY and parent.ends_with is None:
                 actor.phase = Phase.OWED
         elif starting and not actor.was_up:
-            parent.ends_with = StartFailed
-            self._doom(parent.children)
+            if not is_asked(parent):
+                parent.ends_with = StartFailed
+                self._doom(parent.children)
         elif comes_back(actor.restart, reason, starting=starting):
             self._restart(parent, actor, now)
 
@@ -207,7 +211,8 @@ class Model:
         for child in actor.children:
             self._expect(not child.lives, f"{actor.path} is down before {child.id}")
         crash = type(reason.error) if isinstance(reason, Crashed) else None
-        if actor.children and actor.phase is not Phase.OWED:
+        free = actor.ends_with is None and is_asked(actor) and crash in {StartFailed, RestartIntensityExceeded}
+        if actor.children and actor.phase is not Phase.OWED and not free:
             self._expect(crash is actor.ends_with, f"{actor.path} ended with {reason}, not {actor.ends_with}")
 
     def _check_stop(self, actor: Watched) -> None:
@@ -221,25 +226,13 @@ class Model:
         if not actor.doomed and parent.ends_with is None and not parent.poked:
             self._check_stop(parent)
 
-    def _is_ending(self, supervisor: Watched) -> bool:
-        """Whether a supervisor may be stopping its children because it ends itself."""
-        above = supervisor.parent
-        return (
-            supervisor.ends_with is not None
-            or supervisor.poked
-            or supervisor.doomed
-            or (above is not None and self._is_ending(above))
-        )
-
     def _restart(self, parent: Watched, actor: Watched, now: float) -> None:
         parent.restarts.append(now)
-        limit = parent.intensity
-        certain = sum(now - at < limit.period - SAME_MOMENT for at in parent.restarts)
-        if certain > limit.restarts:
-            self._escalates = parent
-            parent.ends_with = RestartIntensityExceeded
-            self._doom(parent.children)
-            return
+        if not is_asked(parent):
+            self.judged += 1
+            if too_many(parent, now, within=-SAME_MOMENT):
+                self._escalates = parent
+                return
         actor.phase = Phase.OWED
         if parent.strategy is Strategy.ONE_FOR_ONE:
             actor.repaired = True
@@ -250,6 +243,13 @@ class Model:
         for child in group:
             if child.phase is Phase.OUT and child.restart is not Restart.TEMPORARY:
                 child.phase = Phase.OWED
+
+    def _gives_up(self, supervisor: Watched, now: float) -> None:
+        due = self._escalates is supervisor or is_asked(supervisor) or too_many(supervisor, now, within=SAME_MOMENT)
+        self._expect(due, f"{supervisor.path} gives up within its intensity")
+        self._escalates = None
+        supervisor.ends_with = RestartIntensityExceeded
+        self._doom(supervisor.children)
 
     def _doom(self, children: list[Watched]) -> None:
         for child in children:
@@ -267,6 +267,24 @@ class Model:
 
     def _wrong(self, text: str) -> None:
         self.wrong.append(f"at {self._last}: {text}")
+
+
+def is_asked(supervisor: Watched) -> bool:
+    """Whether a supervisor may have been asked to stop."""
+    above = supervisor.parent
+    return (
+        supervisor.poked
+        or supervisor.doomed
+        or (above is not None and (above.ends_with is not None or is_asked(above)))
+    )
+
+
+def too_many(supervisor: Watched, now: float, *, within: float) -> bool:
+    """Whether there were more restarts in the period, give or take, than the intensity allows."""
+    limit = supervisor.intensity
+    while supervisor.restarts[0] < now - limit.period - 1:
+        supervisor.restarts.popleft()
+    return sum(now - at <= limit.period + within for at in supervisor.restarts) > limit.restarts
 
 
 def comes_back(restart: Restart, reason: Reason, *, starting: bool) -> bool:

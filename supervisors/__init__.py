@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         SupervisionError,
         UnknownChild,
     )
+    from supervisors.limits import Breach, Limits
     from supervisors.pools import PoolOptions
     from supervisors.process_errors import (
         FrameError,
@@ -92,117 +93,38 @@ else:
     import importlib
 
     HOMES = {
-        "_actor": ("Actor",),
-        "_backoff": ("Backoff",),
-        "_child": (
-            "AnyChild",
-            "ChildSpec",
-        ),
-        "_mailbox": ("Mailbox",),
-        "_pool": (
-            "WorkerPool",
-            "open_pool",
-        ),
-        "_proctree": (
-            "Command",
-            "Exit",
-            "Grace",
-            "ProcessTree",
-        ),
-        "_program": (
-            "JobLink",
-            "JobProtocol",
-            "WorkerProgram",
-        ),
-        "_ref": (
-            "ActorRef",
-            "Monitor",
-        ),
-        "_reply": ("Reply",),
-        "_slots": (
-            "Slot",
-            "SlotPool",
-            "open_slots",
-        ),
-        "_spawn": (
-            "SpawnedWorker",
-            "spawn_worker",
-        ),
-        "_supervisor": (
-            "DynamicSupervisor",
-            "DynamicSupervisorRef",
-            "DynamicSupervisorSpec",
-            "Supervisor",
-        ),
-        "_tree": (
-            "Root",
-            "open_supervisor",
-        ),
-        "errors": (
-            "ActorDied",
-            "ActorGone",
-            "ActorStopped",
-            "AlreadyAnswered",
-            "AskTimeout",
-            "DuplicateChild",
-            "MailboxFull",
-            "RestartIntensityExceeded",
-            "StartFailed",
-            "SupervisionError",
-            "UnknownChild",
-        ),
-        "pools": ("PoolOptions",),
-        "process_errors": (
-            "FrameError",
-            "FrameTooLarge",
-            "HostLost",
-            "JobFailed",
-            "PoolBroken",
-            "ProcessError",
-            "SlotLost",
-            "SpawnFailed",
-        ),
-        "signals": (
-            "ChildDown",
-            "ChildRestarted",
-            "ChildStarted",
-            "ChildStuck",
-            "Crashed",
-            "Down",
-            "Escalated",
-            "Finished",
-            "Killed",
-            "Node",
-            "Reason",
-            "State",
-            "Stopped",
-            "TreeEvent",
-        ),
-        "specs": (
-            "AutoShutdown",
-            "Intensity",
-            "Overflow",
-            "Restart",
-            "Strategy",
-        ),
-        "wire": ("ErrorInfo",),
-        "worker_events": (
-            "PoolEvent",
-            "WorkerInfo",
-            "WorkerLost",
-            "WorkerStarted",
-            "WorkerStopped",
-        ),
+        "_actor": "Actor",
+        "_backoff": "Backoff",
+        "_child": "AnyChild ChildSpec",
+        "_mailbox": "Mailbox",
+        "_pool": "WorkerPool open_pool",
+        "_proctree": "Command Exit Grace ProcessTree",
+        "_program": "JobLink JobProtocol WorkerProgram",
+        "_ref": "ActorRef Monitor",
+        "_reply": "Reply",
+        "_slots": "Slot SlotPool open_slots",
+        "_spawn": "SpawnedWorker spawn_worker",
+        "_supervisor": "DynamicSupervisor DynamicSupervisorRef DynamicSupervisorSpec Supervisor",
+        "_tree": "Root open_supervisor",
+        "errors": "ActorDied ActorGone ActorStopped AlreadyAnswered AskTimeout DuplicateChild MailboxFull "
+        "RestartIntensityExceeded StartFailed SupervisionError UnknownChild",
+        "limits": "Breach Limits",
+        "pools": "PoolOptions",
+        "process_errors": "FrameError FrameTooLarge HostLost JobFailed PoolBroken ProcessError SlotLost SpawnFailed",
+        "signals": "ChildDown ChildRestarted ChildStarted ChildStuck Crashed Down Escalated Finished Killed Node Reason "
+        "State Stopped TreeEvent",
+        "specs": "AutoShutdown Intensity Overflow Restart Strategy",
+        "wire": "ErrorInfo",
+        "worker_events": "PoolEvent WorkerInfo WorkerLost WorkerStarted WorkerStopped",
     }
 
     def __getattr__(name: str) -> object:
-        """Import a name from where it lives."""
-        for home, names in HOMES.items():
-            if name in names:
-                value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
-                globals()[name] = value
-                return value
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        """Import a name from its home."""
+        home = next((home for home, names in HOMES.items() if name in names.split()), None)
+        if home is None:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+        return value
 
     def __dir__() -> list[str]:
         return [*globals(), *__all__]
@@ -219,6 +141,7 @@ __all__ = [
     "AskTimeout",
     "AutoShutdown",
     "Backoff",
+    "Breach",
     "ChildDown",
     "ChildRestarted",
     "ChildSpec",
@@ -244,6 +167,7 @@ __all__ = [
     "JobLink",
     "JobProtocol",
     "Killed",
+    "Limits",
     "Mailbox",
     "MailboxFull",
     "Monitor",

@@ -85,6 +85,18 @@ class ControlSocket:
         except OSError:
             return False
 
+    def quiet(self) -> bool:
+        """Whether nothing has arrived that nobody has received, and the other side is still there."""
+        if self._arrived:
+            return False
+        try:
+            self._socket.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            pass
+        return False
+
     def post(self, request: Request) -> None:
         """Send a short request at once; to somebody who is gone it means nothing, and reading tells."""
         try:

@@ -4,7 +4,7 @@ Rules:
 
 - Coordinator and worker speak through the same sockets and codecs as in production, so that what cannot travel fails
   here too, and what a job raises arrives as data.
-- Commands of jobs are scripted; see `Script`.
+- Commands of jobs are scripted and use what the test says; see `Script` and `FakeProcessTable`.
 - A worker that is lost has its jobs cancelled: unlike in a real one, their clean-up code does run, and what they did
   to this process stays. Nothing here stands up to ``os._exit`` or to a job that blocks the thread.
 - No heartbeats are sent unless asked for: a virtual clock would count them for ever.
@@ -16,24 +16,29 @@ import signal
 import socket
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from subprocess import Popen
-from typing import Any, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import trio
 
 from supervisors._channel import Channel
+from supervisors._fake_process_table import FakeProcessTable
 from supervisors._fake_slots import FakeZygote, Play, nobodies, not_found
 from supervisors._host import Host
 from supervisors._jobs import Worker
 from supervisors._pool import WorkerPool
-from supervisors._proctree import Command
 from supervisors._program import Answer, Job, Message, Result, WorkerProgram
+from supervisors._sampler import Sampler
 from supervisors._slots import Reapers
 from supervisors._spawn import SpawnedWorker
 from supervisors.pools import PoolOptions
 from supervisors.process_errors import PoolBroken
 from supervisors.wire import Downward, Upward
 from supervisors.worker_events import PoolEvent
+
+if TYPE_CHECKING:
+    from subprocess import Popen
+
+    from supervisors._proctree import Command
 
 
 class TaskWorker(Worker):
@@ -53,11 +58,17 @@ class TaskProcess:
         returncode: ``None`` while it runs.
     """
 
-    def __init__(self, pid: int, program: WorkerProgram[Any, Any, Any, Any], zygote: FakeZygote) -> None:
+    def __init__(
+        self,
+        pid: int,
+        program: WorkerProgram[Any, Any, Any, Any],
+        zygote: FakeZygote,
+        table: FakeProcessTable,
+    ) -> None:
         self.pid = pid
         self.returncode: int | None = None
         self._zygote = zygote
-        self._reapers = Reapers(zygote)
+        self._reapers = Reapers(zygote, Sampler(table))
         self._scope = trio.CancelScope()
         self._channel, self._its_channel = socket.socketpair()
         self._pulse, self._its_pulse = socket.socketpair()
@@ -104,6 +115,7 @@ class FakePool(WorkerPool[Job, Message, Answer, Result]):
 
     Attributes:
         commands: what its jobs wanted to start, in order; failed starts too.
+        table: what their trees use, as far as limits care.
     """
 
     def __init__(
@@ -117,6 +129,7 @@ class FakePool(WorkerPool[Job, Message, Answer, Result]):
         options.setdefault("heartbeat_interval", math.inf)
         super().__init__("of this process", program.protocol, listener=listener, **options)
         self.commands: list[Command] = []
+        self.table = FakeProcessTable()
         self._fake_program = program
         self._play = play
         self._pids: Iterator[int] = nobodies()
@@ -138,7 +151,7 @@ class FakePool(WorkerPool[Job, Message, Answer, Result]):
 
     def _grow(self, nursery: trio.Nursery) -> Host:
         zygote = FakeZygote(nursery, self._pids, self._play, self.commands)
-        process = TaskProcess(next(self._pids), self._fake_program, zygote)
+        process = TaskProcess(next(self._pids), self._fake_program, zygote, self.table)
         nursery.start_soon(process.run)
         self._processes.append(process)
         self._adopted = process.spawned(self._program)

@@ -5,6 +5,7 @@ Rules:
 - The fake stands where the reaper stands: it speaks the reaper's protocol over a socket, and writes what its scripts
   say into the pipes that a command would get. So slots, trees, graces, exits and back-pressure are those of production.
 - Time is trio's: under a `trio.testing.MockClock` an hour of work, or of grace, passes in no time.
+- What trees use is what the test says: `FakeProcessTable`.
 - Pids are larger than any kernel's, so that code under test that signals one harms nobody.
 """
 
@@ -22,8 +23,10 @@ import msgspec
 import trio
 
 from supervisors._control import ControlSocket
+from supervisors._fake_process_table import FakeProcessTable
 from supervisors._proctree import Command
 from supervisors._reaper import Control, Message
+from supervisors._sampler import Sampler
 from supervisors._slots import Reapers, SlotPool
 from supervisors._zygote import ReaperLine, Zygote
 
@@ -274,16 +277,29 @@ class FakeSlots(SlotPool):
 
     Attributes:
         commands: what was to be started, in order; failed starts too.
+        table: what the trees use, as far as limits care: ``slots.table.use(tree.reaper, memory=2**32)``.
     """
 
-    def __init__(self, reapers: Reapers, zygote: FakeZygote, commands: list[Command]) -> None:
-        super().__init__(reapers)
+    def __init__(self, zygote: FakeZygote, commands: list[Command], table: FakeProcessTable) -> None:
+        super().__init__(Reapers(zygote, Sampler(table)))
         self.commands = commands
+        self.table = table
         self._zygote = zygote
 
     def kill_reapers(self) -> None:
         """Kill every reaper there is: whoever has a tree, or starts one in a slot leased before, gets `SlotLost`."""
         self._zygote.kill_reapers()
+
+    @asynccontextmanager
+    async def served(self) -> AsyncGenerator[None]:
+        """For `open_fake_slots`: be there for the time of the block."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._reapers.serve)
+            try:
+                yield
+            finally:
+                await self._reapers.close()
+                nursery.cancel_scope.cancel()
 
 
 @asynccontextmanager
@@ -300,13 +316,11 @@ async def open_fake_slots(play: Play) -> AsyncGenerator[FakeSlots]:
     commands: list[Command] = []
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
-        zygote = FakeZygote(nursery, nobodies(), play, commands)
-        reapers = Reapers(zygote)
-        try:
-            yield FakeSlots(reapers, zygote, commands)
-        except Exception as error:  # noqa: BLE001 - raised below, where no group wraps it
-            failure = error
-        finally:
-            await reapers.close()
+        slots = FakeSlots(FakeZygote(nursery, nobodies(), play, commands), commands, FakeProcessTable())
+        async with slots.served():
+            try:
+                yield slots
+            except Exception as error:  # noqa: BLE001 - raised below, where no group wraps it
+                failure = error
     if failure is not None:
         raise failure

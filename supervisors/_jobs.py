@@ -173,7 +173,7 @@ class Worker:
         await self._reapers.close()
 
     async def _watch_zygote(self) -> None:
-        await self._reapers.zygote.serve()
+        await self._reapers.serve()
         fail(self._channel, RuntimeError("the zygote is gone"))
 
     async def _obey_all(self, nursery: trio.Nursery) -> None:

@@ -14,7 +14,7 @@ Rules:
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from supervisors._process_table import Key, ProcessSample
 from supervisors.limits import Breach, LimitName, Limits
@@ -32,7 +32,7 @@ class CpuAccount:
         self._ended = 0.0
         self._living: dict[Key, float] = {}
 
-    def add(self, buried: float, processes: Iterable[ProcessSample]) -> float:
+    def add(self, buried: float, processes: Collection[ProcessSample]) -> float:
         """Take a reading; what was surely spent by now.
 
         Args:
@@ -92,7 +92,7 @@ class Judge:
         assert idle is not None
         return Breach("idle", now - self._heard, idle)
 
-    def weigh(self, buried: float, processes: list[ProcessSample]) -> Breach | None:
+    def weigh(self, buried: float, processes: Collection[ProcessSample]) -> Breach | None:
         """Take a reading of the tree.
 
         Args:

@@ -57,6 +57,14 @@ class ProcessTable(Protocol):
         """
         ...
 
+    def buried(self, pid: int) -> float:
+        """CPU seconds of the descendants that a process has waited for; 0 when it is gone.
+
+        Raises:
+            OSError: as ``scan``.
+        """
+        ...
+
     async def look(self, processes: Sequence[ProcessSample], *, shared: bool) -> Sequence[ProcessSample]:
         """Those that are still there, read once more and in the same order.
 

@@ -9,13 +9,15 @@ Rules:
 """
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import msgspec
 import trio
 
 from supervisors._control import Exited, Failed, Started
+from supervisors._output import OutputStream
 from supervisors._zygote import ReaperLine, Zygote
+from supervisors.limits import Breach
 from supervisors.process_errors import SlotLost, SpawnFailed
 
 START_LIMIT = 30.0
@@ -73,6 +75,10 @@ class Grace:
         self.seconds = seconds
         self._stopping: set[ProcessTree] = set()
 
+    def holds(self, tree: "ProcessTree") -> bool:
+        """Whether a tree is being stopped."""
+        return tree in self._stopping
+
     def hurry(self) -> None:
         """Kill at once what is being stopped, and from now on whatever ends by leaving its block."""
         self.seconds = 0.0
@@ -98,12 +104,13 @@ class ProcessTree:
         reaper: pid of the process that owns the tree: whatever is below it in the process table is the tree's.
         stdout: what it writes, at most a pipe's content ahead of the reader.
         stderr: the same.
+        breach: the first of its limits that it has breached, for which it is killed; ``wait`` tells its exit as ever.
     """
 
     def __init__(
         self,
         started: Started,
-        outputs: "tuple[trio.lowlevel.FdStream, trio.lowlevel.FdStream]",
+        outputs: tuple[OutputStream, OutputStream],
         line: ReaperLine,
         zygote: Zygote,
         grace: Grace,
@@ -112,6 +119,7 @@ class ProcessTree:
         self.start_time = started.start_time
         self.reaper = line.pid
         self.stdout, self.stderr = outputs
+        self.breach: Breach | None = None
         self._line = line
         self._zygote = zygote
         self._grace = grace
@@ -158,6 +166,23 @@ class ProcessTree:
     def hurry(self) -> None:
         """End the grace of a stop that is under way."""
         self._line.control.post({"op": "kill"})
+
+    def ending(self) -> bool:
+        """Whether it has ended, told or not, or is being stopped."""
+        return self._end is not None or self._grace.holds(self) or not self._line.control.quiet()
+
+    def unread(self) -> bool:
+        """Whether it has written something that nobody has read yet."""
+        return self.stdout.unread() or self.stderr.unread()
+
+    def condemn(self, breach: Breach) -> None:
+        """Note why it must die; the first reason stands."""
+        self.breach = self.breach or breach
+
+    async def execute(self) -> None:
+        """Kill it on behalf of somebody who does not care how it ended."""
+        with suppress(SlotLost):
+            await self.kill()
 
     async def leave(self) -> None:
         """End with the block: nothing survives it, whatever cancels us."""

@@ -9,23 +9,43 @@
 """
 
 import os
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 
+import msgspec
 import trio
 
+from supervisors._output import OutputStream
+from supervisors._process_table import ProcessTable
+from supervisors._procfs import ProcFs
 from supervisors._proctree import Command, Grace, ProcessTree, launch
+from supervisors._sampler import TICK, Sampler
 from supervisors._spawn import spawn_zygote
 from supervisors._zygote import ReaperLine, Zygote
+from supervisors.limits import Limits
 from supervisors.process_errors import SpawnFailed
 
 
 class Reapers:
-    """The reapers of this process: idle ones wait for the next lease, new ones are forked when none is idle."""
+    """The reapers of this process: idle ones wait for the next lease, new ones are forked when none is idle.
 
-    def __init__(self, zygote: Zygote) -> None:
+    Attributes:
+        zygote: forks them.
+        sampler: keeps the limits of what runs below them.
+    """
+
+    def __init__(self, zygote: Zygote, sampler: Sampler | None = None) -> None:
         self.zygote = zygote
+        self.sampler = sampler or Sampler(ProcFs())
         self._idle: list[ReaperLine] = []
+
+    async def serve(self) -> None:
+        """Hand out the zygote's answers and keep limits, until the zygote is gone."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.sampler.run)
+            await self.zygote.serve()
+            nursery.cancel_scope.cancel()
 
     async def take(self) -> ReaperLine:
         """A reaper that lives and runs nothing.
@@ -58,20 +78,29 @@ class Reapers:
 class Slot:
     """A leased place to run commands, one after the other."""
 
-    def __init__(self, line: ReaperLine, zygote: Zygote, grace: Grace) -> None:
+    def __init__(self, line: ReaperLine, reapers: Reapers, grace: Grace) -> None:
         self._line = line
-        self._zygote = zygote
+        self._zygote = reapers.zygote
+        self._sampler = reapers.sampler
         self._grace = grace
 
     @asynccontextmanager
-    async def start(self, command: Command) -> AsyncGenerator[ProcessTree]:
+    async def start(self, command: Command, limits: Limits | None = None) -> AsyncGenerator[ProcessTree]:
         """Start a command; leaving the block ends its whole tree.
+
+        Args:
+            command: what to execute.
+            limits: what the tree may use. When it uses more it is killed, and its ``breach`` says why. A limit of
+                open files takes the place of the command's own.
 
         Raises:
             SpawnFailed: it could not be started; the slot is as good as before.
             SlotLost: the slot's reaper is gone; lease another.
         """
+        if limits is not None and limits.open_files is not None:
+            command = msgspec.structs.replace(command, open_files=limits.open_files)
         try:
+            buried = self._sampler.buried(self._line.pid, limits)
             outputs, its_streams = _streams(command.stdin)
         except OSError as error:
             raise SpawnFailed(error.errno or 0, str(error)) from error
@@ -85,10 +114,21 @@ class Slot:
             for descriptor in its_streams:
                 os.close(descriptor)
         tree = ProcessTree(started, outputs, self._line, self._zygote, self._grace)
-        try:
-            yield tree
-        finally:
-            await tree.leave()
+        with self._held_to(limits, tree, buried):
+            try:
+                yield tree
+            finally:
+                await tree.leave()
+
+    @contextmanager
+    def _held_to(self, limits: Limits | None, tree: ProcessTree, buried: float) -> Generator[None]:
+        """Have the limits of a tree kept for the time of the block."""
+        if limits is None:
+            yield
+            return
+        with self._sampler.watching(tree, limits, buried) as watch:
+            tree.stdout.listener = tree.stderr.listener = partial(self._sampler.hear, watch)
+            yield
 
 
 class SlotPool:
@@ -112,18 +152,23 @@ class SlotPool:
         """
         line = await self._reapers.take()
         try:
-            yield Slot(line, self._reapers.zygote, self.grace)
+            yield Slot(line, self._reapers, self.grace)
         finally:
             self._reapers.give_back(line)
 
 
 @asynccontextmanager
-async def open_slots() -> AsyncGenerator[SlotPool]:
-    """Have slots in this process, without a worker: starts a zygote and ends it, with all its trees, at the end."""
-    reapers = Reapers(Zygote(spawn_zygote()))
+async def open_slots(*, table: ProcessTable | None = None, tick: float = TICK) -> AsyncGenerator[SlotPool]:
+    """Have slots in this process, without a worker: starts a zygote and ends it, with all its trees, at the end.
+
+    Args:
+        table: where the usage of limited trees is read; the machine's own by default.
+        tick: seconds between two readings.
+    """
+    reapers = Reapers(Zygote(spawn_zygote()), Sampler(table or ProcFs(), tick))
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(reapers.zygote.serve)
+        nursery.start_soon(reapers.serve)
         try:
             yield SlotPool(reapers)
         except Exception as error:  # noqa: BLE001 - raised below, where no group wraps it
@@ -135,7 +180,7 @@ async def open_slots() -> AsyncGenerator[SlotPool]:
         raise failure
 
 
-Outputs = tuple[trio.lowlevel.FdStream, trio.lowlevel.FdStream]
+Outputs = tuple[OutputStream, OutputStream]
 
 
 def _streams(stdin: bytes) -> tuple[Outputs, tuple[int, int, int]]:
@@ -155,8 +200,7 @@ def _streams(stdin: bytes) -> tuple[Outputs, tuple[int, int, int]]:
         for descriptor in opened:
             os.close(descriptor)
         raise
-    outputs = (trio.lowlevel.FdStream(stdout), trio.lowlevel.FdStream(stderr))
-    return outputs, (its_stdin, its_stdout, its_stderr)
+    return (OutputStream(stdout), OutputStream(stderr)), (its_stdin, its_stdout, its_stderr)
 
 
 def _readable(content: bytes) -> int:

@@ -68,6 +68,8 @@ class Breach(msgspec.Struct, frozen=True):
 _BYTES = (" B", " KiB", " MiB", " GiB", " TiB")
 _DIGITS = 15
 """More do not fit into a float."""
+_ENOUGH = 3
+"""So many show any limit well enough."""
 
 
 def _scale(limit: LimitName, allowed: float) -> tuple[float, str]:
@@ -83,10 +85,10 @@ def _scale(limit: LimitName, allowed: float) -> tuple[float, str]:
 
 
 def _tell_apart(used: float, allowed: float) -> tuple[str, str]:
-    """Both numbers, with one digit after the point or as many as it takes to see that they differ."""
+    """Both numbers, with as few digits after the point as show what is allowed and that the other differs."""
     for digits in range(1, _DIGITS):
         texts = _short(used, digits), _short(allowed, digits)
-        if texts[0] != texts[1]:
+        if texts[0] != texts[1] and (digits >= _ENOUGH or float(texts[1]) == allowed):
             return texts
     return _short(used, 1), _short(allowed, 1)
 

@@ -8,6 +8,7 @@ whom an actor tells  another actor            `Probe`
 what a tree does     a listener               `EventLog`
 commands             `open_slots`             `open_fake_slots`, each command played by a `Script`
 jobs                 `open_pool`              `open_fake_pool`; workers are lost by request
+what trees use       the process table        `FakeProcessTable`, e.g. ``open_slots(table=...)``
 time                 trio's clock             `autojump_clock`, e.g. ``trio.run(test, clock=autojump_clock())``
 ===================  =======================  ==========================================================
 
@@ -29,7 +30,9 @@ from trio.testing import MockClock
 from supervisors._actor import Actor
 from supervisors._child import ChildSpec
 from supervisors._fake_pool import FakePool, open_fake_pool
+from supervisors._fake_process_table import FakeProcessTable
 from supervisors._fake_slots import FakeSlots, OnTerm, Play, Script, open_fake_slots
+from supervisors._process_table import ProcessSample, ProcessTable
 from supervisors._ref import ActorRef
 from supervisors._supervisor import Supervisor
 from supervisors._tree import open_supervisor
@@ -39,10 +42,13 @@ from supervisors.specs import Intensity
 __all__ = [
     "EventLog",
     "FakePool",
+    "FakeProcessTable",
     "FakeSlots",
     "OnTerm",
     "Play",
     "Probe",
+    "ProcessSample",
+    "ProcessTable",
     "Script",
     "autojump_clock",
     "open_actor",

@@ -52,7 +52,7 @@ Line = tuple[Callable[..., object], inspect.BoundArguments]
 def perform(tokens: Sequence[str], around: Surroundings) -> int:
     """Do what ``tokens`` ask for; every outcome, a bug included, becomes an exit code and a message."""
     # The parser takes a lone hyphen for a flag without a name.
-    tokens = [STDIN if token == "-" else token for token in tokens]
+    tokens = [STDIN if word == "-" else word for word in tokens]
     invocation = _invocation(guessed(tokens), tokens, around)
     try:
         app = build()

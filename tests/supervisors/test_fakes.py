@@ -14,6 +14,7 @@ from supervisors import (
     HostLost,
     JobLink,
     JobProtocol,
+    Limits,
     SlotPool,
     SpawnFailed,
     WorkerProgram,
@@ -61,6 +62,16 @@ async def test_heartbeats_are_there_if_asked_for(autojump_clock: MockClock) -> N
     async with open_fake_pool(PROGRAM, lambda _: Script(lasts=3600.0), heartbeat_interval=1.0) as pool:
         assert await pool.run("make") == 0
         assert [worker.number for worker in pool.workers] == [1]
+
+
+async def test_trees_use_what_the_test_says(autojump_clock: MockClock) -> None:
+    """In slots and in a pool; one that uses too much is killed at the next tick."""
+    async with open_fake_slots(lambda _: Script(lasts=math.inf)) as slots, slots.lease() as slot:
+        async with slot.start(command("make"), Limits(memory=2**30)) as tree:
+            await trio.sleep(60)
+            slots.table.use(tree.reaper, memory=2**31)
+            assert (await tree.wait()).signal == signal.SIGKILL
+            assert str(tree.breach) == "memory 2 GiB > 1 GiB"
 
 
 async def test_what_was_started_is_recorded_whole() -> None:
@@ -120,9 +131,12 @@ async def test_nobody_has_the_pids_of_fakes() -> None:
     async with open_fake_pool(PROGRAM, lambda _: Script()) as pool:
         await pool.run("make", listen)
         pids.append(pool.workers[0].pid)
-        async with open_fake_slots(lambda _: Script()) as slots, slots.lease() as slot:
-            async with slot.start(command("make")) as tree:
-                pids += [tree.pid, tree.reaper]
+    async with (
+        open_fake_slots(lambda _: Script()) as slots,
+        slots.lease() as slot,
+        slot.start(command("make")) as tree,
+    ):
+        pids += [tree.pid, tree.reaper]
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
@@ -130,7 +144,7 @@ async def test_nobody_has_the_pids_of_fakes() -> None:
 
 def test_a_clock_of_its_own_for_those_without_fixtures() -> None:
     async def sleep_long() -> float:
-        await trio.sleep(1_000_000)
+        await trio.sleep(80_000)
         return trio.current_time()
 
-    assert trio.run(sleep_long, clock=autojump_clock()) == pytest.approx(1_000_000)
+    assert trio.run(sleep_long, clock=autojump_clock()) == pytest.approx(80_000)

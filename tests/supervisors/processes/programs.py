@@ -12,6 +12,7 @@ from process_table import read
 from supervisors._proctree import Command
 from supervisors._program import JobLink, JobProtocol, WorkerProgram
 from supervisors._slots import SlotPool
+from supervisors.limits import Limits
 
 
 class Echo(msgspec.Struct, frozen=True, tag=True):
@@ -38,9 +39,10 @@ class Cross(msgspec.Struct, frozen=True, tag=True):
 
 
 class Shell(msgspec.Struct, frozen=True, tag=True):
-    """Run a script; tell when it says something."""
+    """Run a script; tell when it says something, and what it was killed for."""
 
     script: str
+    limits: Limits | None = None
 
 
 class Linger(msgspec.Struct, frozen=True, tag=True):
@@ -112,7 +114,7 @@ async def serve(job: Job, link: Link, slots: SlotPool) -> Result:
         case Cross():
             return await cross(link)
         case Shell(script):
-            return await run(script, link, slots)
+            return await run(script, job.limits, link, slots)
         case Linger(then):
             return await linger(then, link)
         case Misbehave(how):
@@ -142,13 +144,13 @@ async def cross(link: Link) -> Result:
     return Result(str(answers[0]), os.getpid())
 
 
-async def run(script: str, link: Link, slots: SlotPool) -> Result:
+async def run(script: str, limits: Limits | None, link: Link, slots: SlotPool) -> Result:
     command = Command(argv=("sh", "-c", script), cwd="/", env=dict(os.environ))
-    async with slots.lease() as slot, slot.start(command) as tree:
+    async with slots.lease() as slot, slot.start(command, limits) as tree:
         async for chunk in tree.stdout:
             await link.tell(Output(chunk.decode()))
         end = await tree.wait()
-    return Result(f"{end.code} {end.signal}", os.getpid())
+    return Result(f"{end.code} {end.signal} {tree.breach or ''}".strip(), os.getpid())
 
 
 async def linger(then: str, link: Link) -> Result:

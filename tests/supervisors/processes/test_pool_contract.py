@@ -50,9 +50,7 @@ CLEAN_UP = "trap 'echo bye; exit 4' TERM; echo up; while :; do sleep 0.01; done"
 DEAF = "trap '' TERM; echo up; while :; do sleep 0.01; done"
 CASTING = {
     "echo out; exit 4": Script(stdout=b"out\n", code=4),
-    CLEAN_UP: Script(
-        stdout=b"up\n", lasts=math.inf, on_term=OnTerm.FINISH, farewell=b"bye\n", code=4
-    ),
+    CLEAN_UP: Script(stdout=b"up\n", lasts=math.inf, on_term=OnTerm.FINISH, farewell=b"bye\n", code=4),
     DEAF: Script(stdout=b"up\n", lasts=math.inf, on_term=OnTerm.IGNORE),
 }
 
@@ -303,7 +301,10 @@ async def test_closing_ends_what_runs(open_either: Open) -> None:
 async def test_cancelling_everything_at_once_ends_in_order(open_either: Open) -> None:
     listener = Listener()
     with trio.CancelScope() as scope:
-        async with open_either(cancel_grace=0.05, size=2, jobs_per_worker=1) as pool, trio.open_nursery() as nursery:
+        async with (
+            open_either(cancel_grace=0.05, size=2, jobs_per_worker=1) as pool,
+            trio.open_nursery() as nursery,
+        ):
             for _ in range(4):
                 nursery.start_soon(pool.run, Shell(DEAF), listener)
             await until(lambda: len(listener.heard) == 4)

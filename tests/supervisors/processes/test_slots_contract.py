@@ -12,7 +12,7 @@ import pytest
 import trio
 from process_table import until
 
-from supervisors import Command, Exit, ProcessTree, SlotLost, SlotPool, SpawnFailed, open_slots
+from supervisors import Command, Exit, Limits, ProcessTree, SlotLost, SlotPool, SpawnFailed, open_slots
 from supervisors.testing import FakeSlots, OnTerm, Script, open_fake_slots
 
 LONG = 300_000
@@ -176,6 +176,23 @@ async def test_hurry_ends_a_grace(stage: Stage) -> None:
             await trio.testing.wait_all_tasks_blocked()
             slots.grace.hurry()
         assert (await tree.wait()).signal == signal.SIGKILL
+
+
+@pytest.mark.parametrize(
+    ("name", "limits", "limit"),
+    [
+        ("hang", Limits(wall=0.05), "wall"),
+        ("be deaf", Limits(idle=0.05), "idle"),
+        ("speak at length", Limits(output=1000), "output"),
+        ("speak", Limits(wall=600, idle=600, output=1000), None),
+    ],
+)
+async def test_limits_are_kept(name: str, limits: Limits, limit: str | None, stage: Stage) -> None:
+    async with stage() as slots, slots.lease() as slot, slot.start(command(name), limits) as tree:
+        await read_all(tree.stdout)
+        end = await tree.wait()
+        assert (tree.breach and tree.breach.limit) == limit
+        assert (end.signal == signal.SIGKILL) == (limit in {"wall", "idle"})
 
 
 async def test_a_failed_start_is_an_answer_and_the_slot_goes_on(stage: Stage) -> None:
