@@ -130,8 +130,15 @@ class SupervisingActor(Actor[M]):
             with trio.CancelScope(shield=True):
                 self._kill_who_is_stopping()
                 await self._over.wait()
+            self._end_pauses()
             if self._dynamic:
                 self._disperse()
+
+    def _end_pauses(self) -> None:
+        """Children that waited for their restart wait no more; the next life starts them anew."""
+        for place in self._here.children.values():
+            if place.state is State.RESTARTING:
+                place.state = State.STOPPED
 
     def _kill_who_is_stopping(self) -> None:
         self._killing = True

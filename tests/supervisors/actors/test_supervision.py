@@ -314,6 +314,21 @@ async def test_backoff_pauses_between_restarts(autojump_clock: MockClock) -> Non
         assert await stage.told() == "+a"
 
 
+async def test_a_supervisor_that_ends_while_a_child_waits_starts_again(autojump_clock: MockClock) -> None:
+    """The pause belongs to the life that gave it; the next one starts the child at once."""
+    stage = Stage()
+    spec = stage.spec("a", backoff=Backoff(10, maximum=10))
+    inner = ChildSpec("inner", lambda: Supervisor([spec]))
+    async with open_supervisor(Supervisor([inner])):
+        await spec.ref.tell("crash")
+        await trio.sleep(1)
+        inner.ref.stop()
+        await wait_all_tasks_blocked()
+        assert stage.story == ["+a", "-a", "+a"]
+        assert spec.place.state is State.RUNNING
+    assert stage.story[-1] == "-a"
+
+
 async def test_a_stop_does_not_wait_for_a_pause(autojump_clock: MockClock) -> None:
     spec = Stage().spec("a", backoff=Backoff(1000, maximum=1000))
     async with open_supervisor(Supervisor([spec])):
