@@ -195,6 +195,8 @@ class ItemsSelected(Event, frozen=True, kw_only=True, tag="items_selected"):
 
     count: int
     skipped_by: dict[str, int] = {}
+    matched: bool = True
+    """Whether ``json_path`` led to anything at all."""
 
 
 class AttemptEvent(Event, frozen=True, kw_only=True):

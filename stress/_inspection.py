@@ -4,6 +4,7 @@ Rules: this process becomes the adopter of whatever its checks orphan, so "no pr
 not the result of a search; a check starts no process that it does not wait for by its pid before the inspection ends.
 """
 
+import faulthandler
 import gc
 import os
 import signal
@@ -13,9 +14,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stress._report import Report
-from supervisors._reaper import PR_SET_CHILD_SUBREAPER, childless, descendants, kill_below, prctl, reap, stat_fields
+from supervisors._reaper import (
+    PR_SET_CHILD_SUBREAPER,
+    childless,
+    descendants,
+    kill_below,
+    prctl,
+    reap,
+    stat_fields,
+)
 
 MIB = 2**20
+PATIENCE = 1200.0
+"""Seconds after which a check hangs: it ends with a traceback, and all it started with it."""
 LAST_EXITS = 2.0
 """Seconds that a process which is known to be ending may take to be gone: its exit, not its decision."""
 
@@ -42,12 +53,14 @@ def inspected(report: Report, *, growth: int = 16 * MIB) -> Iterator[Inspection]
         growth: bytes of memory that may have come since ``mark``: what an allocator keeps, and no leak of many rounds.
     """
     prctl(PR_SET_CHILD_SUBREAPER, 1)
+    faulthandler.dump_traceback_later(PATIENCE, exit=True)
     gc.collect()
     inspection = Inspection()
     try:
         yield inspection
     finally:
         adopted, survivors = bury()
+        faulthandler.cancel_dump_traceback_later()
         gc.collect()
         grown = resident() - inspection.memory
         report.figure(f"{adopted} dead adopted; memory {grown / MIB:+.1f} MiB since the mark")
@@ -90,11 +103,13 @@ def zombies() -> list[int]:
 def open_descriptors() -> set[str]:
     """What this process has open, as number and target."""
     found: set[str] = set()
-    for number in os.listdir("/proc/self/fd"):
+    for descriptor in Path("/proc/self/fd").iterdir():
         try:
-            found.add(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")
+            target = str(descriptor.readlink())
         except OSError:
-            continue  # the descriptor of this very listing
+            continue
+        if not target.endswith("/fd"):  # of this very listing
+            found.add(f"{descriptor.name} {target}")
     return found
 
 

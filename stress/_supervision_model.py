@@ -18,7 +18,6 @@ Laws, for each supervisor and each life of it:
 # ruff: noqa: A002 - "id" is the word of the field
 
 from collections import deque
-from collections.abc import Iterable
 from enum import Enum, auto
 
 from supervisors import (
@@ -71,13 +70,13 @@ class Watched:
         self,
         id: str,
         restart: Restart,
-        children: "Iterable[Watched]" = (),
+        children: "list[Watched] | None" = None,
         strategy: Strategy = Strategy.ONE_FOR_ONE,
         intensity: Intensity | None = None,
     ) -> None:
         self.id = id
         self.restart = restart
-        self.children = list(children)
+        self.children = children or []
         self.strategy = strategy
         self.intensity = intensity or Intensity()
         self.parent: Watched | None = None
@@ -139,17 +138,26 @@ class Model:
         actor = self.watched[path]
         parent = actor.parent
         assert parent is not None
-        self._expect(actor.phase is Phase.OWED, f"{path} is started and nobody owed that ({actor.phase.name})")
-        self._expect(parent.ends_with is None, f"{path} is started by a supervisor that has given up")
+        self._expect(
+            actor.phase is Phase.OWED, f"{path} is started and nobody owed that ({actor.phase.name})"
+        )
+        late = actor.doomed and is_stopping(
+            parent
+        )  # it was on its way when the decision fell, and is stopped in its turn
+        self._expect(parent.ends_with is None or late, f"{path} is started by a supervisor that has given up")
         if not actor.repaired:
             for sibling in parent.children[: parent.children.index(actor)]:
-                early = sibling.phase in {Phase.OWED, Phase.BEGUN} and not (sibling.repaired and sibling.was_up)
-                self._expect(not early, f"{path} is started before {sibling.id}, which is {sibling.phase.name}")
+                early = sibling.phase in {Phase.OWED, Phase.BEGUN} and not (
+                    sibling.repaired and sibling.was_up
+                )
+                self._expect(
+                    not early, f"{path} is started before {sibling.id}, which is {sibling.phase.name}"
+                )
         self._expect(
-            not any(sibling.doomed and sibling.lives for sibling in parent.children),
-            f"{path} is started while siblings are still to be stopped",
+            not is_stopping(parent) or late, f"{path} is started while siblings are still to be stopped"
         )
         self._begin(actor)
+        actor.doomed = late
 
     def event(self, event: TreeEvent, now: float) -> None:
         """The tree tells something."""
@@ -178,7 +186,6 @@ class Model:
 
     def _begin(self, actor: Watched) -> None:
         actor.phase = Phase.BEGUN
-        actor.doomed = False
         actor.reset()
 
     def _is_up(self, actor: Watched) -> None:
@@ -211,7 +218,9 @@ class Model:
         for child in actor.children:
             self._expect(not child.lives, f"{actor.path} is down before {child.id}")
         crash = type(reason.error) if isinstance(reason, Crashed) else None
-        free = actor.ends_with is None and is_asked(actor) and crash in {StartFailed, RestartIntensityExceeded}
+        free = (
+            actor.ends_with is None and is_asked(actor) and crash in {StartFailed, RestartIntensityExceeded}
+        )
         if actor.children and actor.phase is not Phase.OWED and not free:
             self._expect(crash is actor.ends_with, f"{actor.path} ended with {reason}, not {actor.ends_with}")
 
@@ -222,7 +231,10 @@ class Model:
             self._expect(self.root.poked, f"{actor.path} is stopped and nobody wanted it")
             return
         for sibling in parent.children[parent.children.index(actor) + 1 :]:
-            self._expect(not sibling.lives, f"{actor.path} is stopped before {sibling.id}, which is {sibling.phase.name}")
+            self._expect(
+                not sibling.lives,
+                f"{actor.path} is stopped before {sibling.id}, which is {sibling.phase.name}",
+            )
         if not actor.doomed and parent.ends_with is None and not parent.poked:
             self._check_stop(parent)
 
@@ -245,7 +257,11 @@ class Model:
                 child.phase = Phase.OWED
 
     def _gives_up(self, supervisor: Watched, now: float) -> None:
-        due = self._escalates is supervisor or is_asked(supervisor) or too_many(supervisor, now, within=SAME_MOMENT)
+        due = (
+            self._escalates is supervisor
+            or is_asked(supervisor)
+            or too_many(supervisor, now, within=SAME_MOMENT)
+        )
         self._expect(due, f"{supervisor.path} gives up within its intensity")
         self._escalates = None
         supervisor.ends_with = RestartIntensityExceeded
@@ -276,6 +292,13 @@ def is_asked(supervisor: Watched) -> bool:
         supervisor.poked
         or supervisor.doomed
         or (above is not None and (above.ends_with is not None or is_asked(above)))
+    )
+
+
+def is_stopping(supervisor: Watched) -> bool:
+    """Whether a supervisor is stopping children, all or a group."""
+    return supervisor.ends_with is not None or any(
+        child.doomed and child.lives for child in supervisor.children
     )
 
 

@@ -61,5 +61,8 @@ async def storm_on(slots: SlotPool) -> None:
     """A storm in a slot of its own; another when it has blown itself out."""
     while True:
         family = Family.new()
-        async with slots.lease() as slot, slot.start(shell(f"{family.kind('setsid storm')}\nsleep 15")) as tree:
+        async with (
+            slots.lease() as slot,
+            slot.start(shell(f"{family.kind('setsid storm')}\nsleep 15")) as tree,
+        ):
             await tree.wait()

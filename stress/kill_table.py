@@ -115,8 +115,13 @@ async def check_neighbours(report: Report) -> None:
             await family.until_everyone_is_up()
         before = [sorted(family.alive()) for family in families]
         times = await repeat(runs, lambda: end_of_job(pool))
-        report.law(f"env -i setsid in one of 8 jobs: {runs} runs, {milliseconds(times)}, gone in 2 s", holds=max(times) < 2)
-        report.law("the other 7 are untouched", holds=[sorted(family.alive()) for family in families] == before)
+        report.law(
+            f"env -i setsid in one of 8 jobs: {runs} runs, {milliseconds(times)}, gone in 2 s",
+            holds=max(times) < 2,
+        )
+        report.law(
+            "the other 7 are untouched", holds=[sorted(family.alive()) for family in families] == before
+        )
         nursery.cancel_scope.cancel()
     report.law("and gone in the end", [family.alive() for family in families if family.alive()])
 

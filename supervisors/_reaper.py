@@ -19,6 +19,8 @@ Rules:
 - Every descriptor that a program inherits beyond its sockets (a leash, a lock) stays open in it until it exits, and
   is never inherited by commands.
 - Nothing that goes wrong with a command may end a reaper: a failed start is an answer.
+- Where a control group (v2) is delegated to us, each reaper runs its commands in a group of its own, which the kernel
+  kills at one stroke. That only makes killing faster: whatever fails there is passed over, and the proof stays the same.
 
 Messages are JSON objects behind a four-byte length; descriptors travel beside them in the order of use.
 """
@@ -167,6 +169,119 @@ def terminate_below(leader: int | None) -> None:
         if fields and int(fields[2]) != leader:
             send(signal.SIGTERM, pid)
             send(signal.SIGCONT, pid)
+
+
+# Control groups --------------------------------------------------------------------------------------------------
+
+
+def delegated_cgroup(proc: str = "/proc/self") -> str | None:
+    """The folder of our own control group (v2) if we may make others in it and the kernel can kill them."""
+    try:
+        folder = own_cgroup(proc)
+        files = [
+            f"{folder}/{name}" for name in ("", "cgroup.procs", "cgroup.kill")
+        ]  # the root has no cgroup.kill
+        return folder if all(os.access(file, os.W_OK) for file in files) and is_delegated(folder) else None
+    except (OSError, ValueError):
+        return None
+
+
+def own_cgroup(proc: str) -> str:
+    """The folder of our own control group (v2); ``OSError`` or ``ValueError`` if there is none or we cannot see it."""
+    with open(f"{proc}/cgroup", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123 - see stat_fields
+        (path,) = [line[3:].rstrip("\n") for line in file if line.startswith("0::")]
+    with open(f"{proc}/mountinfo", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+        mounts = [line.split() for line in file if " - cgroup2 " in line]
+    for _, _, _, root, point, *_ in mounts:
+        if f"{path}/".startswith(f"{root.rstrip('/')}/") and "/../" not in f"{path}/":
+            return (point + path.removeprefix(root.rstrip("/"))).rstrip("/")
+    raise ValueError("no cgroup2 file system shows it")
+
+
+def is_delegated(folder: str) -> bool:
+    """Whether a writable group is ours to divide; to root all are writable, so systemd must have said so."""
+    while os.geteuid() == 0:
+        for name in ("user.delegate", "trusted.delegate"):
+            with suppress(OSError):
+                if os.getxattr(folder, name) == b"1":
+                    return True
+        folder, _, name = folder.rpartition("/")
+        if not name or not os.access(f"{folder}/cgroup.procs", os.F_OK):
+            return False
+    return True
+
+
+class Group:
+    """The control group of one reaper and of what it runs; everything about it may fail and then means nothing.
+
+    Args:
+        home: folder of the zygote's group.
+        zygote: pid.
+        reaper: pid.
+    """
+
+    def __init__(self, home: str, zygote: int, reaper: int) -> None:
+        self.home = home
+        self.folder = f"{home}/supervised-{zygote}-{reaper}"
+        self.inside = False
+
+    def enter(self) -> None:
+        """Be in the group, so that commands are born in it."""
+        if not self.inside:
+            with suppress(OSError):
+                make_group(self.folder)
+                write_control(f"{self.folder}/cgroup.procs", b"0")
+                self.inside = True
+
+    def kill(self) -> None:
+        """Kill all that is in the group, but us: whoever is in a group dies with it, so we leave it first."""
+        with suppress(OSError, ValueError):
+            if self.inside:
+                self._leave()
+            write_control(f"{self.folder}/cgroup.kill", b"1")
+
+    def remove(self) -> None:
+        """Have no group any more; one in which somebody lives stays."""
+        with suppress(OSError, ValueError):
+            if self.inside:
+                self._leave()
+        remove_group(self.folder)
+
+    def _leave(self) -> None:
+        write_control(f"{self.home}/cgroup.procs", b"0")
+        if own_cgroup("/proc/self") == self.folder:
+            raise ValueError("the kernel says that we are still in it")
+        self.inside = False
+
+
+def make_group(folder: str) -> None:
+    """Make a group unless it is there."""
+    with suppress(FileExistsError):
+        os.mkdir(folder)  # noqa: PTH102 - see stat_fields
+
+
+def remove_group(folder: str) -> None:
+    """Remove a group, and those that commands have made in it, as far as they are empty."""
+    for path, _, _ in os.walk(folder, topdown=False):
+        with suppress(OSError):
+            os.rmdir(path)  # noqa: PTH106 - see stat_fields
+
+
+def write_control(file: str, content: bytes) -> None:
+    """Write to a file that the kernel has made."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, content)
+    finally:
+        os.close(descriptor)
+
+
+def sweep_groups(home: str) -> None:
+    """Remove the empty groups that zygotes have left which were killed."""
+    for name in os.listdir(home):  # noqa: PTH208 - see stat_fields
+        kind, _, pids = name.partition("-")
+        if kind == "supervised" and not stat_fields(int(pids.partition("-")[0])):
+            remove_group(f"{home}/{name}")
 
 
 # The dead --------------------------------------------------------------------------------------------------------
@@ -356,8 +471,9 @@ class Reaper(Program):
     Answers: ``started`` (pid, start_time) or ``failed`` (errno, message); later ``exited``.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, group: Group | None = None) -> None:
         super().__init__(sock)
+        self.group = group
         self.leader: subprocess.Popen[bytes] | None = None
         self.kill_at: float | None = None
         self._forget()
@@ -410,6 +526,8 @@ class Reaper(Program):
         if self.status is not None and childless():
             self._report()
         elif self.kill_at is not None and time.monotonic() >= self.kill_at:
+            if self.group is not None and self.group.inside:
+                self.group.kill()
             self.killed |= kill_below()
 
     def _kill_within(self, grace: float) -> None:
@@ -418,6 +536,8 @@ class Reaper(Program):
 
     def _start(self, message: Message) -> None:
         streams = [self.control.descriptors.popleft() for _ in range(min(3, len(self.control.descriptors)))]
+        if self.group is not None:
+            self.group.enter()
         try:
             self.leader = spawn(message, streams)
         except OSError as error:
@@ -477,17 +597,20 @@ def open_files_hook(wanted: int | None) -> Callable[[], None] | None:
     return lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
 
-def run_reaper(sock: socket.socket, zygote: int) -> NoReturn:
+def run_reaper(sock: socket.socket, zygote: int, home: str | None) -> NoReturn:
     """Be a reaper, in a process just forked by the zygote; never returns."""
     code = 70
     try:
         prctl(PR_SET_NAME, b"reaper")
         prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        reaper = Reaper(sock)
+        group = None if home is None else Group(home, zygote, os.getpid())
+        reaper = Reaper(sock, group)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         if os.getppid() != zygote:
             signal.raise_signal(signal.SIGTERM)
         reaper.run()
+        if group is not None:
+            group.remove()
         code = 0
     except BaseException as error:  # noqa: BLE001 - the last frame of this process
         sys.excepthook(type(error), error, error.__traceback__)
@@ -506,8 +629,10 @@ class Zygote(Program):
     nothing that it left is alive.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, home: str | None = None) -> None:
         super().__init__(sock)
+        self.home = home
+        self.orphaned: list[Group] = []
         self.reapers: set[int] = set()
         self.looks_wanted = 0
         self.discards: dict[int, int] = {}
@@ -519,8 +644,16 @@ class Zygote(Program):
     def bury(self) -> None:
         """Reap; the death of a reaper may have made us a parent."""
         for pid, _, _ in reap():
+            if pid in self.reapers and self.home is not None:
+                self._orphan(Group(self.home, os.getpid(), pid))
             self.reapers.discard(pid)
             self._look()
+
+    def _orphan(self, group: Group) -> None:
+        """Kill what a dead reaper has left in its group; one that ended in peace has removed it."""
+        if os.access(group.folder, os.F_OK):
+            group.kill()
+            self.orphaned.append(group)
 
     def obey(self, message: Message) -> None:
         """Fork a reaper, or be done with one that is dead, though we may not have heard, or does not answer."""
@@ -551,6 +684,8 @@ class Zygote(Program):
             self.looks_wanted -= 1
         if not self.looks_wanted:
             self.rounds = 0
+            while self.orphaned:
+                self.orphaned.pop().remove()
             for number in [number for number, pid in self.discards.items() if pid not in self.reapers]:
                 del self.discards[number]
                 self.control.send({"type": "discarded", "id": number})
@@ -581,7 +716,7 @@ class Zygote(Program):
             if pid == 0:
                 self.wakeup.close()
                 self.control.sock.close()
-                run_reaper(socket.socket(fileno=descriptor), zygote)
+                run_reaper(socket.socket(fileno=descriptor), zygote, self.home)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
             os.close(descriptor)
@@ -596,7 +731,11 @@ def main() -> None:
         os.set_inheritable(kept, False)
     os.chdir("/")  # hold no folder that somebody wants to remove
     prctl(PR_SET_NAME, b"zygote")
-    zygote = Zygote(socket.socket(fileno=descriptor))
+    home = delegated_cgroup()
+    if home is not None:
+        with suppress(OSError, ValueError):
+            sweep_groups(home)
+    zygote = Zygote(socket.socket(fileno=descriptor), home)
     gc.collect()
     gc.freeze()  # forked reapers then share these pages for good
     zygote.run()

@@ -40,6 +40,12 @@ class Keeper:
         """Keep what a phase left in the session worktree that no record up to ``seq`` speaks of."""
         return await self._keep(path, self._ref(str(seq)), base, reason)
 
+    async def commit(self, sha: str, item_id: str, agent_id: str, attempt: int, reason: str) -> None:
+        """Keep a commit that could not be merged."""
+        ref = await keep_commit(self._git, ids.rescue_ref(self._job_id, item_id, attempt), sha)
+        rescued = WorktreeRescued(ref=ref, sha=sha, reason=reason, item_id=item_id, agent_id=agent_id)
+        await record(self._recorder, rescued)
+
     async def everything(self, paths: Sequence[str], branches: Sequence[str], target: str) -> None:
         """Keep whatever the commit ``target`` does not contain: branches, then what else the worktrees hold."""
         kept: set[str] = set()

@@ -11,6 +11,7 @@ import msgspec
 
 from prodigy import events, ids
 from prodigy.actors.asking import persistently
+from prodigy.actors.keeping import Keeper
 from prodigy.actors.recorder import Ledger, RecorderRef, record
 from prodigy.actors.workspaces import Forget, WorkspacesRef
 from prodigy.errors import ProdigyError
@@ -68,6 +69,7 @@ class Merger(Actor[Message]):
         self._ledger = ledger
         self._recorder = recorder
         self._workspaces = workspaces
+        self._keeper = Keeper(forge.git, plan.job_id, recorder)
 
     async def handle(self, message: Message) -> None:
         """Merge; a merge that cannot be done is a recorded outcome, not a crash."""
@@ -105,11 +107,18 @@ class Merger(Actor[Message]):
                 self._forge.objects,
             )
         except ProdigyError as error:
+            await self._keep(wanted, "its merge failed")
             await record(self._recorder, events.MergeFailed(intent=intent, message=str(error), **whose))
-            return
-        await record(self._recorder, _agent_outcome(outcome, intent, whose))
-        if isinstance(outcome, Merged):
-            await self._workspaces.tell(Forget(ids.agent_branch(self._plan.job_id, wanted.agent_id)))
+        else:
+            if isinstance(outcome, Conflict):
+                await self._keep(wanted, "it collided with what was merged before")
+            await record(self._recorder, _agent_outcome(outcome, intent, whose))
+        await self._workspaces.tell(Forget(ids.agent_branch(self._plan.job_id, wanted.agent_id)))
+
+    async def _keep(self, wanted: MergeAgent, reason: str) -> None:
+        """Keep what is not merged under a ref, before anybody can forget its branch."""
+        attempt = self._ledger.state.items[wanted.item_id].attempts
+        await self._keeper.commit(wanted.source, wanted.item_id, wanted.agent_id, attempt, reason)
 
     def _message(self, wanted: MergeAgent) -> str:
         item = self._ledger.state.items[wanted.item_id]

@@ -202,7 +202,8 @@ class MapActor(PhaseActor):
             await self._services.recorder.tell(
                 Note(events.ItemSelected(index=index, item_id=item_id, item=item))
             )
-        await self._record(events.ItemsSelected(count=len(chosen.items), skipped_by=left_out(chosen)))
+        count, skipped = len(chosen.items), left_out(chosen)
+        await self._record(events.ItemsSelected(count=count, skipped_by=skipped, matched=chosen.matched))
         return None
 
     async def _content(self, source: MapInput) -> tuple[bytes | None, str] | Failure:

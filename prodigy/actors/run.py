@@ -5,6 +5,7 @@ this actor costs nothing.
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Literal
 
 import trio
@@ -19,6 +20,7 @@ from prodigy.actors.workspaces import close_session, open_session
 from prodigy.errors import ProdigyError
 from prodigy.events import Failure, Phase
 from prodigy.job.plan import RunPlan
+from supervisors import UnknownChild
 
 Answer = Literal["yes", "no", "eof", "no-tty", "flag-yes", "flag-no"]
 AskMerge = Callable[[str, str], Awaitable[Answer]]
@@ -67,11 +69,17 @@ class Run(Task):
 
     async def _run_phases(self) -> None:
         began = trio.current_time()
-        for phase in self._plan.phases():
-            failure = await self._run_phase(phase)
-            if failure is not None:
-                await self._job_failed(began, failure)
-                return
+        limit = self._plan.workflow.timeout
+        failure: Failure | None = None
+        with trio.move_on_after(float("inf") if limit is None else limit) as scope:
+            failure = await self._phases_in_order()
+        if scope.cancelled_caught:
+            await self._stop_crew()
+            text = f"{limit:g} s"
+            failure = Failure(error_class="timeout", message=f"The run's time of {text} was up", limit=text)
+        if failure is not None:
+            await self._job_failed(began, failure)
+            return
         counts = self._ledger.state.counts
         await record(
             self._services.recorder,
@@ -82,6 +90,28 @@ class Run(Task):
                 skipped_count=counts["skipped"],
             ),
         )
+
+    async def _phases_in_order(self) -> Failure | None:
+        """Why the first phase that failed did."""
+        for phase in self._plan.phases():
+            failure = await self._run_phase(phase)
+            if failure is not None:
+                return failure
+        return None
+
+    async def _stop_crew(self) -> None:
+        """End the phase, so that nothing is started any more, then every agent with its process trees."""
+        crew = self._services.crew
+        ids_ = [child.id for child in await crew.children()]
+        for child in (name for name in ids_ if name.startswith("phase-")):
+            await self._stop_child(child)
+        async with trio.open_nursery() as nursery:
+            for child in (name for name in ids_ if not name.startswith("phase-")):
+                nursery.start_soon(self._stop_child, child)
+
+    async def _stop_child(self, child: str) -> None:
+        with suppress(UnknownChild):  # it ended by itself meanwhile
+            await self._services.crew.stop_child(child)
 
     async def _run_phase(self, phase: Phase) -> Failure | None:
         """Run a phase as an actor of its own, unless it is done; its failure, if it failed."""
@@ -150,6 +180,6 @@ class CleanRun(Task):
     async def work(self) -> None:
         """Rescue, remove, record."""
         try:
-            await close_session(self._services.workspaces, rescue=True)
+            await close_session(self._services.workspaces, forced=True)
         except ProdigyError as error:
             self._ledger.problem = error

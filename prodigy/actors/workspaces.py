@@ -54,9 +54,12 @@ class RestoreSession(msgspec.Struct, frozen=True):
 
 
 class CloseSession(msgspec.Struct, frozen=True):
-    """Remove every worktree and branch of the run; with ``rescue``, what is not merged is kept under refs first."""
+    """Remove every worktree and branch of the run; what is not merged is kept under refs first.
 
-    rescue: bool
+    ``forced`` also removes slots that hold what could not be rescued.
+    """
+
+    forced: bool
     reply: Reply[None]
 
 
@@ -159,8 +162,8 @@ class Workspaces(Actor[Message]):
                 await _answer(reply, self._attach)
             case RestoreSession(head, reason, reply):
                 await _answer(reply, lambda: self._restore(head, reason))
-            case CloseSession(rescue, reply):
-                await _answer(reply, lambda: self._close(rescue=rescue))
+            case CloseSession(forced, reply):
+                await _answer(reply, lambda: self._close(forced=forced))
             case Lease(item_id, agent_id, branch, base, reply):
                 await _answer(reply, lambda: self._slots.lease(item_id, agent_id, branch, base))
             case Rescue(leased, attempt, base, reason, reply):
@@ -208,15 +211,15 @@ class Workspaces(Actor[Message]):
         await self._worktrees.move_branch(self._plan.branch, head)
         await self._worktrees.overwrite(self._worktrees.open(self._path), self._plan.branch)
 
-    async def _close(self, *, rescue: bool) -> None:
-        """Remove slots first, then the session worktree, then every branch of the run."""
-        # A slot that is still leased holds what could not be rescued; only a rescue of everything may try again.
-        slots = await self._slots.paths(idle_only=not rescue)
-        agents = await self._worktrees.branches(f"prodigy-{ids.tail_of(self._plan.job_id)}-agent-")
-        branches = (*agents, self._plan.branch)
-        if rescue:
-            target = await branch_tip(self._git, self._plan.original_branch) or self._plan.base_commit
-            await self._keeper.everything((*self._slots.leased_paths(), self._path), branches, target)
+    async def _close(self, *, forced: bool) -> None:
+        """Rescue what is not merged, then remove slots, session worktree and every branch of the run."""
+        plan = self._plan
+        slots = await self._slots.paths(idle_only=not forced)
+        agents = await self._worktrees.branches(f"prodigy-{ids.tail_of(plan.job_id)}-agent-")
+        branches = (*agents, plan.branch)
+        target = await branch_tip(self._git, plan.original_branch) or plan.base_commit
+        inhabited = self._slots.leased_paths() if forced else []
+        await self._keeper.everything((*inhabited, self._path), branches, target)
         removed = events.WorktreeRemoveIntended(path=self._path, branches=branches)
         intent = await record(self._recorder, removed)
         for path in (*slots, self._path):
@@ -267,9 +270,9 @@ async def restore_session(workspaces: WorkspacesRef, head: str, reason: str) -> 
     await persistently(workspaces, partial(RestoreSession, head, reason))
 
 
-async def close_session(workspaces: WorkspacesRef, *, rescue: bool = False) -> None:
-    """Remove every worktree and branch of the run; with ``rescue``, keep what is not merged under refs first."""
-    await persistently(workspaces, partial(CloseSession, rescue))
+async def close_session(workspaces: WorkspacesRef, *, forced: bool = False) -> None:
+    """Remove every worktree and branch of the run; what is not merged is kept under refs first."""
+    await persistently(workspaces, partial(CloseSession, forced))
 
 
 async def lease(

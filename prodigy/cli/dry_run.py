@@ -4,6 +4,7 @@ Nothing is written and nothing is started; the only thing read is what the commi
 """
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from prodigy.actors.launch import Ground, Source
 from prodigy.actors.selection import choose
 from prodigy.cli.text import counted
 from prodigy.job.items import item_text
+from prodigy.steps.variables import Variables
 from prodigy.workflow.model import Handler, MapPhase, Step, Workflow
 from prodigy.workflow.select import input_kind
 
@@ -111,9 +113,25 @@ async def _items(workflow: Workflow, ground: Ground) -> PlannedItems:
     content = await _content(phase, ground)
     if isinstance(content, PlannedItems):
         return content
-    chosen = choose(phase, *content)
+    chosen = choose(phase, *content, _scope(workflow, ground))
     return PlannedItems(
         count=len(chosen.items), preview=tuple(chosen.items[:PREVIEW]), source=phase.input.text or "list"
+    )
+
+
+def _scope(workflow: Workflow, ground: Ground) -> Variables:
+    """What an ``item_id`` can read, with words in place of what only a run has."""
+    unknown = "(known when it runs)"
+    return Variables(
+        {
+            "workflow": {"name": workflow.name, "id": unknown, "session_id": unknown, "iteration": 1},
+            "branch": ground.target.branch,
+            "job_id": unknown,
+            "session_id": unknown,
+            "PROJECT_ROOT": unknown,
+            "WORKTREE": unknown,
+            "ITERATION": 1,
+        }
     )
 
 
@@ -121,6 +139,9 @@ async def _content(phase: MapPhase, ground: Ground) -> tuple[bytes | None, str] 
     source = phase.input
     if source.source == "list":
         return None, ""
+    outside = Path(source.text).expanduser()
+    if source.source != "command" and outside.is_absolute() and outside.is_file():
+        return outside.read_bytes(), outside.name
     if source.source != "command":
         shown = await ground.git.run("cat-file", "blob", f"HEAD:{source.text}", ok=None)
         if shown.code == 0:

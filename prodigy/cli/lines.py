@@ -103,6 +103,8 @@ def _phase_started(state: JobState, event: events.PhaseStarted, style: Style) ->
 def _items_selected(state: JobState, event: events.ItemsSelected, _: Style) -> Iterator[Told]:
     if "map" in state.phases:
         yield _map_line(state)
+    if not event.matched:
+        yield _line(Level.NORMAL, Span("warning:", "warning"), " `json_path` matches nothing in the input")
     for reason, count in event.skipped_by.items():
         yield _line(Level.VERBOSE, f"{counted(count, 'item')} left out by `{reason}`")
 

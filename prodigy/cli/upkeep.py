@@ -147,8 +147,15 @@ def _merge(upkeep: Upkeep, run: Run, known: JobSummary, *, yes: bool, force: boo
         if alone:
             raise
         return Merged(what=known.session_id, result="failed", detail=error.message)
-    into = f"into {state.merged_into}" if state.merged_into else None
-    return Merged(what=known.session_id, result=state.merge, detail=into)
+    return Merged(what=known.session_id, result=state.merge, detail=_detail(state))
+
+
+def _detail(state: JobState) -> str | None:
+    if state.merged_into:
+        return f"into {state.merged_into}"
+    if state.merge == "declined" and state.merge_answer == "no-tty":
+        return "nobody is there to ask, `--yes` merges"
+    return None
 
 
 def clean_sessions(

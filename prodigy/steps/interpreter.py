@@ -23,6 +23,9 @@ from prodigy.workflow.shell_quote import render_shell
 from prodigy.workflow.template import render_text
 from prodigy.workflow.values import TemplateError
 
+READABLE = 4000
+"""Characters of a command as the journal and the screen show it."""
+
 
 class StepFailure(Exception):
     """A step failed and nothing repaired it."""
@@ -248,8 +251,9 @@ def script_of(step: Step, variables: Variables) -> str | Failure:
 
 
 def readable(step: Step, variables: Variables) -> str:
-    """The step's text with values in place, for people; what runs is ``script_of``."""
+    """The step's text with values in place, for people, 4,000 characters at most; what runs is ``script_of``."""
     try:
-        return render_text(step.action.script, variables)
+        text = render_text(step.action.script, variables)
     except TemplateError:
-        return step.action.script
+        text = step.action.script
+    return text if len(text) <= READABLE else f"{text[:READABLE]}…"

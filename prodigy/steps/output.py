@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from prodigy.events import Stream
+from prodigy.store.atomic import private_folder
 
 TAIL = 64 * 1024
 """Bytes kept in memory for ``${shell.output}``."""
@@ -28,7 +29,7 @@ class OutputLog:
 
     def __enter__(self) -> Self:
         """Create the file."""
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_folder(self._path.parent, durable=False)
         descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         self._file = os.fdopen(descriptor, "wb", buffering=0)
         return self

@@ -16,8 +16,8 @@ FOLDER_MODE = 0o700
 FILE_MODE = 0o600
 
 
-def private_folder(folder: Path) -> Path:
-    """Make ``folder`` and whatever of its parents is missing, private and on disk; return it.
+def private_folder(folder: Path, *, durable: bool = True) -> Path:
+    """Make ``folder`` and whatever of its parents is missing, private and, if ``durable``, on disk; return it.
 
     Raises:
         MachineError: ``storage-denied``.
@@ -29,7 +29,8 @@ def private_folder(folder: Path) -> Path:
             with suppress(FileExistsError):
                 path.mkdir(FOLDER_MODE)
                 path.chmod(FOLDER_MODE)
-                sync_folder(path.parent)
+                if durable:
+                    sync_folder(path.parent)
     except OSError as error:
         raise denied(error, folder) from error
     return folder

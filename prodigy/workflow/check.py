@@ -30,19 +30,19 @@ class _Checker:
 
     def check(self) -> None:
         workflow = self.workflow
-        setup_ids = self.phase("setup", workflow.setup, frozenset())
-        self.phase("steps", workflow.steps, setup_ids)
+        self.phase("setup", workflow.setup)
+        self.phase("steps", workflow.steps)
         if workflow.map is not None:
-            self.map(workflow.map, setup_ids)
-        self.phase("reduce", workflow.reduce, setup_ids)
+            self.map(workflow.map)
+        self.phase("reduce", workflow.reduce)
 
-    def phase(self, phase: Phase, steps: StepList | None, ids: frozenset[str]) -> frozenset[str]:
-        """Check a step list; the ids that later phases may use are returned."""
-        known = Known(phase, ids=ids, later_ids=self.all_ids)
-        return self.steps(() if steps is None else steps.steps, known, {}).ids
+    def phase(self, phase: Phase, steps: StepList | None) -> None:
+        """Check a step list; the ids of its steps are known in this list only."""
+        known = Known(phase, later_ids=self.all_ids)
+        self.steps(() if steps is None else steps.steps, known, {})
 
-    def map(self, phase: MapPhase, ids: frozenset[str]) -> None:
-        known = Known("input", ids=ids, later_ids=self.all_ids)
+    def map(self, phase: MapPhase) -> None:
+        known = Known("input", later_ids=self.all_ids)
         if phase.input.source == "file":
             self.texts.plain(phase.input.text, phase.input.mark, known)
         elif phase.input.source != "list":

@@ -59,7 +59,9 @@ def input_kind(text: str, *, exists: bool) -> InputKind:
     if exists:
         return "file"
     word = text.strip()
-    if _ONE_WORD.fullmatch(word) and ("/" in word or PurePath(word).suffix.lower() in DATA_SUFFIXES):
+    if _ONE_WORD.fullmatch(word.removeprefix("~/")) and (
+        "/" in word or PurePath(word).suffix.lower() in DATA_SUFFIXES
+    ):
         return "missing"
     return "command"
 

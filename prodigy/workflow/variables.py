@@ -174,7 +174,7 @@ class Known(Struct, frozen=True):
         hints: tuple[str, ...] = ()
         meant = nearest(ref.root, self.names())
         if ref.root in self.later_ids:
-            hints = (f"the step with the id `{ref.root}` has not run yet here",)
+            hints = (f"the step `{ref.root}` has not run before this one in the same list",)
         elif meant is not None:
             hints = (f"did you mean `{ref.name.replace(ref.root, meant, 1)}`?",)
         return Refusal("undefined-variable", f"`{ref.name}` is not defined", hints)

@@ -65,13 +65,16 @@ async def test_heartbeats_are_there_if_asked_for(autojump_clock: MockClock) -> N
 
 
 async def test_trees_use_what_the_test_says(autojump_clock: MockClock) -> None:
-    """In slots and in a pool; one that uses too much is killed at the next tick."""
-    async with open_fake_slots(lambda _: Script(lasts=math.inf)) as slots, slots.lease() as slot:
-        async with slot.start(command("make"), Limits(memory=2**30)) as tree:
-            await trio.sleep(60)
-            slots.table.use(tree.reaper, memory=2**31)
-            assert (await tree.wait()).signal == signal.SIGKILL
-            assert str(tree.breach) == "memory 2 GiB > 1 GiB"
+    """One that uses too much is killed at the next tick."""
+    async with (
+        open_fake_slots(lambda _: Script(lasts=math.inf)) as slots,
+        slots.lease() as slot,
+        slot.start(command("make"), Limits(memory=2**30)) as tree,
+    ):
+        await trio.sleep(60)
+        slots.table.use(tree.reaper, memory=2**31)
+        assert (await tree.wait()).signal == signal.SIGKILL
+        assert str(tree.breach) == "memory 2 GiB > 1 GiB"
 
 
 async def test_what_was_started_is_recorded_whole() -> None:

@@ -85,14 +85,14 @@ def test_a_problem_points_at_the_reference_itself(problems_of: Problems) -> None
 def test_names_say_where_they_are_known(problems_of: Problems) -> None:
     text = (
         "mode: mapreduce\nsetup: [{shell: '${item.x}', id: s}]\n"
-        "map: {input: '${map.total} ${s.output}', agent_template: [{shell: '${map.total} ${r.output} ${s.output}'}]}\n"
+        "map: {input: '${map.total} ', agent_template: [{shell: '${map.total} ${r.output} '}]}\n"
         "reduce: [{shell: '${item.x}', id: r}, {shell: '${r.output} ${error.message} ${r.outptu}'}]\n"
     )
     assert [(problem.message, problem.hints) for problem in problems_of(text)] == [
         ("`item.x` is not defined in setup", ("`item` is known in agents only",)),
         ("`map.total` is not defined in `map.input`", ("`map` is known in reduce only",)),
         ("`map.total` is not defined in agents", ("`map` is known in reduce only",)),
-        ("`r.output` is not defined", ("the step with the id `r` has not run yet here",)),
+        ("`r.output` is not defined", ("the step `r` has not run before this one in the same list",)),
         ("`item.x` is not defined in reduce", ("`item` is known in agents only",)),
         ("`error.message` is not defined in reduce", ("`error` is known inside `on_failure` only",)),
         ("`r.outptu` is not defined", ("did you mean `r.output`?",)),

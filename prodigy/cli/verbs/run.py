@@ -6,6 +6,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import trio
 from cyclopts import App, Parameter
 
@@ -20,7 +21,7 @@ from prodigy.cli.lines import Style
 from prodigy.cli.printer import Form, Level, Printer
 from prodigy.cli.result import result_lines, run_error
 from prodigy.cli.watch import Watcher, mode_of
-from prodigy.errors import UsageError
+from prodigy.errors import ProdigyError, UsageError
 from prodigy.job.plan import RunPlan, with_limits
 from prodigy.job.report import report
 from prodigy.job.state import JobState
@@ -28,7 +29,7 @@ from prodigy.paths import Layout
 from prodigy.store.locks import JobLock, SharedLock
 from prodigy.store.projections import Projections, write_workflow
 from prodigy.workflow.load import Loaded, load_workflow
-from prodigy.workflow.problems import WorkflowInvalid
+from prodigy.workflow.problems import WorkflowInvalid, render
 
 app = App(
     name="run",
@@ -80,8 +81,8 @@ def run(
     text, loaded, source = _read(workflow, invocation)
     bounded = with_limits(source.workflow, max_parallel=max_parallel, max_items=max_items)
     source = launch.Source(bounded, source.path, source.sha256)
-    for problem in loaded.problems:
-        invocation.printer.warn(str(problem))
+    for line in render(loaded.problems, text.decode("utf-8-sig")).splitlines():
+        invocation.printer.talk(line)
     if dry_run:
         shown = trio.run(_dry_run, source, invocation)
         invocation.printer.document(shown)
@@ -232,22 +233,20 @@ class _Session:
         return await self._watcher.ask(f"Merge {session} to {branch}?", self._around.stdin)
 
     def _ended(self, tree: Tree, repo: str, signal: int | None) -> int:
-        state = tree.ledger.state
-        now = self._around.now()
-        if state.started is not None:
-            self._printer.document(report(state, repo, now))
-            for line in result_lines(state, repo, now):
-                self._printer.line(*line)
-        if signal is not None:
-            return 128 + signal
-        if tree.ledger.problem is not None:
-            raise tree.ledger.problem
-        return self._verdict(state)
+        """Say how it ended: exactly one document for scripts, a block and at most one error for people."""
+        state, now = tree.ledger.state, self._around.now()
+        error = tree.ledger.problem or run_error(state)
+        code = 128 + signal if signal is not None else self._verdict(state, error)
+        document = msgspec.structs.replace(report(state, repo, now), exit_code=code)
+        self._printer.document(document)
+        self._printer.record(document)
+        for line in result_lines(state, repo, now):
+            self._printer.line(*line)
+        if error is not None and signal is None and self._printer.form is Form.TEXT:
+            self._printer.error(error)
+        return code
 
-    def _verdict(self, state: JobState) -> int:
-        error = run_error(state)
+    def _verdict(self, state: JobState, error: ProdigyError | None) -> int:
         if error is not None:
-            if self._printer.form.value == "text":
-                self._printer.error(error)
             return error.exit_code
         return 1 if self._strict and state.dead_letters else 0
