@@ -708,14 +708,17 @@ class Zygote(Program):
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         zygote, descriptor = os.getpid(), self.control.descriptors.popleft()
         signals = {signal.SIGCHLD, signal.SIGTERM}
-        signal.pthread_sigmask(
-            signal.SIG_BLOCK, signals
-        )  # one for the child must not be written to our wakeup
+        # A signal for the child must not be written to our wakeup.
+        signal.pthread_sigmask(signal.SIG_BLOCK, signals)
         try:
             pid = os.fork()
             if pid == 0:
                 self.wakeup.close()
                 self.control.sock.close()
+                for (
+                    later
+                ) in self.control.descriptors:  # a copy of a sibling's socket would hide that sibling's death
+                    os.close(later)
                 run_reaper(socket.socket(fileno=descriptor), zygote, self.home)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)

@@ -14,7 +14,7 @@ from process_table import Family, children, read, until
 
 from supervisors._proctree import Command, ProcessTree
 from supervisors._slots import SlotPool, open_slots
-from supervisors.process_errors import SpawnFailed
+from supervisors.process_errors import SlotLost, SpawnFailed
 
 
 def shell(script: str, **options: object) -> Command:
@@ -263,3 +263,28 @@ async def test_what_a_tree_used_includes_its_children():
             end = await tree.wait()
         async with slot.start(shell("exit 0")) as tree:
             assert (await tree.wait()).user_cpu < end.user_cpu, "and not those of the command before"
+
+
+async def test_the_death_of_a_reaper_is_told_also_when_others_were_forked_with_it():
+    """Reapers forked in one batch must not hold each other's sockets open: that would hide a sibling's death."""
+    ended: dict[int, BaseException] = {}
+    running: list[ProcessTree] = []
+
+    async def run(slots: SlotPool) -> None:
+        async with slots.lease() as slot, slot.start(shell("sleep 600")) as tree:
+            running.append(tree)
+            try:
+                await tree.wait()
+            except SlotLost as lost:
+                ended[tree.reaper] = lost
+
+    async with open_slots() as slots, trio.open_nursery() as nursery:
+        for _ in range(4):
+            nursery.start_soon(run, slots)
+        with trio.fail_after(60):
+            while len(running) < 4:
+                await trio.sleep(0.01)
+            for reaper in sorted((tree.reaper for tree in running), reverse=True):
+                os.kill(reaper, signal.SIGKILL)
+                while reaper not in ended:
+                    await trio.sleep(0.01)
