@@ -15,14 +15,32 @@ from process_table import CALM, KINDS, Family, children, name_of, zygote_of
 from programs import PROTOCOL, Message, Output, Shell
 from test_coordinator_death import CRIMES, coordinator_of
 
+import trio
+
 from supervisors import Command
 
 PROGRAM = "programs:PROGRAM"
 
 __all__ = [
     "CALM", "CRIMES", "KINDS", "PROGRAM", "PROTOCOL", "Family", "Message", "Output", "Shell", "children",
-    "coordinator_of", "environment", "name_of", "shell", "zygote_of",
+    "coordinator_of", "environment", "name_of", "shell", "until_up",
+    "zygote_of",
 ]  # fmt: skip
+
+
+async def until_up(family: Family, kind: str) -> None:
+    """Wait until a process of a kind is what it is to be; a storm, until generations of it have come and gone."""
+    await family.until_up(kind)
+    while "storm" in kind and not await is_raging(family):
+        pass
+
+
+async def is_raging(family: Family) -> bool:
+    """Whether a storm forks: in a moment all but its first process have become others."""
+    before = {member.pid for member in family.alive()}
+    await trio.sleep(0.005)
+    after = {member.pid for member in family.alive()}
+    return len(after) > 1 and len(before & after) <= len(after) - len(after - before) and bool(after - before)
 
 
 def environment() -> dict[str, str]:

@@ -361,3 +361,56 @@ def test_detached_head_is_for_the_default_branch(world: World) -> None:
     assert "HEAD was detached" in done.stderr
     assert world.git("show", "main:x.txt") == "x"
     assert not (world.repository / "x.txt").exists()
+
+
+def test_work_that_collided_is_kept(world: World) -> None:
+    """What lost a merge is under a ref, named in the queue, also after the session was merged and removed."""
+    rendezvous = world.folder / "rendezvous"
+    rendezvous.mkdir()
+    world.environ["RENDEZVOUS"] = str(rendezvous)
+    flow = """
+    mode: mapreduce
+    map:
+      input: {list: [a, b, c]}
+      max_parallel: 3
+      agent_template:
+        - shell: |
+            touch "$RENDEZVOUS/$PRODIGY_AGENT_ID"
+            until [ "$(ls "$RENDEZVOUS" | wc -l)" -ge 3 ]; do sleep 0.02; done
+            case $PRODIGY_ATTEMPT in 1) ;; *) touch "$RENDEZVOUS/again-$PRODIGY_ITEM_INDEX"
+              until [ "$(ls "$RENDEZVOUS"/again-* | wc -l)" -ge 2 ]; do sleep 0.02; done;; esac
+            echo ${item} > same
+    """
+    done = world.prodigy("run", world.workflow(flow), "-y")
+    assert done.returncode == 0, done.stderr
+    [letter] = world.json("dlq", "show", "latest")["items"]
+    assert {attempt["error_type"] for attempt in letter["failure_history"]} == {"merge-conflict"}
+    for attempt in letter["failure_history"]:
+        assert world.git("show", f"{attempt['rescue_ref']}:same") == letter["item"]
+    assert world.leftovers() == []
+
+
+def test_the_runs_own_timeout_ends_it(world: World, tag: str) -> None:
+    flow = f"""
+grace: 200ms
+timeout: 2s
+mode: mapreduce
+map:
+  input: {{list: [1, 2, 3]}}
+  max_parallel: 2
+  agent_template: [{{shell: "python3 -c 'import time; time.sleep(600)' {tag}"}}]
+"""
+    done = world.prodigy("run", world.workflow(flow))
+    assert done.returncode == 1, done.stderr
+    assert pids_with(tag) == []
+    assert world.events("job_failed")[0]["error"]["class"] == "timeout"
+
+
+def test_scripts_get_one_document_whatever_happens(world: World) -> None:
+    flow = world.workflow('- shell: echo ours > README.md; git -C "$REPO" commit -qam theirs\n')
+    world.environ["REPO"] = str(world.repository)
+    world.write("README.md", "theirs\n")
+    done = world.prodigy("run", flow, "-y", "--json")
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    assert (document["schema"], document["exit_code"], document["merge"]) == ("prodigy.report/1", 1, "failed")
