@@ -14,7 +14,7 @@ from pathlib import Path
 import trio
 
 from stress._inspection import bury, inspected
-from stress._process_tests import CRIMES, Family, coordinator_of, shell
+from stress._process_tests import CRIMES, Family, coordinator_of, shell, until_up
 from stress._report import Report, milliseconds, scaled
 from stress._rounds import repeat, time_until
 from supervisors import ProcessTree, SlotLost, SlotPool, open_slots
@@ -49,18 +49,16 @@ def check_crime(report: Report, crime: str, kind: str, runs: int) -> None:
             return await repeat(runs, once, at_a_time=1 if kind == "setsid storm" else 2)
 
         times = trio.run(all_runs)
-    bury()  # here, where none of the children is another run's
-    late = [time for time in times if time > LIMIT]
-    report.law(
-        f"{crime} killed, {kind}: {runs} runs, {milliseconds(times)}", f"{len(late)} late" if late else None
-    )
+    _, survivors = bury()  # here, where none of the children is another run's
+    late = [f"gone after {time:.1f} s" for time in times if time > LIMIT]
+    report.law(f"{crime} killed, {kind}: {runs} runs, {milliseconds(times)}", late + survivors)
 
 
 async def commit(crime: str, kind: str, family: Family, lock: Path) -> float:
     """Seconds from the crime until nobody is left."""
     start = family.everyone() if kind == "everyone" else family.kind(kind)
     async with coordinator_of(family, lock, f"{start}\necho up; sleep 600") as cast:
-        await (family.until_everyone_is_up() if kind == "everyone" else family.until_up(kind))
+        await (family.until_everyone_is_up() if kind == "everyone" else until_up(family, kind))
         for pid, number in CRIMES[crime](cast):
             os.kill(pid, number)
 

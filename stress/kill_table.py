@@ -13,7 +13,18 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from stress._inspection import Inspection, inspected
-from stress._process_tests import KINDS, PROGRAM, PROTOCOL, Family, Message, Output, Shell, environment, shell
+from stress._process_tests import (
+    KINDS,
+    PROGRAM,
+    PROTOCOL,
+    Family,
+    Message,
+    Output,
+    Shell,
+    environment,
+    shell,
+    until_up,
+)
 from stress._report import Report, milliseconds, scaled
 from stress._rounds import repeat, time_until
 from supervisors import Slot, SlotPool, WorkerPool, open_pool, open_slots
@@ -72,7 +83,7 @@ def leader_of(family: Family, kind: str) -> str:
 async def by_exit(slot: Slot, family: Family, kind: str) -> float:
     """The leader exits by itself."""
     async with slot.start(shell(leader_of(family, kind))) as tree:
-        await family.until_up(kind)
+        await until_up(family, kind)
         began = time.perf_counter()
         os.kill(tree.pid, signal.SIGUSR1)
         assert (await tree.wait()).code == 7
@@ -82,7 +93,7 @@ async def by_exit(slot: Slot, family: Family, kind: str) -> float:
 async def by_stop(slot: Slot, family: Family, kind: str) -> float:
     """A polite request, then force."""
     async with slot.start(shell(leader_of(family, kind))) as tree:
-        await family.until_up(kind)
+        await until_up(family, kind)
         began = time.perf_counter()
         assert (await tree.stop(grace=0.1)).signal in (signal.SIGTERM, signal.SIGKILL)
         return time.perf_counter() - began
@@ -91,7 +102,7 @@ async def by_stop(slot: Slot, family: Family, kind: str) -> float:
 async def by_leaving(slot: Slot, family: Family, kind: str) -> float:
     """The block is left."""
     async with slot.start(shell(leader_of(family, kind))):
-        await family.until_up(kind)
+        await until_up(family, kind)
         began = time.perf_counter()
     return time.perf_counter() - began
 

@@ -1,12 +1,24 @@
 """Async tests run under trio; `autojump_clock` is for fakes only (a real process looks idle to it)."""
 
 import inspect
+import os
 from functools import partial
 from typing import Any
 
 import pytest
 import trio
+from hypothesis import HealthCheck, settings
 from trio.testing import MockClock
+
+# The same examples every time, and no verdict about time: a failure is a bug of the commit, not of the day. With
+# PRODIGY_FUZZ set each run searches anew.
+settings.register_profile(
+    "deterministic",
+    deadline=None,
+    derandomize="PRODIGY_FUZZ" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("deterministic")
 
 
 @pytest.fixture

@@ -49,7 +49,13 @@ def help_console(stream: TextIO, width: int) -> "Console":
     """A plain console for help pages of at most ``width`` cells."""
     from rich.console import Console
 
-    return Console(
+    class HonestConsole(Console):
+        """Tells its caller that the reader is gone, where rich would end the process."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
+    return HonestConsole(
         file=stream,
         width=width,
         color_system=None,

@@ -1,9 +1,11 @@
 import json
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from prodigy.workflow.nodes import Mapping, Scalar, value_of
@@ -38,8 +40,25 @@ def test_json_text_reads_as_the_data_it_was_written_from(data: Any) -> None:
         assert value_of(node) == data
 
 
+NUMBERS_OF_1_2 = re.compile(r"[-+]?(\.\d+|\d+(\.\d*)?)([eE][-+]?\d+)?|0o[0-7]+|0x[0-9a-fA-F]+")
+"""Numbers in YAML 1.2; the writer follows 1.1 and leaves some of them unquoted where they are text."""
+
+
+def texts_in(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, dict):
+        for key, part in data.items():
+            yield from texts_in(key)
+            yield from texts_in(part)
+    elif isinstance(data, list):
+        for part in data:
+            yield from texts_in(part)
+
+
 @given(plain_data)
 def test_yaml_text_reads_as_the_data_it_was_written_from(data: Any) -> None:
+    assume(not any(NUMBERS_OF_1_2.fullmatch(text) for text in texts_in(data)))
     text = yaml.safe_dump(data, allow_unicode=False, default_style='"' if isinstance(data, str) else None)
     node, problems = tree(text)
     if not problems:

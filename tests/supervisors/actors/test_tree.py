@@ -88,7 +88,8 @@ async def test_three_hundred_end_in_reverse(how: str, autojump_clock: MockClock)
             assert str(error) == "error"  # noqa: PT017 - only one of the cases raises
     started = [name for name in names if name in ends]
     assert ends == started[::-1]
-    assert started == (names if how != "deadline while starting" else [])
+    # How many were begun before the cancellation was noticed is the scheduler's choice; in which order is not.
+    assert started == (names[: len(started)] if how == "deadline while starting" else names)
     assert scope.cancelled_caught == (how in {"cancel", "deadline while starting"})
 
 

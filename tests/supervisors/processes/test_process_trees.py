@@ -17,6 +17,10 @@ from supervisors._slots import SlotPool, open_slots
 from supervisors.process_errors import SlotLost, SpawnFailed
 
 
+RESERVED = 1 << 31 | 1 << 32
+"""Signals 32 and 33 belong to the C library; nobody can change what whoever started us did to them."""
+
+
 def shell(script: str, **options: object) -> Command:
     return Command(argv=("sh", "-c", script), **{"cwd": "/", "env": dict(os.environ)} | options)
 
@@ -88,7 +92,8 @@ async def test_commands_inherit_nothing_of_ours():
         signals = await output_of(
             slots, Command(argv=("grep", "-E", "^Sig(Blk|Ign)", "/proc/self/status"), **bare)
         )
-        assert [int(line.split()[1], 16) for line in signals.splitlines()] == [0, 0]
+        masks = [int(line.split()[1], 16) & ~RESERVED for line in signals.splitlines()]
+        assert masks == [0, 0]
         links = await output_of(slots, shell("for fd in /proc/$$/fd/*; do readlink $fd; done; true"))
         assert [link.split(b":")[0] for link in links.split()] == [b"/dev/null", b"pipe", b"pipe"]
         variables = await output_of(slots, Command(argv=("env",), **bare))
