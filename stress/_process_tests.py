@@ -13,7 +13,7 @@ if str(TOOLS) not in sys.path:
 
 import trio
 from process_table import CALM, KINDS, Family, children, name_of, zygote_of
-from programs import PROTOCOL, Message, Output, Shell
+from programs import PROTOCOL, Echo, Message, Misbehave, Number, Output, Shell, Talk
 from test_coordinator_death import CRIMES, coordinator_of
 
 from supervisors import Command
@@ -21,8 +21,8 @@ from supervisors import Command
 PROGRAM = "programs:PROGRAM"
 
 __all__ = [
-    "CALM", "CRIMES", "KINDS", "PROGRAM", "PROTOCOL", "Family", "Message", "Output", "Shell", "children",
-    "coordinator_of", "environment", "name_of", "shell", "until_up",
+    "CALM", "CRIMES", "KINDS", "PROGRAM", "PROTOCOL", "Echo", "Family", "Message", "Misbehave", "Number",
+    "Output", "Shell", "Talk", "children", "coordinator_of", "environment", "name_of", "shell", "until_up",
     "zygote_of",
 ]  # fmt: skip
 

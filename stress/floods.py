@@ -9,11 +9,23 @@ from pathlib import Path
 
 import msgspec
 import trio
-from programs import Echo, Misbehave, Number, Talk
 
 from stress import _program
 from stress._inspection import MIB, Inspection, inspected
-from stress._process_tests import PROGRAM, PROTOCOL, Family, Message, Output, Shell, environment, shell
+from stress._process_tests import (
+    PROGRAM,
+    PROTOCOL,
+    Echo,
+    Family,
+    Message,
+    Misbehave,
+    Number,
+    Output,
+    Shell,
+    Talk,
+    environment,
+    shell,
+)
 from stress._program import Fill
 from stress._report import Report, scaled
 from stress._rounds import repeat

@@ -16,7 +16,6 @@ from supervisors._proctree import Command, ProcessTree
 from supervisors._slots import SlotPool, open_slots
 from supervisors.process_errors import SlotLost, SpawnFailed
 
-
 RESERVED = 1 << 31 | 1 << 32
 """Signals 32 and 33 belong to the C library; nobody can change what whoever started us did to them."""
 
