@@ -119,6 +119,14 @@ def resident(pid: int | None = None) -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+def peak(pid: str) -> int:
+    """Bytes of memory that a process has had at most; of its own life, unlike what getrusage tells after an exec."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(pid)
+
+
 def cpu_seconds(pid: int) -> float:
     """What a process has used so far, to the nanosecond; 0 when it is gone."""
     try:

@@ -4,7 +4,6 @@ The raw peer is a process of its own, too, with the same event loop on both side
 no credit. Rounds of both alternate; the ratio is the median of the rounds' ratios.
 """
 
-import os
 import socket
 import statistics
 import subprocess
@@ -32,20 +31,13 @@ def main() -> int:
 
 
 async def check(report: Report) -> None:
-    cores = os.sched_getaffinity(0)
     base, mine, ratio = await compare()
     text = f"ask {mine:.0f} us, raw round trip {base:.0f} us, {ratio:.2f} times (at most {FLOOR:g})"
     report.law(text, holds=ratio <= FLOOR)
-    os.sched_setaffinity(0, {min(cores)})
-    base, mine, ratio = await compare()
-    os.sched_setaffinity(0, cores)
-    report.figure(
-        f"both on one core: ask {mine:.0f} us, raw {base:.0f} us, {ratio:.2f} times: work without wake-ups"
-    )
 
 
 async def compare() -> tuple[float, float, float]:
-    """Microseconds raw, microseconds as an ask, and the ratio, on the cores that we may use."""
+    """Microseconds raw, microseconds as an ask, and the ratio."""
     async with open_pool(_program.NAME, _program.PROTOCOL) as pool:
         pairs = [(await raw(), await ours(pool)) for _ in range(scaled(ROUNDS, least=3))]
     base, mine = (1e6 * statistics.median(times) / ASKS for times in zip(*pairs, strict=True))

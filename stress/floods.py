@@ -11,7 +11,7 @@ import msgspec
 import trio
 
 from stress import _program
-from stress._inspection import MIB, Inspection, inspected
+from stress._inspection import MIB, Inspection, inspected, peak
 from stress._process_tests import (
     PROGRAM,
     PROTOCOL,
@@ -95,14 +95,6 @@ class Peaks:
     def _reset(self, pid: str) -> int:
         Path(f"/proc/{pid}/clear_refs").write_text("5")
         return peak(pid)
-
-
-def peak(pid: str) -> int:
-    """Bytes of memory that a process has had at most."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM"):
-            return int(line.split()[1]) * 1024
-    raise LookupError(pid)
 
 
 # Mailboxes -------------------------------------------------------------------------------------------------------
@@ -209,7 +201,7 @@ async def flood_with_garbage(report: Report, pool: Pool) -> None:
     peaks, ends = Peaks(), Counter[str]()
     for how in ["garbage", "oversize", "half a frame", "stranger", "flood"] * scaled(5):
         try:
-            await pool.run(Misbehave(how))
+            await pool.run(Misbehave(how), dawdle)
         except HostLost:
             ends[how] += 1
     report.law(
@@ -218,6 +210,11 @@ async def flood_with_garbage(report: Report, pool: Pool) -> None:
     )
     report.law(f"grew {peaks.growth()} MiB, and the pool goes on", holds=peaks.growth() <= GROWTH)
     await pool.run(Echo("on"))
+
+
+async def dawdle(_message: Message) -> None:
+    """Listen, slowly; a job that nobody listens to is never ahead of anybody."""
+    await trio.sleep(0.2)
 
 
 async def flood_with_huge_frames(report: Report) -> None:

@@ -5,7 +5,6 @@ answer or an error.
 """
 
 import random
-import resource
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from functools import partial
 import msgspec
 import trio
 
+from stress._inspection import MIB, peak
 from stress._report import Report, scaled
 from supervisors import (
     Actor,
@@ -144,8 +144,8 @@ def judge(report: Report, root: Root, game: Game, actors: int) -> None:
         f"{game.sent} messages, all handled", holds=game.sent == game.handled == scaled(BALLS) * (HOPS + 1)
     )
     report.law(f"asks: {dict(game.outcomes)}", holds=game.outcomes.total() == scaled(ASKS) // 100 * 100)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    report.law(f"{peak:.0f} MiB at the peak, less than {LIMIT}", holds=peak < LIMIT)
+    most = peak("self") / MIB
+    report.law(f"{most:.0f} MiB at the peak, less than {LIMIT}", holds=most < LIMIT)
 
 
 def main() -> int:
