@@ -1,6 +1,6 @@
 """``python -m stress._raw_peer DESCRIPTOR COUNT``: asks over a socket with nothing but trio, msgspec and a length.
 
-The least that a question and an answer between two event loops can be: typed, framed, and nobody watches.
+What one writes by hand: typed messages, framed, over trio's own streams on both sides, and nobody watches.
 """
 
 import socket
@@ -26,25 +26,23 @@ class Answer(msgspec.Struct, frozen=True, tag="answer"):
 
 
 class Frames:
-    """Framed messages of one type over one socket, as lean as trio allows."""
+    """Framed messages of one type over one socket."""
 
     def __init__(self, sock: socket.socket, incoming: type[Question | Answer]) -> None:
-        sock.setblocking(False)
-        self.socket = sock
+        self.stream = trio.SocketStream(trio.socket.from_stdlib_socket(sock))
         self.encode = msgspec.msgpack.Encoder().encode
         self.decode = msgspec.msgpack.Decoder(incoming).decode
         self.buffer = bytearray()
 
-    def send(self, message: Question | Answer) -> None:
-        """Send one; it is small, and the other side reads."""
+    async def send(self, message: Question | Answer) -> None:
+        """Send one."""
         content = self.encode(message)
-        self.socket.sendall(len(content).to_bytes(HEADER, "big") + content)
+        await self.stream.send_all(len(content).to_bytes(HEADER, "big") + content)
 
     async def receive(self) -> Question | Answer | None:
         """Wait for one; ``None`` at the end."""
         while len(self.buffer) < HEADER or len(self.buffer) < HEADER + self.size():
-            await trio.lowlevel.wait_readable(self.socket)
-            data = self.socket.recv(65_536)
+            data = await self.stream.receive_some(65_536)
             if not data:
                 return None
             self.buffer += data
@@ -62,7 +60,7 @@ async def ask(frames: Frames, count: int) -> float:
     """Seconds for so many questions, one after the other."""
     began = time.perf_counter()
     for number in range(count):
-        frames.send(Question(number))
+        await frames.send(Question(number))
         assert await frames.receive() == Answer(number + 1)
     return time.perf_counter() - began
 
@@ -70,7 +68,7 @@ async def ask(frames: Frames, count: int) -> float:
 async def answer(frames: Frames) -> None:
     """Answer until there are no more questions."""
     while (question := await frames.receive()) is not None:
-        frames.send(Answer(question.number + 1))
+        await frames.send(Answer(question.number + 1))
 
 
 async def main(descriptor: int, count: int) -> None:

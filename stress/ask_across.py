@@ -1,6 +1,6 @@
 """An ask from a job in a worker costs at most twice a raw round trip of msgspec frames over the same kind of sockets.
 
-The raw peer is a process of its own, too, with the same event loop on both sides, and nothing else: no pool, no jobs,
+The raw peer is a process of its own, too, with trio's own streams on both sides, and nothing else: no pool, no jobs,
 no credit. Rounds of both alternate; the ratio is the median of the rounds' ratios.
 """
 
@@ -63,7 +63,7 @@ async def raw() -> float:
     async with process.stdout:
         frames = Frames(here, Question)
         await answer(frames)
-        here.close()
+        await frames.stream.aclose()
         said = await process.stdout.receive_some()
         await process.wait()
     return float(said)

@@ -70,6 +70,15 @@ if TYPE_CHECKING:
         SlotLost,
         SpawnFailed,
     )
+    from supervisors.recovery import (
+        Machine,
+        Mark,
+        ProcessIdentity,
+        alive,
+        find_marked,
+        identity,
+        reap_left_overs,
+    )
     from supervisors.signals import (
         ChildDown,
         ChildRestarted,
@@ -110,6 +119,7 @@ else:
         "RestartIntensityExceeded StartFailed SupervisionError UnknownChild",
         "limits": "Breach Limits",
         "pools": "PoolOptions",
+        "recovery": "Machine Mark ProcessIdentity alive find_marked identity reap_left_overs",
         "process_errors": "FrameError FrameTooLarge HostLost JobFailed PoolBroken ProcessError SlotLost SpawnFailed",
         "signals": "ChildDown ChildRestarted ChildStarted ChildStuck Crashed Down Escalated Finished Killed Node Reason "
         "State Stopped TreeEvent",
@@ -168,8 +178,10 @@ __all__ = [
     "JobProtocol",
     "Killed",
     "Limits",
+    "Machine",
     "Mailbox",
     "MailboxFull",
+    "Mark",
     "Monitor",
     "Node",
     "Overflow",
@@ -177,6 +189,7 @@ __all__ = [
     "PoolEvent",
     "PoolOptions",
     "ProcessError",
+    "ProcessIdentity",
     "ProcessTree",
     "Reason",
     "Reply",
@@ -202,8 +215,12 @@ __all__ = [
     "WorkerProgram",
     "WorkerStarted",
     "WorkerStopped",
+    "alive",
+    "find_marked",
+    "identity",
     "open_pool",
     "open_slots",
     "open_supervisor",
+    "reap_left_overs",
     "spawn_worker",
 ]

@@ -63,18 +63,17 @@ class Mark(msgspec.Struct, frozen=True):
 
 
 class Machine(Protocol):
-    """The processes of a machine, and how they are signalled.
-
-    Attributes:
-        pid: our own.
-        boot_id: of the present boot.
-    """
+    """The processes of a machine, and how they are signalled."""
 
     @property
-    def pid(self) -> int: ...  # noqa: D102 - see above
+    def pid(self) -> int:
+        """Our own."""
+        ...
 
     @property
-    def boot_id(self) -> str: ...  # noqa: D102 - see above
+    def boot_id(self) -> str:
+        """Of the present boot."""
+        ...
 
     async def survey(self, mark: Mark | None) -> tuple[Mapping[int, ProcessSample], Collection[int]]:
         """Every process by pid, and the pids of those that carry a mark."""
