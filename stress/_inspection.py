@@ -9,9 +9,11 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import trio
 
 from stress._report import Report
 from supervisors._reaper import (
@@ -27,6 +29,8 @@ from supervisors._reaper import (
 MIB = 2**20
 PATIENCE = 1200.0
 """Seconds after which a check hangs: it ends with a traceback, and all it started with it."""
+GROWTH = 16 * MIB
+"""Bytes of memory that a check may gain: what an allocator keeps, and no leak of many rounds."""
 LAST_EXITS = 2.0
 """Seconds that a process which is known to be ending may take to be gone: its exit, not its decision."""
 
@@ -45,12 +49,12 @@ class Inspection:
 
 
 @contextmanager
-def inspected(report: Report, *, growth: int = 16 * MIB) -> Iterator[Inspection]:
+def inspected(report: Report, *, growth: int = GROWTH) -> Iterator[Inspection]:
     """Judge what a block leaves behind.
 
     Args:
         report: gets the laws.
-        growth: bytes of memory that may have come since ``mark``: what an allocator keeps, and no leak of many rounds.
+        growth: bytes of memory that may have come since ``mark``.
     """
     prctl(PR_SET_CHILD_SUBREAPER, 1)
     faulthandler.dump_traceback_later(PATIENCE, exit=True)
@@ -67,6 +71,14 @@ def inspected(report: Report, *, growth: int = 16 * MIB) -> Iterator[Inspection]
         report.law("no process and no zombie is left", survivors)
         report.law("no descriptor is left", sorted(open_descriptors() - inspection.descriptors))
         report.law(f"memory has not grown by {growth // MIB} MiB", holds=grown < growth)
+
+
+def judged(check: Callable[[Report, Inspection], Awaitable[None]], *, growth: int = GROWTH) -> int:
+    """Run a check under inspection; its exit code."""
+    report = Report()
+    with inspected(report, growth=growth) as inspection:
+        trio.run(check, report, inspection)
+    return report.code
 
 
 def bury() -> tuple[int, list[str]]:

@@ -10,7 +10,7 @@ from collections import Counter
 
 import trio
 
-from stress._inspection import Inspection, end, inspected
+from stress._inspection import Inspection, end, judged
 from stress._process_tests import (
     CALM,
     PROGRAM,
@@ -102,10 +102,7 @@ async def ignore(_message: Message) -> None:
 
 def main() -> int:
     """0 if every job ended and nothing outlived one."""
-    report = Report()
-    with inspected(report) as inspection:
-        trio.run(check, report, inspection)
-    return report.code
+    return judged(check)
 
 
 async def check(report: Report, inspection: Inspection) -> None:

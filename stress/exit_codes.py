@@ -8,7 +8,7 @@ from collections import Counter
 
 import trio
 
-from stress._inspection import Inspection, inspected
+from stress._inspection import Inspection, judged
 from stress._process_tests import Family, shell
 from stress._report import Report, scaled
 from stress._rounds import repeat
@@ -20,10 +20,7 @@ CHILDREN, AT_A_TIME = 1000, 8
 
 def main() -> int:
     """0 if each of them was reported as what it was."""
-    report = Report()
-    with inspected(report) as inspection:
-        trio.run(check, report, inspection)
-    return report.code
+    return judged(check)
 
 
 async def check(report: Report, inspection: Inspection) -> None:

@@ -11,7 +11,7 @@ import msgspec
 import trio
 
 from stress import _program
-from stress._inspection import MIB, Inspection, inspected, peak
+from stress._inspection import MIB, Inspection, judged, peak
 from stress._process_tests import (
     PROGRAM,
     PROTOCOL,
@@ -56,10 +56,7 @@ Pool = WorkerPool[object, Message, int, object]
 
 def main() -> int:
     """0 if nothing grew and nothing was lost."""
-    report = Report()
-    with inspected(report, growth=32 * MIB) as inspection:
-        trio.run(check, report, inspection)
-    return report.code
+    return judged(check, growth=32 * MIB)
 
 
 async def check(report: Report, inspection: Inspection) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
-from stress._inspection import Inspection, inspected
+from stress._inspection import Inspection, judged
 from stress._process_tests import (
     KINDS,
     PROGRAM,
@@ -40,10 +40,7 @@ ROWS = {**KINDS, "daemon, leader gone": DAEMON}
 
 def main() -> int:
     """0 if nothing ever survived."""
-    report = Report()
-    with inspected(report) as inspection:
-        trio.run(check, report, inspection)
-    return report.code
+    return judged(check)
 
 
 async def check(report: Report, inspection: Inspection) -> None:

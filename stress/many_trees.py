@@ -11,7 +11,7 @@ from collections import Counter
 import trio
 
 from stress import _program
-from stress._inspection import Inspection, cpu_seconds, inspected, resident, zombies
+from stress._inspection import Inspection, cpu_seconds, judged, resident, zombies
 from stress._process_tests import Family, children, environment, name_of
 from stress._program import Keep, Ping
 from stress._report import Report, scaled
@@ -29,10 +29,7 @@ Pool = WorkerPool[_program.Job, Ping, int, _program.Result]
 
 def main() -> int:
     """0 if watching is cheap and ending is quick."""
-    report = Report()
-    with inspected(report) as inspection:
-        trio.run(check, report, inspection)
-    return report.code
+    return judged(check)
 
 
 async def check(report: Report, inspection: Inspection) -> None:

@@ -25,13 +25,12 @@ from supervisors._fake_process_table import FakeProcessTable
 from supervisors._fake_slots import FakeZygote, Play, nobodies, not_found
 from supervisors._host import Host
 from supervisors._jobs import Worker
-from supervisors._pool import WorkerPool
+from supervisors._pool import WorkerPool, supervised
 from supervisors._program import Answer, Job, Message, Result, WorkerProgram
 from supervisors._sampler import Sampler
 from supervisors._slots import Reapers
 from supervisors._spawn import SpawnedWorker
 from supervisors.pools import PoolOptions
-from supervisors.process_errors import PoolBroken
 from supervisors.wire import Downward, Upward
 from supervisors.worker_events import PoolEvent
 
@@ -180,19 +179,5 @@ async def open_fake_pool(
         options: those of `open_pool`.
     """
     pool = FakePool(program, play, listener=listener, **options)
-
-    async def supervise(*, task_status: trio.TaskStatus[None]) -> None:
-        with suppress(PoolBroken):
-            await pool.supervise(task_status=task_status)
-
-    failure: Exception | None = None
-    async with trio.open_nursery() as nursery:
-        await nursery.start(supervise)
-        try:
-            yield pool
-        except Exception as error:  # noqa: BLE001 - raised below, where no group wraps it
-            failure = error
-        finally:
-            nursery.cancel_scope.cancel()
-    if failure is not None:
-        raise failure
+    async with supervised(pool):
+        yield pool

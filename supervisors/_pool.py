@@ -268,6 +268,13 @@ async def open_pool(
     A pool that breaks does not interrupt the block: whoever runs a job learns of it.
     """
     pool = WorkerPool(program, protocol, listener=listener, adopted=adopted, **options)
+    async with supervised(pool):
+        yield pool
+
+
+@asynccontextmanager
+async def supervised(pool: WorkerPool[Job, Message, Answer, Result]) -> AsyncGenerator[None]:
+    """Have the pool supervised for the time of the block; what the block raises leaves it as it is, in no group."""
 
     async def supervise(*, task_status: trio.TaskStatus[None]) -> None:
         with suppress(PoolBroken):
@@ -277,7 +284,7 @@ async def open_pool(
     async with trio.open_nursery() as nursery:
         await nursery.start(supervise)
         try:
-            yield pool
+            yield
         except Exception as error:  # noqa: BLE001 - raised below, where no group wraps it
             failure = error
         finally:

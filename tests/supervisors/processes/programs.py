@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -13,6 +14,11 @@ from supervisors._proctree import Command
 from supervisors._program import JobLink, JobProtocol, WorkerProgram
 from supervisors._slots import SlotPool
 from supervisors.limits import Limits
+
+
+def environment() -> dict[str, str]:
+    """For workers that find this module."""
+    return os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
 
 
 class Echo(msgspec.Struct, frozen=True, tag=True):

@@ -6,11 +6,11 @@ import signal
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 import pytest
 import trio
+from listening import Listener
 from process_table import until
 from programs import (
     PROGRAM,
@@ -25,8 +25,8 @@ from programs import (
     Raise,
     Result,
     Shell,
-    Sum,
     Talk,
+    environment,
 )
 
 from supervisors import (
@@ -69,8 +69,7 @@ def play(command: Command) -> Script:
 def open_either(request: pytest.FixtureRequest) -> Open:
     if request.param == "fake":
         return partial(open_fake_pool, PROGRAM, play)
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
-    return partial(open_pool, "programs:PROGRAM", PROTOCOL, env=environment)
+    return partial(open_pool, "programs:PROGRAM", PROTOCOL, env=environment())
 
 
 def lose_worker(pool: Pool) -> None:
@@ -78,21 +77,6 @@ def lose_worker(pool: Pool) -> None:
         pool.lose_worker()
     else:
         os.kill(pool.workers[0].pid, signal.SIGKILL)
-
-
-class Listener:
-    """Remembers what it is told, and answers with the sum of it."""
-
-    def __init__(self) -> None:
-        self.heard: list[Message] = []
-        self.news = trio.Event()
-
-    async def __call__(self, message: Message) -> int | None:
-        if isinstance(message, Sum):
-            return sum(heard.value for heard in self.heard if isinstance(heard, Number))
-        self.heard.append(message)
-        self.news.set()
-        return None
 
 
 async def cancel_when_told(pool: Pool, job: Job, listener: Listener, kept: list[Result]) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+from listening import Listener
 from process_table import Family, until
 from programs import (
     PROTOCOL,
@@ -22,8 +23,8 @@ from programs import (
     Raise,
     Result,
     Shell,
-    Sum,
     Talk,
+    environment,
 )
 
 from supervisors import _pool
@@ -33,34 +34,14 @@ from supervisors._spawn import spawn_worker
 from supervisors.process_errors import FrameTooLarge, HostLost, JobFailed, PoolBroken
 from supervisors.worker_events import PoolEvent, WorkerLost, WorkerStarted, WorkerStopped
 
-HERE = str(Path(__file__).parent)
 PROGRAM = "programs:PROGRAM"
 Pool = WorkerPool[Job, Message, int, Result]
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": HERE}
 
 
 @asynccontextmanager
 async def pool_of(**options: Any) -> AsyncIterator[Pool]:
     async with open_pool(PROGRAM, PROTOCOL, **{"env": environment()} | options) as pool:
         yield pool
-
-
-class Listener:
-    """Remembers what it is told, and answers with the sum of it."""
-
-    def __init__(self) -> None:
-        self.heard: list[Message] = []
-        self.news = trio.Event()
-
-    async def __call__(self, message: Message) -> int | None:
-        if isinstance(message, Sum):
-            return sum(heard.value for heard in self.heard if isinstance(heard, Number))
-        self.heard.append(message)
-        self.news.set()
-        return None
 
 
 # Jobs ----------------------------------------------------------------------------------------------------------------
