@@ -47,6 +47,11 @@ def scan() -> dict[int, ProcessSample]:
         return {process.pid: process for process in samples if process is not None}
 
 
+def newest_pid(folder: int) -> int:
+    """The pid that was given away last; they go up one by one, and begin anew at the end."""
+    return int(read(folder, "loadavg").split()[-1])
+
+
 def read_process(pid: int) -> ProcessSample | None:
     """One process; ``None`` when there is no such process."""
     with proc_folder() as folder:

@@ -14,6 +14,7 @@ Rules:
 
 import os
 import signal
+import time
 from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
@@ -27,6 +28,10 @@ POLL = 0.02
 """Seconds between two looks at who has ended."""
 KILL_LIMIT = 10.0
 """Seconds of killing after which what is left can only be waited for: uninterruptible, or faster than we are."""
+QUIET = 0.005
+"""Seconds in which no left-over is born before nobody is taken to multiply any more."""
+CHASE_LIMIT = 1.0
+"""Seconds of chasing the newborn before everybody else is looked at again."""
 EMPTY_LOOKS = 2
 """A reading is not exact: so many in a row in which nobody is found count as nobody."""
 
@@ -61,6 +66,11 @@ class Mark(msgspec.Struct, frozen=True):
     name: str
     value: str
 
+    @property
+    def variable(self) -> bytes:
+        """As it stands in an environment."""
+        return os.fsencode(f"{self.name}={self.value}")
+
 
 class Machine(Protocol):
     """The processes of a machine, and how they are signalled."""
@@ -77,6 +87,13 @@ class Machine(Protocol):
 
     async def survey(self, mark: Mark | None) -> tuple[Mapping[int, ProcessSample], Collection[int]]:
         """Every process by pid, and the pids of those that carry a mark."""
+        ...
+
+    async def chase(self, mark: Mark) -> Collection[Key]:
+        """Kill who carries a mark at birth, unless it descends from us, until nobody is born any more; who was killed.
+
+        Who multiplies faster than everybody can be looked at is found in no other way.
+        """
         ...
 
     def alive(self, key: Key) -> bool:
@@ -102,6 +119,10 @@ class LinuxMachine:
     async def survey(self, mark: Mark | None) -> tuple[Mapping[int, ProcessSample], Collection[int]]:
         """Every process by pid, and the pids of those that carry a mark."""
         return await trio.to_thread.run_sync(_survey, mark, abandon_on_cancel=True)
+
+    async def chase(self, mark: Mark) -> Collection[Key]:
+        """Kill who carries a mark at birth, unless it descends from us, until nobody is born any more; who was killed."""
+        return await trio.to_thread.run_sync(_chase, mark, abandon_on_cancel=True)
 
     def alive(self, key: Key) -> bool:
         """Whether a process has not ended."""
@@ -133,8 +154,37 @@ def _survey(mark: Mark | None) -> tuple[dict[int, ProcessSample], set[int]]:
     table = _procfs.scan()
     if mark is None:
         return table, set()
-    variable = os.fsencode(f"{mark.name}={mark.value}")
-    return table, {pid for pid in table if variable in _procfs.environment(pid)}
+    return table, {pid for pid in table if mark.variable in _procfs.environment(pid)}
+
+
+def _chase(mark: Mark) -> list[Key]:
+    """Kill the newborn that carry a mark as soon as they are born, until none was for a while."""
+    killed: list[Key] = []
+    with _procfs.proc_folder() as folder:
+        before = _procfs.newest_pid(folder)
+        beginning = last = time.monotonic()
+        while (now := time.monotonic()) < min(last + QUIET, beginning + CHASE_LIMIT):
+            newest = _procfs.newest_pid(folder)
+            for pid in range(before + 1, newest + 1):  # empty when pids begin anew
+                if mark.variable in _procfs.environment(pid) and (key := _kill_stranger(folder, pid)):
+                    killed.append(key)
+                    last = now
+            before = newest
+    return killed
+
+
+def _kill_stranger(folder: int, pid: int) -> Key | None:
+    """Kill a process that does not descend from us; what named it, unless it was ours, or not there to be killed."""
+    process = _procfs.sample(folder, pid)
+    above = process
+    while above is not None and above.parent > 1:
+        if above.parent == os.getpid():
+            return None
+        above = _procfs.sample(folder, above.parent)
+    try:
+        return process.key if process and LinuxMachine().signal(process.key, signal.SIGKILL) else None
+    except PermissionError:
+        return None
 
 
 def identity(pid: int) -> ProcessIdentity:
@@ -223,6 +273,8 @@ class _Hunt:
         looks = EMPTY_LOOKS
         with trio.move_on_after(KILL_LIMIT):
             while looks:
+                if self._mark is not None:
+                    self._signalled.update(dict.fromkeys(await self._machine.chase(self._mark)))
                 found = await self._find()
                 self._send(found, signal.SIGKILL)
                 looks = looks - 1 if not found else EMPTY_LOOKS
