@@ -29,7 +29,7 @@ from supervisors.wire import (
 )
 
 WINDOW = 256 * 1024
-"""Bytes of messages that a job may be ahead of its listener; a single larger one travels alone."""
+"""Bytes of messages that a job may be ahead of its listener; a larger one may come when it is less than half of that."""
 
 Listener = Callable[[Any], Awaitable[Any]]
 Outcome = JobFinished | JobRaised | JobCancelled | HostLost
@@ -87,7 +87,7 @@ class Call:
             FrameError: the job is further ahead than it may be.
         """
         size = len(memoryview(frame.content))
-        if self._behind and self._behind + size > WINDOW:
+        if self._behind >= WINDOW // 2 and self._behind + size > WINDOW:
             raise FrameError(f"job {self.number} floods: {self._behind + size} bytes ahead of its listener")
         self._behind += size
         if isinstance(frame, Asked) and self._idle and self._asks is not None:

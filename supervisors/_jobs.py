@@ -42,7 +42,10 @@ from supervisors.wire import (
 )
 
 WINDOW = 256 * 1024
-"""Bytes of messages that a job may be ahead of its coordinator; a single larger one travels alone."""
+"""Bytes of messages that a job may be ahead of its coordinator.
+
+A larger one waits until the job is less than half of that ahead, of which it is not told more exactly.
+"""
 EXIT_FAILED = 70
 """The worker's exit code after ``WorkerFailed``, as in ``sysexits.h``."""
 
@@ -121,7 +124,7 @@ class Link:
         self._closed = True
 
     async def _reserve(self, size: int) -> None:
-        while self._ahead and self._ahead + size > WINDOW:
+        while self._ahead >= WINDOW // 2 and self._ahead + size > WINDOW:
             await self._credited.park()
         if self._closed:
             raise PoolBroken("a job that has ended sends nothing")

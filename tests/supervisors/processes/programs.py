@@ -34,10 +34,11 @@ class Raise(msgspec.Struct, frozen=True, tag=True):
 
 
 class Talk(msgspec.Struct, frozen=True, tag=True):
-    """Tell numbers, each with padding, then ask for their sum."""
+    """Tell numbers, each with padding and the last one with more, then ask for their sum."""
 
     count: int
     padding: int = 0
+    last: int = 0
 
 
 class Cross(msgspec.Struct, frozen=True, tag=True):
@@ -112,9 +113,9 @@ async def serve(job: Job, link: Link, slots: SlotPool) -> Result:
             return Result(text, os.getpid(), Counter.value)
         case Raise(name):
             raise ERRORS[name]
-        case Talk(count, padding):
+        case Talk(count, padding, last):
             for number in range(count):
-                await link.tell(Number(number, "x" * padding))
+                await link.tell(Number(number, "x" * (padding + last * (number == count - 1))))
                 Counter.value += 1
             return Result(str(await link.ask(Sum())), os.getpid())
         case Cross():

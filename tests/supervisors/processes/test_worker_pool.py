@@ -161,6 +161,18 @@ async def test_a_slow_listener_slows_its_own_job_and_nobody_else():
     assert not [event for event in losses if isinstance(event, WorkerLost)]
 
 
+@pytest.mark.parametrize("padding", [10, WINDOW // 3])
+async def test_a_message_of_any_size_follows_small_ones(padding: int):
+    """Less than half a window is never credited: nothing may wait for that."""
+
+    async def listen(message: Message) -> int:
+        return len(getattr(message, "padding", ""))
+
+    async with pool_of() as pool:
+        with trio.fail_after(30):
+            await pool.run(Talk(3, padding, last=3 * WINDOW), listen)
+
+
 async def test_what_a_listener_raises_is_raised_and_the_job_is_cancelled(family: Family):
     async def listen(_message: Message) -> None:
         raise LookupError("no such thing")
