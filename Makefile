@@ -35,6 +35,7 @@ bench: setup     ## figures, as ratios against peers in the same run
 	$(BIN)/python -m stress bench
 
 ci: lint types test  ## what must hold at every commit
+	STRESS_SEED=1 STRESS_SCALE=0.05 $(BIN)/python -m stress fuzz_language
 	$(BIN)/python examples/demo.py
 
 clean:           ## remove what the verbs above made here

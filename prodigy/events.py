@@ -3,7 +3,7 @@
 Pure. State is the fold of these (``prodigy.job.state``), so a field that a decision rests on must be here. Records
 stay readable for ever: fields are only added, with defaults; types are never renamed. An *intent* is recorded before
 an outside effect and its class name ends in ``Intended``; the outcome carries ``intent``, the sequence number of it.
-``phase`` is one of ``steps setup map reduce merge``; ``step`` is a path such as ``2`` or ``2.on_failure#1.1``;
+``phase`` is one of ``Phase``; ``step`` is a path such as ``2`` or ``2.on_failure#1.1``;
 durations are milliseconds; costs are US dollars.
 """
 
@@ -17,7 +17,7 @@ from msgspec import Struct, field
 FORMAT = 1
 """Record format written by this release."""
 
-Phase = Literal["steps", "setup", "map", "reduce", "merge"]
+Phase = Literal["steps", "setup", "map", "reduce", "on_success", "on_failure", "merge", "verify"]
 ErrorClass = Literal[
     "command-failed",
     "bad-input",
@@ -32,6 +32,11 @@ ErrorClass = Literal[
     "worktree-error",
     "host-lost",
     "spawn-failed",
+    "invalid-item",
+    "policy-stopped",
+    "bad-value",
+    "validation-failed",
+    "claude-error",
     "internal",
 ]
 
@@ -67,6 +72,32 @@ class Failure(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stdout_tail: str = ""
     stderr_tail: str = ""
     logs: tuple[str, ...] = ()
+
+
+class Captured(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A variable that a step set: ``${NAME}``, and ``fields`` as ``${NAME.field}``."""
+
+    value: Any = None
+    fields: dict[str, Any] = {}
+
+
+class ClaudeUse(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one launch of Claude was and used; kept of launches that failed too."""
+
+    session_id: str
+    json_log_location: str | None = None
+    """The CLI's own session file."""
+    model: str | None = None
+    cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_creation_tokens: int = 0
+    turns: int = 0
+    structured: Any = None
+    """The value that ``json_schema`` asked for."""
+    api_error_status: int | None = None
+    terminal_reason: str | None = None
 
 
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -113,6 +144,41 @@ class JobStarted(Event, frozen=True, kw_only=True, tag="job_started"):
     prodigy_version: str = ""
     target_fallback: str | None = None
     """Why ``original_branch`` is not what HEAD named, if so."""
+    merge_target: str | None = None
+    """The branch that the work is for, if that is not ``original_branch``."""
+    profile: str | None = None
+    """Of the environment."""
+    computed: dict[str, str] = {}
+    """What commands of the environment printed that run once per run."""
+    arguments: tuple[str, ...] = ()
+    """The values that the workflow was given."""
+    map_patterns: tuple[str, ...] = ()
+    """The globs that some of them come from."""
+    iterations: int = 1
+    """How often the workflow is repeated at most."""
+    fail_fast: bool = False
+
+    @property
+    def target(self) -> str:
+        """The branch that the work is for."""
+        return self.merge_target or self.original_branch
+
+
+class JobResumed(Event, frozen=True, kw_only=True, tag="job_resumed"):
+    """A run that stopped before its end, or failed, goes on; the record's metadata says who took it up."""
+
+    pending_items: int = 0
+    """Items that have not come to an end yet."""
+    intents_open: int = 0
+    """Effects that were intended and whose outcome nobody recorded."""
+
+
+class JournalTruncated(Event, frozen=True, kw_only=True, tag="journal_truncated"):
+    """The journal ended in the middle of a group that nobody relied on; those bytes were moved aside."""
+
+    bytes: int
+    sha256: str
+    kept_at: str
 
 
 class JobPaused(Event, frozen=True, kw_only=True, tag="job_paused"):
@@ -155,6 +221,8 @@ class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase_started"):
 
     phase: Phase
     base_commit: str | None = None
+    max_parallel: int | None = None
+    """Of ``map``: how many agents may run at a time, if that was not known when the job started."""
 
 
 class PhaseCompleted(Event, frozen=True, kw_only=True, tag="phase_completed"):
@@ -181,6 +249,27 @@ class PhaseSkipped(Event, frozen=True, kw_only=True, tag="phase_skipped"):
     reason: str
 
 
+class IterationStarted(Event, frozen=True, kw_only=True, tag="iteration_started"):
+    """The steps of a plain workflow begin, in a run that has them more than once."""
+
+    n: int
+    """Counts from 1 over the whole run."""
+    base_commit: str
+    arg: str | None = None
+    """The value that it is for."""
+
+
+class IterationCompleted(Event, frozen=True, kw_only=True, tag="iteration_completed"):
+    """They ended, well or with an ``error``."""
+
+    n: int
+    duration_ms: int
+    head: str
+    commits: int
+    arg: str | None = None
+    error: Failure | None = None
+
+
 # -- items and agents ----------------------------------------------------------------------------------------------
 class ItemSelected(Event, frozen=True, kw_only=True, tag="item_selected"):
     """One work item; ``items_selected`` closes the list."""
@@ -188,6 +277,8 @@ class ItemSelected(Event, frozen=True, kw_only=True, tag="item_selected"):
     index: int
     item_id: str
     item: Any
+    problem: str | None = None
+    """What ``map.validation`` has against it; then no agent works at it."""
 
 
 class ItemsSelected(Event, frozen=True, kw_only=True, tag="items_selected"):
@@ -197,6 +288,36 @@ class ItemsSelected(Event, frozen=True, kw_only=True, tag="items_selected"):
     skipped_by: dict[str, int] = {}
     matched: bool = True
     """Whether ``json_path`` led to anything at all."""
+
+
+class ItemSkipped(Event, frozen=True, kw_only=True, tag="item_skipped"):
+    """An item failed, or was not valid, and the workflow says to pass it over."""
+
+    item_id: str
+    reason: str
+
+
+HaltReason = Literal["stop", "timeout", "max-failures", "failure-threshold", "circuit"]
+
+
+class MapHalted(Event, frozen=True, kw_only=True, tag="map_halted"):
+    """No more items are started; what runs ends as it may, then the map phase fails with ``message``."""
+
+    reason: HaltReason
+    message: str
+
+
+class CircuitOpened(Event, frozen=True, kw_only=True, tag="circuit_opened"):
+    """Too many items failed in a row: nothing starts for ``pause_ms``, then a few items as trials."""
+
+    failures: int
+    opening: int
+    """Counts from 1 since the circuit was last closed."""
+    pause_ms: int
+
+
+class CircuitClosed(Event, frozen=True, kw_only=True, tag="circuit_closed"):
+    """The trials succeeded; items start as before."""
 
 
 class AttemptEvent(Event, frozen=True, kw_only=True):
@@ -248,7 +369,8 @@ class AgentRetrying(Event, frozen=True, kw_only=True, tag="agent_retrying"):
     item_id: str
     agent_id: str
     next_attempt: int
-    charged_to: Literal["item", "host_lost", "quota"]
+    charged_to: Literal["item", "host_lost", "conflict", "quota", "resume"]
+    """``resume``: the attempt was interrupted and could not go on; it counts against nothing."""
     backoff_ms: int = 0
 
 
@@ -284,6 +406,8 @@ class StepSpawned(StepEvent, frozen=True, kw_only=True, tag="step_spawned"):
     """Clock ticks since boot."""
     worker: int
     """Pid of the worker process that started it."""
+    claude_session: str | None = None
+    """The conversation that a launch of Claude begins."""
 
 
 class StepCompleted(StepEvent, frozen=True, kw_only=True, tag="step_completed"):
@@ -295,10 +419,16 @@ class StepCompleted(StepEvent, frozen=True, kw_only=True, tag="step_completed"):
     exit_code: int = 0
     stdout: Stream = Stream()
     stderr: Stream = Stream()
+    head_before: str | None = None
     head_after: str | None = None
     dirty: bool = False
     """Whether the worktree held uncommitted changes afterwards, so that a commit leaf follows."""
     value: Any = None
+    """What the action itself says, e.g. a score."""
+    captures: dict[str, Captured] = {}
+    outputs: dict[str, str] = {}
+    """Files found by ``outputs``, by name."""
+    claude: ClaudeUse | None = None
 
 
 class StepFailed(StepEvent, frozen=True, kw_only=True, tag="step_failed"):
@@ -310,20 +440,57 @@ class StepFailed(StepEvent, frozen=True, kw_only=True, tag="step_failed"):
     error: Failure
     stdout: Stream = Stream()
     stderr: Stream = Stream()
+    head_before: str | None = None
     head_after: str | None = None
+    dirty: bool = False
+    """Whether the worktree held uncommitted changes afterwards."""
+    value: Any = None
+    captures: dict[str, Captured] = {}
+    claude: ClaudeUse | None = None
+
+
+class WorkRewound(Event, frozen=True, kw_only=True, tag="work_rewound"):
+    """After an interruption a worktree went back to ``head``: what was done since then is done again."""
+
+    phase: Phase
+    head: str
+    forgotten: tuple[str, ...]
+    """The leaves that are done again, as ``path/try``."""
+    item_id: str | None = None
+    agent_id: str | None = None
+
+
+class StepSkipped(StepEvent, frozen=True, kw_only=True, tag="step_skipped"):
+    """A step's ``when`` said no."""
+
+    name: str = ""
+
+
+class StepRetrying(StepEvent, frozen=True, kw_only=True, tag="step_retrying"):
+    """A failed step will be run again: ``try`` is the run to come."""
+
+    backoff_ms: int
+    message: str
+
+
+class StepWarned(StepEvent, frozen=True, kw_only=True, tag="step_warned"):
+    """Something about a step is odd and did not fail it."""
+
+    code: str
+    message: str
 
 
 class HandlerStarted(StepEvent, frozen=True, kw_only=True, tag="handler_started"):
     """A round of a handler began."""
 
-    which: Literal["on_failure", "on_success"]
+    which: Literal["on_failure", "on_success", "on_exit_code", "on_incomplete"]
     round: int
 
 
 class HandlerCompleted(StepEvent, frozen=True, kw_only=True, tag="handler_completed"):
     """A round of a handler ended."""
 
-    which: Literal["on_failure", "on_success"]
+    which: Literal["on_failure", "on_success", "on_exit_code", "on_incomplete"]
     round: int
     ok: bool
 
@@ -388,6 +555,19 @@ class WorktreeRescued(Event, frozen=True, kw_only=True, tag="worktree_rescued"):
     agent_id: str | None = None
 
 
+class SharedStateChanged(Event, frozen=True, kw_only=True, tag="shared_state_changed"):
+    """While steps ran, something changed that their worktree shares with the user's checkout.
+
+    ``names`` are settings, messages of stash entries, or refs. ``undone``: it is as it was before.
+    """
+
+    what: Literal["config", "stash", "refs"]
+    names: tuple[str, ...]
+    phase: Phase
+    undone: bool = False
+    agent_id: str | None = None
+
+
 class WorktreeRemoveIntended(Event, frozen=True, kw_only=True, tag="worktree_remove_intended"):
     """A worktree and branches are about to be removed."""
 
@@ -426,7 +606,8 @@ class WorktreeMerged(MergeEvent, frozen=True, kw_only=True, tag="worktree_merged
     intent: int
     old: str
     new: str
-    strategy: Literal["merge-tree", "fast-forward", "git", "nothing"]
+    strategy: Literal["merge-tree", "fast-forward", "git", "nothing", "already"]
+    """``nothing``: there was nothing to merge; ``already``: somebody had merged it before, such as a ``merge`` step."""
 
 
 class MergeConflicted(MergeEvent, frozen=True, kw_only=True, tag="merge_conflicted"):
@@ -503,6 +684,8 @@ class WorkerLost(Event, frozen=True, kw_only=True, tag="worker_lost"):
 
 AnyEvent = (
     JobStarted
+    | JobResumed
+    | JournalTruncated
     | JobPaused
     | JobCompleted
     | JobFailed
@@ -511,8 +694,14 @@ AnyEvent = (
     | PhaseCompleted
     | PhaseFailed
     | PhaseSkipped
+    | IterationStarted
+    | IterationCompleted
     | ItemSelected
     | ItemsSelected
+    | ItemSkipped
+    | MapHalted
+    | CircuitOpened
+    | CircuitClosed
     | AgentStarted
     | AgentCompleted
     | AgentFailed
@@ -521,6 +710,10 @@ AnyEvent = (
     | StepSpawned
     | StepCompleted
     | StepFailed
+    | WorkRewound
+    | StepSkipped
+    | StepRetrying
+    | StepWarned
     | HandlerStarted
     | HandlerCompleted
     | CommitCreated
@@ -530,6 +723,7 @@ AnyEvent = (
     | WorktreeLeased
     | WorktreeReleased
     | WorktreeRescued
+    | SharedStateChanged
     | WorktreeRemoveIntended
     | WorktreeCleaned
     | MergeIntended

@@ -59,6 +59,14 @@ class Layout:
             return self.home / "state" / self.repo / "mapreduce" / "jobs" / job
         return self.home / "state" / self.repo / "workflow" / "jobs" / job
 
+    def excludes(self, job: JobId) -> Path:
+        """What git ignores in the worktrees of the job: the user's own patterns and the job's."""
+        return self.state(job) / "excludes"
+
+    def included(self, job: JobId) -> Path:
+        """Copies of the untracked files that every worktree of the job gets."""
+        return self.state(job) / "included"
+
     def logs(self, job: JobId) -> Path:
         """Folder of whole step outputs: ``{phase}/{item}/{attempt}/NN-{kind}.{out,err}``."""
         return self.home / "logs" / self.repo / job

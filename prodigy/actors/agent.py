@@ -4,25 +4,39 @@ The agent itself runs in a worker (``steps.agent``); this actor is its small tas
 recorded, never raised: only a bug raises.
 """
 
+from pathlib import Path
+from typing import Any
+
+import msgspec
 import trio
 from msgspec import structs
 
 from prodigy import events, ids
+from prodigy.actors.cut_off import claude_log, leaf_under_way, placed
 from prodigy.actors.hosts import run_agent
 from prodigy.actors.merger import merge_agent
 from prodigy.actors.recorder import Ledger, record
+from prodigy.actors.returning import Cut
 from prodigy.actors.services import Services
+from prodigy.actors.shared_state import Whose
 from prodigy.actors.slots import Condition, Leased
 from prodigy.actors.task import Task
 from prodigy.actors.tasks import TaskFactory
-from prodigy.actors.workspaces import lease, release, rescue
+from prodigy.actors.workspaces import go_on, lease, release, rescue, steps_ended
+from prodigy.actors.worktree_setup import set_up
 from prodigy.errors import ProdigyError
 from prodigy.events import Failure
+from prodigy.job.results import claude_used
 from prodigy.job.signature import error_signature
 from prodigy.job.state import ItemState
 from prodigy.job.window import Start
-from prodigy.steps.protocol import AgentResult
+from prodigy.steps.protocol import AgentResult, AgentTask, Outcome
+from prodigy.store.atomic import private_folder
+from prodigy.workflow.model import MapPhase
 from supervisors import HostLost
+
+AGENT_SHUTDOWN = 30.0
+"""Seconds beyond the grace that an agent may take to end when it is asked to."""
 
 
 class AgentHandle(Task):
@@ -30,6 +44,7 @@ class AgentHandle(Task):
 
     Args:
         start: which item, which attempt, from where.
+        phase: the map phase, every value settled.
         ledger: the run as recorded.
         tasks: makes what is sent to the worker.
         services: what it uses.
@@ -38,11 +53,13 @@ class AgentHandle(Task):
     def __init__(
         self,
         start: Start,
+        phase: MapPhase,
         ledger: Ledger,
         tasks: TaskFactory,
         services: Services,
     ) -> None:
         self._start = start
+        self._phase = phase
         self._ledger = ledger
         self._tasks = tasks
         self._services = services
@@ -56,10 +73,13 @@ class AgentHandle(Task):
         return ids.agent_id(self._item.index, self._start.attempt)
 
     async def work(self) -> None:
-        """Lease a worktree, run the agent in it, merge what it made."""
+        """Lease a worktree, run the agent in it, merge what it made; or go on with an attempt that was interrupted."""
         self._began = trio.current_time()
-        base = self._base()
         branch = ids.agent_branch(self._tasks.job_id, self._agent_id)
+        if self._item.status == "running":
+            await self._go_on(branch)
+            return
+        base = self._base()
         try:
             leased = await lease(self._services.workspaces, self._item.item_id, self._agent_id, branch, base)
         except ProdigyError as error:
@@ -79,6 +99,67 @@ class AgentHandle(Task):
         )
         await self._run(leased, base, branch)
 
+    # -- an attempt of an earlier process ------------------------------------------------------------------------------
+    async def _go_on(self, branch: str) -> None:
+        """Go on at the first leaf without an outcome, or give the attempt up where its worktree is no more."""
+        item, workspaces = self._item, self._services.workspaces
+        base = item.base_commit
+        assert base is not None, "the attempt has begun"
+        if self._agent_id not in self._ledger.state.leases.values():
+            await self._give_up(None, base, "its worktree was given back")
+            return
+        leased = await lease(workspaces, item.item_id, self._agent_id, branch, base)
+        try:
+            standing = await go_on(workspaces, self._cut(leased, base))
+        except ProdigyError as error:
+            await self._give_up(leased, base, error.message)
+            return
+        if standing.forgotten:
+            rewound = events.WorkRewound(
+                phase="map",
+                head=standing.head,
+                forgotten=standing.forgotten,
+                item_id=item.item_id,
+                agent_id=self._agent_id,
+            )
+            await record(self._services.recorder, rewound)
+        await self._run(leased, base, branch, standing.head)
+
+    def _cut(self, leased: Leased, base: str) -> Cut:
+        intents = self._ledger.state.intents.values()
+        return Cut(
+            path=leased.path,
+            branch=leased.branch,
+            base=base,
+            outcomes=self._outcomes(),
+            cut_off=tuple(one for one in intents if one.item_id == leased.item_id),
+            leased=leased,
+            attempt=self._start.attempt,
+        )
+
+    def _outcomes(self) -> dict[str, Outcome]:
+        """The recorded leaf outcomes of the attempt, as the interpreter looks them up."""
+        return {key.removeprefix("map/"): outcome for key, outcome in self._item.outcomes.items()}
+
+    async def _give_up(self, leased: Leased | None, base: str, reason: str) -> None:
+        """Keep what is left of the attempt; the item gets another one, which counts against nothing."""
+        condition = Condition.DOUBTFUL
+        if leased is not None and Path(leased.path, ".git").exists():
+            try:
+                await rescue(self._services.workspaces, leased, self._start.attempt, base, reason)
+            except ProdigyError:
+                condition = Condition.KEEP
+        retrying = events.AgentRetrying(
+            item_id=self._item.item_id,
+            agent_id=self._agent_id,
+            next_attempt=self._start.attempt + 1,
+            charged_to="resume",
+        )
+        await record(self._services.recorder, retrying)
+        if leased is not None:
+            await release(self._services.workspaces, leased, condition)
+
+    # -- the attempt ---------------------------------------------------------------------------------------------------
     def _base(self) -> str:
         state = self._ledger.state
         phase = state.phases["map"]
@@ -87,19 +168,31 @@ class AgentHandle(Task):
         assert base is not None
         return base
 
-    async def _run(self, leased: Leased, base: str, branch: str) -> None:
-        task = self._tasks.agent(self._item, self._agent_id, self._start.attempt, leased, base, branch)
+    async def _run(self, leased: Leased, base: str, branch: str, head: str | None = None) -> None:
+        await trio.to_thread.run_sync(_write_item, self._tasks.item_file(self._item.item_id), self._item.item)
+        task = self._tasks.agent(
+            self._phase, self._item, self._agent_id, self._start.attempt, leased, base, branch
+        )
+        if head is not None:
+            task = structs.replace(task, head=head, outcomes=self._outcomes())
         try:
-            result = await run_agent(self._services.hosts, task, self._services.recorder)
+            failure = await set_up(self._services, self._tasks, task)
+            if failure is None:
+                result = await run_agent(self._services.hosts, task, self._services.recorder)
+                failure = result.error
+                await steps_ended(self._services.workspaces, self._whose(leased, branch))
         except HostLost as lost:
-            await self._failed(Failure(error_class="host-lost", message=lost.reason), base, leased)
-            return
-        if result.error is not None:
-            await self._failed(result.error, base, leased)
+            failure = Failure(error_class="host-lost", message=lost.reason)
+        if failure is not None:
+            await self._broke_off(failure, task, base, leased)
         else:
             await self._completed(result, leased)
 
+    def _whose(self, leased: Leased, branch: str) -> Whose:
+        return Whose(phase="map", path=leased.path, branch=branch, agent_id=self._agent_id)
+
     async def _completed(self, result: AgentResult, leased: Leased) -> None:
+        used = claude_used(self._item)
         await record(
             self._services.recorder,
             events.AgentCompleted(
@@ -112,15 +205,33 @@ class AgentHandle(Task):
                 files_changed=result.files_changed,
                 output=result.output,
                 variables=result.variables,
+                cost_usd=used.cost_usd,
+                json_log_location=used.json_log_location,
             ),
         )
         await release(self._services.workspaces, leased, Condition.GOOD)
         if result.commits:
             await merge_agent(self._services.merger, self._item.item_id, self._agent_id, result.head)
 
-    async def _failed(self, failure: Failure, base: str, leased: Leased | None) -> None:
-        """Keep what the attempt made, record the failure, give the worktree back."""
+    async def _broke_off(self, failure: Failure, task: AgentTask, base: str, leased: Leased) -> None:
+        """As ``_failed``; an attempt that was cut off names the step it was at, and the log of the Claude it ran."""
+        leaf = leaf_under_way(self._ledger.state, self._item) if failure.step is None else None
+        if leaf is None:
+            await self._failed(failure, base, leased)
+            return
+        failure = await trio.to_thread.run_sync(placed, failure, leaf, Path(task.logs))
+        log = await trio.to_thread.run_sync(claude_log, task.environment, self._item, leaf)
+        await self._failed(failure, base, leased, log)
+
+    async def _failed(
+        self, failure: Failure, base: str, leased: Leased | None, claude: str | None = None
+    ) -> None:
+        """Keep what the attempt made, record the failure, give the worktree back.
+
+        ``claude`` is the log of a launch that was cut off; without one it is that of the last launch that ended.
+        """
         ref, condition = None, Condition.DOUBTFUL
+        used = claude_used(self._item)
         if leased is not None:
             try:
                 ref = await rescue(
@@ -141,7 +252,15 @@ class AgentHandle(Task):
                 signature=error_signature(failure.error_class, failure.step, failure.message),
                 rescue_ref=ref,
                 base_commit=base,
+                cost_usd=used.cost_usd,
+                json_log_location=claude or used.json_log_location,
             ),
         )
         if leased is not None:
             await release(self._services.workspaces, leased, condition)
+
+
+def _write_item(path: Path, item: Any) -> None:
+    """The item as a file; it can be made again at any time, so nothing waits for the disk."""
+    private_folder(path.parent, durable=False)
+    path.write_bytes(msgspec.json.encode(item) + b"\n")

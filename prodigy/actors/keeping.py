@@ -1,6 +1,6 @@
 """Keeping what would otherwise be lost: work goes under a ref, and into the journal, before anything can remove it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from prodigy import ids
@@ -9,7 +9,7 @@ from prodigy.events import WorktreeRescued
 from prodigy.git.cli import Git
 from prodigy.git.evidence import is_ancestor
 from prodigy.git.repository import branch_tip, ref_tip
-from prodigy.git.rescue import keep_commit, rescue
+from prodigy.git.rescue import keep_commit, rescue, rescue_strays
 from prodigy.ids import JobId
 
 _CLEANED = "cleaned up before it was merged"
@@ -45,6 +45,20 @@ class Keeper:
         ref = await keep_commit(self._git, ids.rescue_ref(self._job_id, item_id, attempt), sha)
         rescued = WorktreeRescued(ref=ref, sha=sha, reason=reason, item_id=item_id, agent_id=agent_id)
         await record(self._recorder, rescued)
+
+    async def stashed(self, sha: str, agent_id: str | None) -> None:
+        """Keep an entry that was left on the stash."""
+        ref = await keep_commit(self._git, self._ref(f"stash/{agent_id or 'session'}"), sha)
+        rescued = WorktreeRescued(ref=ref, sha=sha, reason="it was left on the stash", agent_id=agent_id)
+        await record(self._recorder, rescued)
+
+    async def strays(self, path: str, before: Collection[str], own: str, agent_id: str) -> None:
+        """Keep the branches that an agent made in its worktree beside its own, and remove them."""
+        git = self._git.inside(path)
+        reason = f"{agent_id} made the branch beside its own"
+        for kept in await rescue_strays(git, before, own, self._ref(f"branches/{agent_id}")):
+            rescued = WorktreeRescued(ref=kept.ref, sha=kept.sha, reason=reason, agent_id=agent_id)
+            await record(self._recorder, rescued)
 
     async def everything(self, paths: Sequence[str], branches: Sequence[str], target: str) -> None:
         """Keep whatever the commit ``target`` does not contain: branches, then what else the worktrees hold."""

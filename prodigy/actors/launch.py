@@ -14,14 +14,17 @@ from pathlib import Path
 from uuid import UUID
 
 import msgspec
+import trio
 
 from prodigy import __version__, ids
 from prodigy.actors import environment
 from prodigy.actors.merger import Forge
+from prodigy.actors.preparing import Prepared, prepare
 from prodigy.errors import MachineError
 from prodigy.events import Metadata
 from prodigy.git import excludes
 from prodigy.git.cli import Git
+from prodigy.git.included import find_included, included_in, keep_included
 from prodigy.git.local import TrioRunner
 from prodigy.git.objects import open_objects
 from prodigy.git.repository import Repository, Target, discover, find_target, uncommitted
@@ -97,6 +100,7 @@ def make_plan(ground: Ground, source: Source, layout: Layout, now: datetime, arg
         base_commit=ground.repository.head,
         original_branch=ground.target.branch,
         target_fallback=ground.target.fallback,
+        merge_target=source.workflow.merge.target if source.workflow.merge is not None else None,
         argv=tuple(argv),
         version=__version__,
     )
@@ -113,14 +117,62 @@ async def forge_for(ground: Ground) -> Forge:
     return Forge(ground.git, open_objects(ground.repository, ground.git), identity)
 
 
+async def prepare_environment(
+    workflow: Workflow,
+    ground: Ground,
+    environ: Mapping[str, str],
+    profile: str | None = None,
+    computed: Mapping[str, str] | None = None,
+) -> Prepared:
+    """Work out the workflow's environment; ``profile``, else ``PRODIGY_PROFILE``, else the workflow's own is in force.
+
+    ``computed`` is what commands printed when the run was begun; they are not run again.
+
+    Raises:
+        ProdigyError: as ``preparing.prepare``.
+    """
+    return await prepare(
+        workflow,
+        repository=Path(ground.repository.checkout or ground.repository.root),
+        inherited=environ,
+        profile=profile or environ.get("PRODIGY_PROFILE") or None,
+        roots={
+            **workflow.parameters,
+            "branch": ground.target.branch,
+            "workflow": {"name": workflow.name},
+        },
+        computed=computed,
+    )
+
+
 async def child_environment(
-    plan: RunPlan, layout: Layout, ground: Ground, forge: Forge, environ: Mapping[str, str]
+    plan: RunPlan, layout: Layout, ground: Ground, forge: Forge, prepared: Prepared
 ) -> dict[str, str]:
-    """What every child inherits, with the run's own exclude file written."""
-    exclude_file = layout.state(plan.job_id) / "excludes"
-    content = excludes.compose(await excludes.users_excludes(ground.git), own_paths(plan.workflow))
+    """What every child inherits or finds declared, with the run's own exclude file and included files written.
+
+    Raises:
+        MachineError: ``include-failed``, and as ``write_file``.
+    """
+    exclude_file = layout.excludes(plan.job_id)
+    own = (*own_paths(plan.workflow), *await _include(plan, layout, ground))
+    content = excludes.compose(await excludes.users_excludes(ground.git), own)
     write_file(exclude_file, content)
-    return environment.for_children(environ, forge.identity, excludes.environment(environ, str(exclude_file)))
+    declared = {**prepared.inherited, **prepared.run.values}
+    return environment.for_children(
+        prepared.inherited,
+        forge.identity,
+        prepared.run.values,
+        excludes.environment(declared, str(exclude_file)),
+    )
+
+
+async def _include(plan: RunPlan, layout: Layout, ground: Ground) -> tuple[str, ...]:
+    """Take the untracked files that worktrees need from the checkout, once per run; their paths."""
+    folder, checkout = layout.included(plan.job_id), ground.repository.checkout
+    if checkout is not None and not folder.is_dir():
+        paths = await find_included(ground.git.at(checkout), plan.workflow.worktree.include)
+        await trio.to_thread.run_sync(keep_included, Path(checkout), paths, folder)
+    return included_in(folder)
 
 
 def own_paths(workflow: Workflow) -> tuple[str, ...]:

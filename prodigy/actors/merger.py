@@ -4,6 +4,7 @@ One merge at a time, in the order they are asked for. Intent before effect, outc
 not recorded is asked of git again, and a source that the branch already contains is not merged twice.
 """
 
+from collections.abc import Collection
 from functools import partial
 from typing import Literal, TypedDict
 
@@ -13,14 +14,17 @@ from prodigy import events, ids
 from prodigy.actors.asking import persistently
 from prodigy.actors.keeping import Keeper
 from prodigy.actors.recorder import Ledger, RecorderRef, record
-from prodigy.actors.workspaces import Forget, WorkspacesRef
-from prodigy.errors import ProdigyError
+from prodigy.actors.workspace_requests import Forget, WorkspacesRef
+from prodigy.errors import ProdigyError, RunError
 from prodigy.git.cli import Git
-from prodigy.git.final import merge_into
-from prodigy.git.merge import Conflict, Merged, merge
+from prodigy.git.contents import added_content, added_files
+from prodigy.git.final import Foreseen, foresee, merge_into
+from prodigy.git.merge import Conflict, Merged, Strategy, merge
 from prodigy.git.objects import Objects
+from prodigy.git.repository import branch_tip
 from prodigy.job.items import item_text
 from prodigy.job.plan import RunPlan
+from prodigy.steps.masking import Masker
 from supervisors import Actor, ActorRef, Reply
 
 
@@ -39,7 +43,19 @@ class MergeFinal(msgspec.Struct, frozen=True):
     reply: Reply[None]
 
 
-Message = MergeAgent | MergeFinal
+class Foresee(msgspec.Struct, frozen=True):
+    """Say what the final merge would give; nothing moves."""
+
+    reply: Reply[Foreseen]
+
+
+class Rest(msgspec.Struct, frozen=True):
+    """Answer when every merge asked for before is done or refused."""
+
+    reply: Reply[None]
+
+
+Message = MergeAgent | MergeFinal | Foresee | Rest
 MergerRef = ActorRef[Message]
 
 
@@ -59,30 +75,45 @@ class Merger(Actor[Message]):
         forge: what merges are made with.
         ledger, recorder: what is known, and where it is written.
         workspaces: told of branches that are no longer needed.
+        masker: knows secrets, which must not be merged.
+        included: files that worktrees were given and that no commit may add.
     """
 
     def __init__(
-        self, plan: RunPlan, forge: Forge, ledger: Ledger, recorder: RecorderRef, workspaces: WorkspacesRef
+        self,
+        plan: RunPlan,
+        forge: Forge,
+        ledger: Ledger,
+        recorder: RecorderRef,
+        workspaces: WorkspacesRef,
+        masker: Masker,
+        included: Collection[str] = (),
     ) -> None:
         self._plan = plan
         self._forge = forge
         self._ledger = ledger
         self._recorder = recorder
         self._workspaces = workspaces
+        self._masker = masker
+        self._included = frozenset(included)
         self._keeper = Keeper(forge.git, plan.job_id, recorder)
 
     async def handle(self, message: Message) -> None:
         """Merge; a merge that cannot be done is a recorded outcome, not a crash."""
         try:
             match message:
-                case MergeAgent():
+                case MergeAgent(reply=reply):
                     await self._merge_agent(message)
-                case MergeFinal():
+                    reply.send(None)
+                case MergeFinal(reply):
                     await self._merge_final()
+                    reply.send(None)
+                case Foresee(foreseen):
+                    foreseen.send(await self._foresee())
+                case Rest(reply):
+                    reply.send(None)
         except ProdigyError as error:
             message.reply.fail(error)
-        else:
-            message.reply.send(None)
 
     # -- agents ----------------------------------------------------------------------------------------------------------
     async def _merge_agent(self, wanted: MergeAgent) -> None:
@@ -98,6 +129,7 @@ class Merger(Actor[Message]):
             events.MergeIntended(source=wanted.source, expected_old=tip, **whose),
         )
         try:
+            await self._refuse_private(tip, wanted.source)
             outcome = await merge(
                 self._forge.git,
                 f"refs/heads/{target}",
@@ -137,8 +169,7 @@ class Merger(Actor[Message]):
         plan = self._plan
         if self._ledger.state.merge in {"merged", "nothing"}:
             return
-        source = self._ledger.state.tip or plan.base_commit
-        target = plan.original_branch
+        source, target = self._source, plan.target
         intent = await record(
             self._recorder,
             events.MergeIntended(
@@ -146,6 +177,8 @@ class Merger(Actor[Message]):
             ),
         )
         try:
+            await self._require_target()
+            await self._refuse_private(plan.base_commit, source)
             done = await merge_into(
                 self._forge.git, source, target, self._final_message(), self._forge.identity
             )
@@ -161,9 +194,51 @@ class Merger(Actor[Message]):
                 target_branch=done.target.branch or target,
                 old=done.merged.old,
                 new=done.merged.new,
-                strategy=done.merged.strategy,
+                strategy=self._strategy(done.merged, source),
             ),
         )
+
+    def _strategy(self, merged: Merged, source: str) -> Strategy | Literal["already"]:
+        """How the target came to contain the work: not by this merge, if it did before."""
+        by_others = merged.strategy == "nothing" and source != self._plan.base_commit
+        return "already" if by_others else merged.strategy
+
+    async def _foresee(self) -> Foreseen:
+        await self._require_target()
+        forge, message = self._forge, self._final_message()
+        return await foresee(
+            forge.git, forge.objects, self._source, self._plan.target, message, forge.identity
+        )
+
+    async def _refuse_private(self, base: str, source: str) -> None:
+        """Nothing, unless a commit adds a file of the user's own, or the value of a secret in a message or a file."""
+        added = self._included and self._included & await added_files(self._forge.git, base, source)
+        if added:
+            raise RunError(
+                "included-committed",
+                f"A commit adds `{min(added)}`, which `include` names, and is not merged",
+                where=source,
+                hint="included files are for the worktrees only; the commit itself is kept",
+            )
+        if self._masker and self._masker.found(await added_content(self._forge.git, base, source)):
+            raise RunError(
+                "secret-committed",
+                "A commit contains the value of a secret, and is not merged",
+                where=source,
+                hint="keep the value out of files and messages; the commit itself is kept",
+            )
+
+    @property
+    def _source(self) -> str:
+        return self._ledger.state.tip or self._plan.base_commit
+
+    async def _require_target(self) -> None:
+        """Nothing, unless the workflow names a branch that is not there; the original one has a stand-in."""
+        named = self._plan.merge_target
+        if named is not None and await branch_tip(self._forge.git, named) is None:
+            raise RunError(
+                "merge-target-missing", f"`merge.target` names `{named}`, and there is no such branch"
+            )
 
     def _final_message(self) -> str:
         plan = self._plan
@@ -197,3 +272,17 @@ async def merge_final(merger: MergerRef) -> None:
         RunError: ``merge-conflict`` and others; nothing was merged.
     """
     await persistently(merger, MergeFinal)
+
+
+async def foresee_final(merger: MergerRef) -> Foreseen:
+    """What the final merge would give.
+
+    Raises:
+        RunError: ``merge-conflict``, ``merge-target-missing``.
+    """
+    return await persistently(merger, Foresee)
+
+
+async def merges_done(merger: MergerRef) -> None:
+    """Wait until the merger has nothing more to do."""
+    await persistently(merger, Rest)

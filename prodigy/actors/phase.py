@@ -1,65 +1,53 @@
-"""The phases as actors: a list of steps in the session worktree, or one agent per item.
+"""The phases as actors: a list of steps in the session worktree; the map phase is ``actors.map_phase``.
 
-A phase records its own beginning and end; whoever started it reads the result from the ledger. Both kinds can be
+A phase records its own beginning and end; whoever started it reads the result from the ledger. Every kind can be
 taken up again where the journal stands.
 """
 
-from collections.abc import Sequence
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import trio
+from msgspec import structs
 
-from prodigy import events, ids
-from prodigy.actors.agent import AgentHandle
-from prodigy.actors.dead_letters import bury
+from prodigy import events
 from prodigy.actors.hosts import run_agent
-from prodigy.actors.recorder import Ledger, Note, record, subscribe
-from prodigy.actors.selection import choose, left_out
+from prodigy.actors.recorder import Ledger, record
+from prodigy.actors.returning import Cut
 from prodigy.actors.services import Services
+from prodigy.actors.shared_state import Whose
 from prodigy.actors.task import Task
 from prodigy.actors.tasks import TaskFactory
-from prodigy.actors.workspaces import attach_session, detach_session, restore_session
+from prodigy.actors.workspaces import close_scratch, go_on, open_scratch, steps_ended
+from prodigy.actors.worktree_setup import set_up
 from prodigy.errors import ProdigyError
 from prodigy.events import Failure, Phase
+from prodigy.git.cli import Git
+from prodigy.git.evidence import files_changed, history
 from prodigy.job.plan import RunPlan
-from prodigy.job.window import HOST_LOSSES, Bury, Command, Retry, Settle, Start, Window
-from prodigy.steps.protocol import AgentResult
+from prodigy.job.policy import HOST_LOSSES
+from prodigy.steps.captures import CaptureError
+from prodigy.steps.phase_outputs import capturing, values
+from prodigy.steps.protocol import AgentResult, AgentTask
 from prodigy.store.journal import StorageFailed
-from prodigy.workflow.model import MapInput, MapPhase, Shell, Step
-from prodigy.workflow.select import BadInput, input_kind
-from prodigy.workflow.template import render_text
+from prodigy.workflow.deferred import seconds, settled
+from prodigy.workflow.model import Step
+from prodigy.workflow.select import BadInput
 from prodigy.workflow.values import TemplateError
-from supervisors import ChildSpec, Crashed, HostLost, Restart
+from supervisors import HostLost
 
-AGENT_SHUTDOWN = 30.0
-"""Seconds beyond the grace that an agent may take to end when it is asked to."""
-
-
-class PhaseFactory:
-    """Makes the child spec of a phase."""
-
-    def __init__(self, plan: RunPlan, ledger: Ledger, tasks: TaskFactory, services: Services) -> None:
-        self._plan = plan
-        self._ledger = ledger
-        self._tasks = tasks
-        self._services = services
-
-    def spec(self, phase: Phase) -> ChildSpec[Any]:
-        """A phase that is started again if it crashes, and not when it has ended."""
-        kind = MapActor if phase == "map" else StepsActor
-        start = partial(kind, phase, self._plan, self._ledger, self._tasks, self._services)
-        return ChildSpec(
-            id=f"phase-{phase}",
-            start=start,
-            restart=Restart.TRANSIENT,
-            shutdown=self._plan.workflow.grace + AGENT_SHUTDOWN,
-        )
+_SHORT_SHA = 10
 
 
 class PhaseActor(Task):
-    """What both kinds of phase share: their beginning, their end, and running steps in the session worktree."""
+    """What all kinds of phase share: their beginning, their end, and running steps.
+
+    Args:
+        phase: which one.
+        plan: the run.
+        ledger: the run as recorded.
+        tasks: makes what is sent to workers.
+        services: what it uses.
+    """
 
     def __init__(
         self, phase: Phase, plan: RunPlan, ledger: Ledger, tasks: TaskFactory, services: Services
@@ -69,6 +57,10 @@ class PhaseActor(Task):
         self._ledger = ledger
         self._tasks = tasks
         self._services = services
+        self._variables: dict[str, Any] = {}
+        """What later phases can read of this one."""
+        self._cut: str | None = None
+        """Why its steps may have been cut off, if anything is known."""
 
     async def work(self) -> None:
         """Begin unless begun, run, record the end. Failures are recorded; only bugs raise."""
@@ -83,7 +75,9 @@ class PhaseActor(Task):
     def _end(self, failure: Failure | None, duration: int) -> events.AnyEvent:
         if failure is not None:
             return events.PhaseFailed(phase=self._phase, duration_ms=duration, error=failure)
-        return events.PhaseCompleted(phase=self._phase, duration_ms=duration, head=self._ledger.state.tip)
+        return events.PhaseCompleted(
+            phase=self._phase, duration_ms=duration, head=self._ledger.state.tip, variables=self._variables
+        )
 
     async def _attempt(self) -> Failure | None:
         try:
@@ -92,6 +86,8 @@ class PhaseActor(Task):
             raise
         except (BadInput, TemplateError) as error:
             return Failure(error_class="bad-input", message=error.message)
+        except CaptureError as error:
+            return Failure(error_class="capture-failed", message=str(error))
         except ProdigyError as error:
             return Failure(error_class="worktree-error", message=f"{error.code}: {error.message}")
 
@@ -102,41 +98,87 @@ class PhaseActor(Task):
     async def _record(self, event: events.AnyEvent) -> int:
         return await record(self._services.recorder, event)
 
-    async def _begin(self) -> str:
+    async def _begin(self, max_parallel: int | None = None) -> str:
         """Record the beginning once; the commit that the phase began with."""
         known = self._ledger.state.phases.get(self._phase)
-        if known is None:
-            await self._record(events.PhaseStarted(phase=self._phase, base_commit=self._head()))
+        if known is None or known.status != "running":
+            await self._record(
+                events.PhaseStarted(phase=self._phase, base_commit=self._head(), max_parallel=max_parallel)
+            )
             known = self._ledger.state.phases[self._phase]
+        else:
+            self._cut = "it was interrupted"
         assert known.base_commit is not None
         return known.base_commit
 
     async def _run_steps(
-        self, steps: tuple[Step, ...], *, timeout: float | None = None, prefix: str = ""
+        self,
+        steps: tuple[Step, ...],
+        *,
+        timeout: float | None = None,
+        prefix: str = "",
+        variables: dict[str, Any] | None = None,
     ) -> AgentResult:
         """Run steps in the session worktree; when the worker is lost, go on at the first leaf without an outcome."""
-        losses = 0
+        losses, began = 0, trio.current_time()
         while True:
-            head = self._head()
+            left = None if timeout is None else max(0.0, timeout - (trio.current_time() - began))
+            head = self._head() if self._cut is None else await self._return(self._cut)
             task = self._tasks.phase(
                 self._phase,
                 steps,
-                str(self._tasks.session_worktree),
                 head,
-                timeout=timeout,
+                timeout=left,
                 prefix=prefix,
                 outcomes=self._outcomes(),
+                variables=variables,
             )
             try:
-                return await run_agent(self._services.hosts, task, self._services.recorder)
+                return await self._set_up_and_run(task)
             except HostLost as lost:
                 losses += 1
-                await restore_session(self._services.workspaces, self._head(), lost.reason)
+                self._cut = lost.reason
                 if losses > HOST_LOSSES:
+                    await self._return(lost.reason)
                     message = f"The worker was lost {losses} times: {lost.reason}"
-                    return AgentResult(
-                        head=head, duration_ms=0, error=Failure(error_class="host-lost", message=message)
-                    )
+                    return _broken(self._head(), message)
+
+    async def _return(self, reason: str) -> str:
+        """Bring the session worktree to where the steps go on; the commit that it stands on."""
+        self._cut = None
+        state, phase = self._ledger.state, self._phase
+        outcomes = self._outcomes()
+        cut = Cut(
+            path=str(self._tasks.session_worktree),
+            branch=self._plan.branch,
+            base=self._start_commit(),
+            outcomes=outcomes,
+            cut_off=tuple(
+                one for one in state.intents.values() if one.phase == phase and one.item_id is None
+            ),
+            reason=reason,
+        )
+        standing = await go_on(self._services.workspaces, cut)
+        if standing.forgotten:
+            await self._record(
+                events.WorkRewound(phase=phase, head=standing.head, forgotten=standing.forgotten)
+            )
+        return standing.head
+
+    def _start_commit(self) -> str:
+        """The commit that the steps began with."""
+        return self._ledger.state.phases[self._phase].base_commit or self._plan.base_commit
+
+    async def _set_up_and_run(self, task: AgentTask) -> AgentResult:
+        """Run a task in a worktree that is fit for it; what tells of a failure does not ask for that."""
+        if self._phase != "on_failure":
+            failure = await set_up(self._services, self._tasks, task)
+            if failure is not None:
+                return AgentResult(head=task.head, duration_ms=0, error=failure)
+        result = await run_agent(self._services.hosts, task, self._services.recorder)
+        whose = Whose(phase=self._phase, path=task.worktree, branch=self._plan.branch)
+        await steps_ended(self._services.workspaces, whose)
+        return result
 
     def _head(self) -> str:
         """Where the session stands, by what is recorded."""
@@ -151,168 +193,111 @@ class PhaseActor(Task):
             if key.startswith(mine)
         }
 
+    def _limit(self) -> float | None:
+        """Seconds for all steps of the phase together."""
+        body = self._plan.step_list(self._phase)
+        return seconds(settled(body.timeout, self._tasks.scope(self._phase)))
+
 
 class StepsActor(PhaseActor):
-    """``setup``, ``reduce``, or the steps of a plain workflow."""
+    """A list of steps in the session worktree: ``setup``, ``reduce``, the steps of a plain workflow, and the hooks."""
 
     async def body(self) -> Failure | None:
-        """Run the phase's list of steps as one agent."""
+        """Run the phase's list of steps as one agent; what it captured is for the phases after it."""
         await self._begin()
+        return await self._run_list()
+
+    async def _run_list(self, prefix: str = "") -> Failure | None:
         body = self._plan.step_list(self._phase)
-        result = await self._run_steps(body.steps, timeout=body.timeout)
+        steps = capturing(body.steps, body.outputs)
+        roots = await self.roots()
+        result = await self._run_steps(steps, timeout=self._limit(), prefix=prefix, variables=roots)
+        if result.error is None:
+            self._variables = result.variables | values(body.outputs, result.variables)
         return result.error
 
+    async def roots(self) -> dict[str, Any]:
+        """Variables that only this phase knows."""
+        return {}
 
-class MapActor(PhaseActor):
-    """``map``: selects the items once, then drives the window by what is recorded."""
+
+class MergeActor(StepsActor):
+    """``merge``: the steps that come before the final merge, and may do it themselves."""
+
+    def __init__(
+        self,
+        phase: Phase,
+        plan: RunPlan,
+        ledger: Ledger,
+        tasks: TaskFactory,
+        services: Services,
+        git: Git,
+    ) -> None:
+        super().__init__(phase, plan, ledger, tasks, services)
+        self._git = git
+
+    async def roots(self) -> dict[str, Any]:
+        """``${merge.…}``: what is about to be merged, and where."""
+        base, head = self._plan.base_commit, self._head()
+        commits = (await history(self._git, base, head)).commits
+        files = await files_changed(self._git, base, head)
+        about = {
+            "worktree": str(self._tasks.session_worktree),
+            "source_branch": self._plan.branch,
+            "target_branch": self._plan.target,
+            "session_id": self._plan.session_id,
+            "commits": [
+                {"id": commit.sha, "short_id": commit.sha[:_SHORT_SHA], "message": commit.subject}
+                for commit in commits
+            ],
+            "commit_ids": [commit.sha for commit in commits],
+            "commit_count": len(commits),
+            "modified_files": files,
+            "file_list": files,
+            "file_count": len(files),
+        }
+        return {"merge": about}
+
+
+class VerifyActor(PhaseActor):
+    """``verify``: steps that have to succeed on the merged tree, in a worktree that is thrown away afterwards.
+
+    Args:
+        commit: what to verify.
+    """
+
+    def __init__(
+        self,
+        phase: Phase,
+        plan: RunPlan,
+        ledger: Ledger,
+        tasks: TaskFactory,
+        services: Services,
+        commit: str,
+    ) -> None:
+        super().__init__(phase, plan, ledger, tasks, services)
+        self._commit = commit
 
     async def body(self) -> Failure | None:
-        """Select, run one agent per item, wait for the last merge."""
+        """Check the commit out, run the steps there, remove it all."""
         await self._begin()
-        if not self._ledger.state.selected:
-            failure = await self._select()
-            if failure is not None:
-                return failure
-        await detach_session(self._services.workspaces)
-        await self._drive()
-        await attach_session(self._services.workspaces)
-        return self._verdict()
+        worktree = await open_scratch(self._services.workspaces, self._commit)
+        result = await self._verify(worktree)
+        await close_scratch(self._services.workspaces)
+        return result.error
 
-    def _verdict(self) -> Failure | None:
-        """A map phase whose every item failed has failed."""
-        state = self._ledger.state
-        if state.total and state.counts["failed"] == state.total:
-            message = f"All {state.total} items failed" if state.total > 1 else "The only item failed"
-            return Failure(error_class="command-failed", message=message)
-        return None
-
-    # -- selection ---------------------------------------------------------------------------------------------------
-    @property
-    def _map(self) -> MapPhase:
-        assert self._plan.workflow.map is not None
-        return self._plan.workflow.map
-
-    async def _select(self) -> Failure | None:
-        """Choose the items and record each, then the closing record."""
-        content = await self._content(self._map.input)
-        if isinstance(content, Failure):
-            return content
-        chosen = choose(self._map, *content, self._tasks.scope())
-        for index, (item_id, item) in enumerate(zip(chosen.ids, chosen.items, strict=True)):
-            await self._services.recorder.tell(
-                Note(events.ItemSelected(index=index, item_id=item_id, item=item))
-            )
-        count, skipped = len(chosen.items), left_out(chosen)
-        await self._record(events.ItemsSelected(count=count, skipped_by=skipped, matched=chosen.matched))
-        return None
-
-    async def _content(self, source: MapInput) -> tuple[bytes | None, str] | Failure:
-        """The input's bytes and its file name (empty for a command); no bytes for a list."""
-        if source.source == "list":
-            return None, ""
-        if source.source == "command":
-            return await self._command_output(source)
-        name = render_text(source.text, self._tasks.scope())
-        path = self._tasks.session_worktree / Path(name).expanduser()
-        if source.source == "auto" and input_kind(name, exists=path.is_file()) == "command":
-            return await self._command_output(source)
+    async def _verify(self, worktree: str) -> AgentResult:
+        steps = tuple(
+            structs.replace(step, auto_commit=False) for step in self._plan.step_list("verify").steps
+        )
+        task = self._tasks.phase(
+            "verify", steps, self._commit, worktree=worktree, timeout=self._limit(), outcomes={}
+        )
         try:
-            return await trio.Path(path).read_bytes(), path.name
-        except OSError as error:
-            return self._missing_input(source, error)
+            return await self._set_up_and_run(task)
+        except HostLost as lost:
+            return _broken(self._commit, f"The worker was lost: {lost.reason}")
 
-    def _missing_input(self, source: MapInput, error: OSError) -> Failure:
-        message = f"`map.input` {source.text!r} cannot be read in the session worktree: {error.strerror}"
-        if (Path(self._plan.repository) / source.text).is_file():
-            message += (
-                "; it exists in your checkout but is not committed, and a run starts from the last commit"
-            )
-        return Failure(error_class="bad-input", message=message)
 
-    async def _command_output(self, source: MapInput) -> tuple[bytes, str] | Failure:
-        """Run the input command as a step of its own and read its whole output from its log."""
-        step = Step(
-            action=Shell(source.text), mark=source.mark, name="map.input", timeout=self._map.input_timeout
-        )
-        result = await self._run_steps((step,), prefix="input.")
-        if result.error is not None:
-            return result.error
-        outcome = self._ledger.state.outcomes["map/input.1/1"]
-        log = outcome.stdout.log
-        assert log is not None
-        return await trio.Path(log).read_bytes(), ""
-
-    # -- the window --------------------------------------------------------------------------------------------------
-    async def _drive(self) -> None:
-        """Feed the window what is recorded, perform what it commands, until it settles."""
-        stream = await subscribe(self._services.recorder)
-        window = Window.of(self._ledger.state, self._plan.max_parallel)
-        built = self._ledger.state.seq
-        async with trio.open_nursery() as watchers:
-            settled = await self._perform(window.begin(), watchers)
-            while not settled:
-                try:
-                    told = await stream.receive()
-                except trio.EndOfChannel:
-                    break  # recording has ended; whoever records next learns why
-                if told.seq > built:
-                    settled = await self._perform(window.on(told.event), watchers)
-
-    async def _perform(self, commands: Sequence[Command], watchers: trio.Nursery) -> bool:
-        """Carry out commands; whether the window has settled."""
-        for command in commands:
-            match command:
-                case Start():
-                    await self._start(command, watchers)
-                case Retry():
-                    await self._retry(command)
-                case Bury():
-                    await bury(self._services.dead_letters, command.item_id)
-                case Settle():
-                    return True
-        return False
-
-    async def _start(self, start: Start, watchers: trio.Nursery) -> None:
-        services = self._services
-        spec = ChildSpec(
-            id=str(ids.agent_id(self._ledger.state.items[start.item_id].index, start.attempt)),
-            start=partial(
-                AgentHandle,
-                start,
-                self._ledger,
-                self._tasks,
-                services,
-            ),
-            restart=Restart.TEMPORARY,
-            shutdown=self._plan.workflow.grace + AGENT_SHUTDOWN,
-        )
-        await services.crew.start_child(spec)
-        watchers.start_soon(self._watch, start, spec)
-
-    async def _watch(self, start: Start, spec: ChildSpec[Any]) -> None:
-        """An agent's actor that crashes is our bug; its item must not wait for ever."""
-        reason = (await spec.ref.wait_stopped()).reason
-        if isinstance(reason, Crashed):
-            await self._record(
-                events.AgentFailed(
-                    item_id=start.item_id,
-                    agent_id=spec.id,
-                    attempt=start.attempt,
-                    duration_ms=0,
-                    error=Failure(
-                        error_class="internal", message=f"The agent's actor crashed: {reason.error!r}"
-                    ),
-                    signature="internal",
-                )
-            )
-
-    async def _retry(self, retry: Retry) -> None:
-        item = self._ledger.state.items[retry.item_id]
-        await self._record(
-            events.AgentRetrying(
-                item_id=retry.item_id,
-                agent_id=str(ids.agent_id(item.index, item.attempts)),
-                next_attempt=retry.next_attempt,
-                charged_to=retry.charged_to,
-            )
-        )
+def _broken(head: str, message: str) -> AgentResult:
+    return AgentResult(head=head, duration_ms=0, error=Failure(error_class="host-lost", message=message))

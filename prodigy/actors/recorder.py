@@ -14,9 +14,11 @@ import trio
 
 from prodigy import ids
 from prodigy.errors import ProdigyError
-from prodigy.events import AnyEvent, CancelRequested, JobPaused, JobStarted, Record, item_of
+from prodigy.events import AnyEvent, CancelRequested, JobPaused, JournalTruncated, Record, item_of
 from prodigy.job.fold import apply
 from prodigy.job.state import JobState
+from prodigy.steps.masking import Masker
+from prodigy.steps.redaction import masked
 from prodigy.store.journal import Entry, JournalWriter
 from supervisors import Actor, ActorRef, Mailbox, Reason, Reply
 
@@ -70,8 +72,9 @@ class Recorder(Actor[Message]):
     Args:
         ledger: where the folded state is kept for all to read.
         open_journal: opens the journal for appending and folds what it already holds.
-        opening: the first record of a journal that is still empty.
+        opening: what is recorded first, given what the journal holds already.
         stamp: clock and ids.
+        masker: hides secrets in every record.
         observers: projections and screens, called after each record.
     """
 
@@ -79,14 +82,16 @@ class Recorder(Actor[Message]):
         self,
         ledger: Ledger,
         open_journal: Callable[[], tuple[JournalWriter, JobState]],
-        opening: JobStarted,
+        opening: Callable[[JobState], AnyEvent | None],
         stamp: Stamp,
+        masker: Masker,
         observers: Sequence[Observer] = (),
     ) -> None:
         self._ledger = ledger
         self._open_journal = open_journal
         self._opening = opening
         self._stamp = stamp
+        self._masker = masker
         self._observers = observers
         self._subscribers: list[trio.MemorySendChannel[Record]] = []
         self._failed: ProdigyError | None = None
@@ -94,8 +99,14 @@ class Recorder(Actor[Message]):
     async def started(self) -> None:
         """Open the journal; the state is what it holds. Nothing is recorded, and so nothing done, before its opening."""
         self._writer, self._ledger.state = self._open_journal()
-        if self._ledger.state.started is None:
-            await self._write([self._opening])
+        opening = self._opening(self._ledger.state)
+        damage = self._writer.damage
+        first = [] if opening is None else [opening]
+        if damage is not None and damage.kept_at is not None and damage.sha256 is not None:
+            cut = JournalTruncated(bytes=damage.size, sha256=damage.sha256, kept_at=damage.kept_at)
+            first.append(cut)
+        if first:
+            await self._write(first)
 
     async def run(self, mailbox: Mailbox[Message]) -> None:
         """Group what waits, write it, tell."""
@@ -141,7 +152,9 @@ class Recorder(Actor[Message]):
 
     async def _write(self, happened: Sequence[AnyEvent]) -> list[Record]:
         entries = [
-            Entry(event, self._correlation(event), self._stamp.now(), self._stamp.uuid())
+            Entry(
+                masked(event, self._masker), self._correlation(event), self._stamp.now(), self._stamp.uuid()
+            )
             for event in happened
         ]
         with trio.CancelScope(shield=True):

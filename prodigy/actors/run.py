@@ -1,56 +1,35 @@
-"""The run: its phases in order, then the final merge.
+"""The run: its phases in order, what the workflow says about how they ended, then the final merge.
 
 Takes a run up wherever its journal stands: a phase that is recorded as completed is not run again, so a crash of
 this actor costs nothing.
 """
 
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Literal
 
 import trio
 
 from prodigy import events
-from prodigy.actors.merger import merge_final
-from prodigy.actors.phase import PhaseFactory
+from prodigy.actors.finish import Conductor
+from prodigy.actors.merger import merges_done
 from prodigy.actors.recorder import Ledger, record
 from prodigy.actors.services import Services
 from prodigy.actors.task import Task
-from prodigy.actors.workspaces import close_session, open_session
+from prodigy.actors.workspaces import attach_session, close_session, open_session, reclaim
 from prodigy.errors import ProdigyError
 from prodigy.events import Failure, Phase
-from prodigy.job.plan import RunPlan
+from prodigy.workflow.deferred import seconds, settled
+from prodigy.workflow.values import TemplateError
 from supervisors import UnknownChild
-
-Answer = Literal["yes", "no", "eof", "no-tty", "flag-yes", "flag-no"]
-AskMerge = Callable[[str, str], Awaitable[Answer]]
-"""Asks whether to merge a session into a branch."""
 
 
 class Run(Task):
-    """Conducts one run.
+    """Conducts one run; the ledger's ``problem`` is set when it ends for a reason outside its steps."""
 
-    Args:
-        plan: what to run.
-        ledger: the run as recorded; ``problem`` is set here when the run ends for a reason outside its steps.
-        ask_merge: asks the user about the final merge.
-        services: what it uses.
-        phases: makes the actor of each phase.
-    """
-
-    def __init__(
-        self,
-        plan: RunPlan,
-        ledger: Ledger,
-        ask_merge: AskMerge,
-        services: Services,
-        phases: PhaseFactory,
-    ) -> None:
-        self._plan = plan
-        self._ledger = ledger
-        self._ask_merge = ask_merge
-        self._services = services
-        self._phases = phases
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+        self._plan = conductor.plan
+        self._ledger = conductor.ledger
+        self._services = conductor.services
 
     async def work(self) -> None:
         """Run to the end; what is outside the steps' responsibility becomes the ledger's ``problem``."""
@@ -61,40 +40,73 @@ class Run(Task):
 
     async def _conduct(self) -> None:
         state = self._ledger.state
+        if state.merge in {"merged", "nothing"}:
+            if not state.branch_removed:  # that was cut off
+                await close_session(self._services.workspaces)
+            return
+        await self._open()
         if state.status not in {"completed", "failed"}:
-            await open_session(self._services.workspaces)
             await self._run_phases()
-        if state.status == "completed" and state.merge not in {"merged", "nothing"}:
-            await finish(self._plan, self._ledger, self._ask_merge, self._services)
+        if state.status == "completed":
+            await self._conductor.finish()
+
+    async def _open(self) -> None:
+        """See that the session worktree is there, and that no slot waits for an agent of an earlier process."""
+        await open_session(self._services.workspaces)
+        living = {child.id for child in await self._services.crew.children()}
+        await reclaim(self._services.workspaces, frozenset(living))
 
     async def _run_phases(self) -> None:
         began = trio.current_time()
-        limit = self._plan.workflow.timeout
-        failure: Failure | None = None
-        with trio.move_on_after(float("inf") if limit is None else limit) as scope:
-            failure = await self._phases_in_order()
-        if scope.cancelled_caught:
-            await self._stop_crew()
-            text = f"{limit:g} s"
-            failure = Failure(error_class="timeout", message=f"The run's time of {text} was up", limit=text)
-        if failure is not None:
-            await self._job_failed(began, failure)
-            return
+        failure = await self._in_time()
+        await self._afterwards("on_success" if failure is None else "on_failure")
         counts = self._ledger.state.counts
-        await record(
-            self._services.recorder,
-            events.JobCompleted(
-                duration_ms=round((trio.current_time() - began) * 1000),
-                success_count=counts["done"],
-                failure_count=counts["failed"],
-                skipped_count=counts["skipped"],
-            ),
-        )
+        duration = round((trio.current_time() - began) * 1000)
+        done, failed, skipped = counts["done"], counts["failed"], counts["skipped"]
+        if failure is None:
+            ended: events.AnyEvent = events.JobCompleted(
+                duration_ms=duration, success_count=done, failure_count=failed, skipped_count=skipped
+            )
+        else:
+            ended = events.JobFailed(
+                duration_ms=duration,
+                error=failure,
+                success_count=done,
+                failure_count=failed,
+                skipped_count=skipped,
+            )
+        await record(self._services.recorder, ended)
+
+    # -- the phases that do the work -----------------------------------------------------------------------------------
+    async def _in_time(self) -> Failure | None:
+        """Run the phases within the workflow's own time; why they failed, if they did."""
+        try:
+            scope = self._conductor.phases.tasks.scope(next(iter(self._plan.phases()), "steps"))
+            limit = seconds(settled(self._plan.workflow.timeout, scope))
+        except TemplateError as error:
+            return Failure(error_class="bad-input", message=error.message)
+        with trio.move_on_after(float("inf") if limit is None else limit):
+            return await self._phases_in_order()
+        text = f"{limit:g} s"
+        failure = Failure(error_class="timeout", message=f"The run's time of {text} was up", limit=text)
+        await self._stop_crew()
+        cut = next((phase for phase in self._plan.phases() if not self._has_ended(phase)), None)
+        if cut is None:
+            return await self._phases_in_order()  # the last one ended at the same moment
+        await record(self._services.recorder, events.PhaseFailed(phase=cut, duration_ms=0, error=failure))
+        return failure
+
+    def _has_ended(self, phase: Phase) -> bool:
+        known = self._ledger.state.phases.get(phase)
+        return known is not None and known.status != "running"
 
     async def _phases_in_order(self) -> Failure | None:
         """Why the first phase that failed did."""
         for phase in self._plan.phases():
-            failure = await self._run_phase(phase)
+            if self._has_ended(phase):
+                failure = self._ledger.state.phases[phase].error
+            else:
+                failure = await self._conductor.run_phase(phase, self._conductor.phases.spec(phase))
             if failure is not None:
                 return failure
         return None
@@ -113,61 +125,39 @@ class Run(Task):
         with suppress(UnknownChild):  # it ended by itself meanwhile
             await self._services.crew.stop_child(child)
 
-    async def _run_phase(self, phase: Phase) -> Failure | None:
-        """Run a phase as an actor of its own, unless it is done; its failure, if it failed."""
-        done = self._ledger.state.phases.get(phase)
-        if done is None or done.status == "running":
-            spec = self._phases.spec(phase)
-            await self._services.crew.start_child(spec)
-            await spec.ref.wait_stopped()
-            done = self._ledger.state.phases.get(phase)
-        if done is None or done.status == "running":
-            return Failure(error_class="internal", message=f"The {phase} phase ended without a result")
-        return done.error if done.status == "failed" else None
+    # -- what comes after them -----------------------------------------------------------------------------------------
+    async def _afterwards(self, phase: Phase) -> None:
+        """The workflow's own ``on_success`` or ``on_failure``, once; how they end changes nothing."""
+        if not self._plan.step_list(phase).steps or self._has_ended(phase):
+            return
+        try:
+            await self._settle_session()
+        except ProdigyError as error:
+            skipped = events.PhaseSkipped(phase=phase, reason=f"the session worktree is not usable: {error}")
+            await record(self._services.recorder, skipped)
+            return
+        await self._conductor.run_phase(phase, self._conductor.phases.spec(phase))
 
-    async def _job_failed(self, began: float, failure: Failure) -> None:
-        counts = self._ledger.state.counts
-        await record(
-            self._services.recorder,
-            events.JobFailed(
-                duration_ms=round((trio.current_time() - began) * 1000),
-                error=failure,
-                success_count=counts["done"],
-                failure_count=counts["failed"],
-                skipped_count=counts["skipped"],
-            ),
-        )
-
-
-async def finish(plan: RunPlan, ledger: Ledger, ask_merge: AskMerge, services: Services) -> None:
-    """Ask, merge, clean up. A merge that cannot be done leaves branch and worktree as they are."""
-    tip = ledger.state.tip
-    if tip is None or tip == plan.base_commit:
-        await merge_final(services.merger)
-        await close_session(services.workspaces)
-        return
-    answer = await ask_merge(plan.session_id, plan.original_branch)
-    await record(services.recorder, events.MergePrompted(target=plan.original_branch, answer=answer))
-    if answer in {"yes", "flag-yes"}:
-        await merge_final(services.merger)
-        await close_session(services.workspaces)
+    async def _settle_session(self) -> None:
+        """A map phase that was cut short leaves the session worktree detached, and merges under way."""
+        phase = self._ledger.state.phases.get("map")
+        if phase is not None and phase.status == "failed":
+            await merges_done(self._services.merger)
+            await attach_session(self._services.workspaces)
 
 
 class FinishRun(Task):
     """Takes up a run at its final merge: ``worktree merge``."""
 
-    def __init__(self, plan: RunPlan, ledger: Ledger, ask_merge: AskMerge, services: Services) -> None:
-        self._plan = plan
-        self._ledger = ledger
-        self._ask_merge = ask_merge
-        self._services = services
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
 
     async def work(self) -> None:
         """Ask, merge, clean up."""
         try:
-            await finish(self._plan, self._ledger, self._ask_merge, self._services)
+            await self._conductor.finish()
         except ProdigyError as error:
-            self._ledger.problem = error
+            self._conductor.ledger.problem = error
 
 
 class CleanRun(Task):

@@ -14,7 +14,7 @@ def choose(phase: MapPhase, content: bytes | None, name: str, scope: Scope | Non
         phase: its selection rules; its own list is the input if ``content`` is ``None``.
         content: a file's bytes or a command's output.
         name: the file's name, empty for a command.
-        scope: the variables that ``item_id`` can read besides the item's own.
+        scope: the variables that ``filter`` and ``item_id`` can read besides the item's own.
 
     Raises:
         BadInput: the content is not what it should be, or the path cannot be followed.
@@ -28,4 +28,10 @@ def choose(phase: MapPhase, content: bytes | None, name: str, scope: Scope | Non
 
 def left_out(chosen: Selection) -> dict[str, int]:
     """How many items each rule left out, where it left out any."""
-    return {rule: count for rule, count in (("offset", chosen.before), ("limit", chosen.beyond)) if count}
+    counts = {
+        "filter": chosen.filtered,
+        "distinct": chosen.duplicates,
+        "offset": chosen.before,
+        "limit": chosen.beyond,
+    }
+    return {rule: count for rule, count in counts.items() if count}

@@ -6,7 +6,7 @@ from prodigy.actors.dead_letters import DeadLettersRef
 from prodigy.actors.hosts import HostsRef
 from prodigy.actors.merger import MergerRef
 from prodigy.actors.recorder import RecorderRef
-from prodigy.actors.workspaces import WorkspacesRef
+from prodigy.actors.workspace_requests import WorkspacesRef
 from supervisors import DynamicSupervisorRef
 
 

@@ -4,7 +4,7 @@ At most as many exist as agents run at a time. A slot is reused after a reset; o
 what could not be rescued is never touched again and its place is taken by another.
 """
 
-import shutil
+from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import trio
 from prodigy import events, ids
 from prodigy.actors.recorder import Ledger, RecorderRef, record
 from prodigy.errors import ProdigyError
+from prodigy.git.included import copy_missing
 from prodigy.git.worktrees import SlotDoubtful, Worktree, Worktrees
 from prodigy.ids import SessionId
 from prodigy.paths import Layout
@@ -57,7 +58,9 @@ class Slots:
 
     Args:
         layout, session_id: where the slots lie.
-        max_parallel: how many may be leased at a time.
+        keep: ignore patterns of what survives a reset.
+        included: folder of the files that every slot gets.
+        limit: how many may be leased at a time, as far as it is known now.
         worktrees: makes, resets and removes them.
         ledger, recorder: what is known, and where it is written.
     """
@@ -66,14 +69,18 @@ class Slots:
         self,
         layout: Layout,
         session_id: SessionId,
-        max_parallel: int,
+        keep: Sequence[str],
+        included: Path,
+        limit: Callable[[], int],
         worktrees: Worktrees,
         ledger: Ledger,
         recorder: RecorderRef,
     ) -> None:
         self._layout = layout
         self._session_id = session_id
-        self._max_parallel = max_parallel
+        self._keep = keep
+        self._included = included
+        self._limit = limit
         self._worktrees = worktrees
         self._ledger = ledger
         self._recorder = recorder
@@ -87,6 +94,10 @@ class Slots:
     def folder(self) -> Path:
         """Where the slots of this run lie."""
         return self._layout.slot(self._session_id, 1).parent
+
+    def path(self, number: int) -> str:
+        """Where a slot lies."""
+        return self._slot(number).path
 
     async def recover(self) -> None:
         """After a crash in mid-phase: what is recorded as leased stays so; whatever else there is is removed."""
@@ -160,7 +171,7 @@ class Slots:
 
     async def _take(self) -> _Slot:
         async with self._freed:
-            while not self._idle and len(self._leased) >= self._max_parallel:
+            while not self._idle and len(self._leased) >= self._limit():
                 await self._freed.wait()
             if not self._idle:
                 self._made += 1
@@ -177,28 +188,19 @@ class Slots:
                 self._freed.notify()
 
     async def _prepare(self, slot: _Slot, branch: str, base: str) -> None:
-        """Make the slot clean, and hand on the session's own untracked ``.prodigy`` files."""
+        """Make the slot clean, and give it the run's included files and the session's own untracked ``.prodigy``."""
         await self._make_clean(slot, branch, base)
         own = self._layout.session_worktree(self._session_id) / OWN_FOLDER
-        if own.is_dir():
-            await trio.to_thread.run_sync(_copy_missing, own, Path(slot.path, OWN_FOLDER))
+        await trio.to_thread.run_sync(copy_missing, self._included, Path(slot.path))
+        await trio.to_thread.run_sync(copy_missing, own, Path(slot.path, OWN_FOLDER))
 
     async def _make_clean(self, slot: _Slot, branch: str, base: str) -> None:
         if slot.worktree is not None:
             try:
-                await self._worktrees.reset(slot.worktree, base, branch)
+                await self._worktrees.reset(slot.worktree, base, branch, self._keep)
             except SlotDoubtful:
                 slot.worktree = None
             else:
                 return
         # An earlier crash may have left the branch behind: it is as obsolete as the worktree.
         slot.worktree = await self._worktrees.renew(slot.path, base, branch, obsolete=(branch,))
-
-
-def _copy_missing(source: Path, target: Path) -> None:
-    """Copy the files of a folder that the other one does not have: what git tracks is there already."""
-    for file in source.rglob("*"):
-        copy = target / file.relative_to(source)
-        if file.is_file() and not copy.exists():
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(file, copy, follow_symlinks=False)

@@ -2,26 +2,37 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from uuid import UUID
 
 import msgspec
+from msgspec import structs
 
 from prodigy import ids
+from prodigy.actors.preparing import Prepared
 from prodigy.actors.recorder import Ledger
 from prodigy.actors.slots import Leased
 from prodigy.events import Phase
 from prodigy.ids import JobId
 from prodigy.job.items import item_text
+from prodigy.job.iterations import argument_roots, numbered_arguments
 from prodigy.job.plan import RunPlan
 from prodigy.job.results import map_variables
 from prodigy.job.state import ItemState
+from prodigy.job.timing import attempt_limit, timed_steps
 from prodigy.paths import Layout
-from prodigy.steps.protocol import AgentTask, Outcome
+from prodigy.steps.protocol import SETUP, AgentTask, Outcome
 from prodigy.steps.variables import Variables
-from prodigy.workflow.model import Step
+from prodigy.workflow.deferred import seconds, settled
+from prodigy.workflow.model import MapPhase, Step
+from prodigy.workflow.scope import old_item_names
 
+AFTER_MAP: Final[frozenset[Phase]] = frozenset({"reduce", "merge", "on_success", "on_failure"})
+"""Phases that can read what became of the items."""
+MAX_ARGUMENTS = 128 * 1024
+"""Characters of all ``ARG_n`` together; longer lists reach commands by reference in their text only."""
 MAX_ITEM_JSON = 64 * 1024
-"""Bytes of ``PRODIGY_ITEM_JSON``; larger items reach commands by ``${item_json}`` in their text only."""
+"""Bytes of ``PRODIGY_ITEM_JSON``; larger items reach commands by ``PRODIGY_ITEM_FILE`` and by text only."""
 
 
 class TaskFactory:
@@ -32,13 +43,23 @@ class TaskFactory:
         layout: the repository's folders.
         ledger: the run as recorded.
         environment: what every child inherits.
+        prepared: what the workflow declares of it, by phase.
     """
 
-    def __init__(self, plan: RunPlan, layout: Layout, ledger: Ledger, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        plan: RunPlan,
+        layout: Layout,
+        ledger: Ledger,
+        environment: Mapping[str, str],
+        prepared: Prepared,
+    ) -> None:
         self._plan = plan
         self._layout = layout
         self._ledger = ledger
         self._environment = environment
+        self._prepared = prepared
+        self._numbered = numbered_arguments(plan.workflow) if plan.arguments else frozenset()
 
     @property
     def job_id(self) -> JobId:
@@ -50,81 +71,211 @@ class TaskFactory:
         """Where phases other than map run."""
         return self._layout.session_worktree(self._plan.session_id)
 
-    def scope(self) -> Variables:
-        """The variables that every phase knows, for texts that the coordinator itself renders."""
-        return Variables(self._common(str(self.session_worktree)))
+    @property
+    def results_file(self) -> str:
+        """Where ``${map.results}`` lies as a file."""
+        return str(self._layout.state(self.job_id) / "results.json")
 
-    def agent(
-        self, item: ItemState, agent_id: ids.AgentId, attempt: int, leased: Leased, base: str, branch: str
-    ) -> AgentTask:
-        """One attempt at one item."""
+    def item_file(self, item_id: str) -> Path:
+        """Where an item lies as a file, for its agents."""
+        return self._layout.state(self.job_id) / "items" / f"{item_id}.json"
+
+    def scope(self, phase: Phase) -> Variables:
+        """The variables that a phase knows when it begins, for texts that the coordinator itself renders."""
+        worktree = str(self.session_worktree)
+        return Variables(
+            self._common(phase, worktree),
+            environment=self._common_environment(phase, worktree),
+            declared=self._prepared.declared(phase),
+            secrets=self._prepared.secrets(phase),
+        )
+
+    def map_phase(self) -> MapPhase:
+        """The map phase with every value known, by what the phases before it left.
+
+        Raises:
+            TemplateError: a value that is written as a reference leads nowhere, or is not of its kind.
+        """
         phase = self._plan.workflow.map
         assert phase is not None
-        total = self._ledger.state.total
-        item_json = msgspec.json.encode(item.item).decode()
+        own = structs.replace(phase, agent_template=())
+        return structs.replace(settled(own, self.scope("map")), agent_template=phase.agent_template)
+
+    def without_secrets(
+        self, phase: MapPhase, content: bytes | None, name: str
+    ) -> tuple[MapPhase, bytes | None, str]:
+        """What items are made of, with names in the place of secrets, so that no item, and no id, holds one."""
+        masker = self._prepared.masker
+        if not masker:
+            return phase, content, name
+        given = structs.replace(phase.input, items=masker.named(phase.input.items))
+        return (
+            structs.replace(phase, input=given),
+            None if content is None else masker.named_bytes(content),
+            name,
+        )
+
+    # -- agents ------------------------------------------------------------------------------------------------------
+    def agent(
+        self,
+        phase: MapPhase,
+        item: ItemState,
+        agent_id: ids.AgentId,
+        attempt: int,
+        leased: Leased,
+        base: str,
+        branch: str,
+    ) -> AgentTask:
+        """One attempt at one item; ``phase`` is the settled map phase."""
+        item_json = msgspec.json.encode(self._prepared.masker.reveal(item.item)).decode()
+        correlation = self._correlation(item.item_id)
+        task = self._task("map", leased.path, base)
+        known = old_item_names(item.item) | task.variables
+        if self._plan.argument_inherited:
+            known |= {"ARG": old_item_names(item.item)["ARG"]}
         variables = {
-            **self._common(leased.path),
             "item": item.item,
             "item_id": item.item_id,
             "item_index": item.index,
-            "item_total": total,
+            "item_total": self._ledger.state.total,
             "item_json": item_json,
+            "item_file": str(self.item_file(item.item_id)),
             "agent": {"id": agent_id, "attempt": attempt, "branch": branch},
+            "worker": {"id": leased.slot},
         }
         environment = {
-            **self._phase_environment("map", leased.path),
+            "item_id": item.item_id,
+            "item_index": str(item.index),
             "PRODIGY_ITEM_ID": item.item_id,
             "PRODIGY_ITEM_INDEX": str(item.index),
-            "PRODIGY_ITEM_TOTAL": str(total),
+            "PRODIGY_ITEM_TOTAL": str(self._ledger.state.total),
+            "PRODIGY_ITEM_FILE": str(self.item_file(item.item_id)),
             "PRODIGY_AGENT_ID": agent_id,
+            "PRODIGY_WORKER_ID": str(leased.slot),
             "PRODIGY_ATTEMPT": str(attempt),
-            "PRODIGY_CORRELATION_ID": str(self._correlation(item.item_id)),
+            "PRODIGY_CORRELATION_ID": str(correlation),
         }
         if len(item_json) <= MAX_ITEM_JSON:
             environment["PRODIGY_ITEM_JSON"] = item_json
-        return AgentTask(
-            job_id=self.job_id,
-            workflow_name=self._plan.workflow.name,
-            phase="map",
-            worktree=leased.path,
-            head=base,
-            base_commit=base,
-            steps=phase.agent_template,
+        return structs.replace(
+            task,
+            steps=timed_steps(phase),
             logs=str(self._layout.logs(self.job_id) / "map" / item.item_id / str(attempt)),
-            correlation_id=self._correlation(item.item_id),
+            correlation_id=correlation,
             item_id=item.item_id,
             item_text=item_text(item.item, item.item_id),
             agent_id=agent_id,
             attempt=attempt,
-            grace=self._plan.workflow.grace,
-            timeout=phase.agent_timeout,
-            variables=variables,
-            environment=environment,
+            grace=self._plan.workflow.grace if phase.timeouts.grace is None else phase.timeouts.grace,
+            timeout=seconds(attempt_limit(phase)),
+            limits=phase.limits,
+            variables=known | variables,
+            environment=task.environment | environment,
         )
 
+    # -- phases ------------------------------------------------------------------------------------------------------
     def phase(
         self,
         phase: Phase,
         steps: tuple[Step, ...],
-        worktree: str,
         head: str,
         *,
+        worktree: str | None = None,
         timeout: float | None = None,
         prefix: str = "",
         outcomes: Mapping[str, Outcome] | None = None,
+        variables: Mapping[str, Any] | None = None,
     ) -> AgentTask:
-        """The steps of a phase in the session worktree."""
-        variables = self._common(worktree)
-        environment = self._phase_environment(phase, worktree)
-        if phase == "reduce" and self._plan.workflow.map is not None:
-            results = str(self._layout.state(self.job_id) / "results.json")
-            variables["map"] = map_variables(self._ledger.state, results)
+        """The steps of a phase, in the session worktree unless it says another.
+
+        Args:
+            phase: which one; what it can read follows from that.
+            steps: what to run.
+            head: the commit that the worktree stands on.
+            worktree: absolute path.
+            timeout: seconds for all of them together.
+            prefix: put before the steps' paths.
+            outcomes: what of it is recorded already.
+            variables: further roots.
+        """
+        task = self._task(phase, worktree or str(self.session_worktree), head)
+        own = self._of_phase(phase)
+        return structs.replace(
+            task,
+            steps=steps,
+            timeout=timeout,
+            prefix=prefix,
+            outcomes=dict(outcomes or {}),
+            variables=task.variables | own | dict(variables or {}),
+            environment=task.environment | self._environment_of_phase(phase, own.get("map")),
+        )
+
+    def _of_phase(self, phase: Phase) -> dict[str, Any]:
+        """Roots that only some phases know."""
+        roots: dict[str, Any] = {}
+        state = self._ledger.state
+        if phase in AFTER_MAP and self._plan.workflow.map is not None:
+            roots["map"] = map_variables(state, self.results_file)
+        if phase in {"merge", "on_success", "on_failure"} and (reduced := state.phases.get("reduce")):
+            roots |= reduced.variables
+        if phase == "on_failure":
+            roots["error"] = self._error()
+        return roots
+
+    def _error(self) -> dict[str, Any]:
+        """``${error.…}`` of the phase that failed."""
+        phases = reversed(self._ledger.state.phases.values())
+        failure = next((phase.error for phase in phases if phase.error is not None), None)
+        if failure is None:
+            return {}
+        return {
+            "message": failure.message,
+            "exit_code": failure.exit_code,
+            "signal": failure.signal,
+            "step": failure.step_name or failure.step,
+            "class": failure.error_class,
+            "log": failure.logs[0] if failure.logs else None,
+        }
+
+    def _environment_of_phase(self, phase: Phase, results: Mapping[str, Any] | None) -> dict[str, str]:
+        environment: dict[str, str] = {}
+        if results is not None:
             environment |= {
-                "PRODIGY_MAP_RESULTS_FILE": results,
-                "PRODIGY_MAP_TOTAL": str(variables["map"]["total"]),
-                "PRODIGY_MAP_SUCCESSFUL": str(variables["map"]["successful"]),
-                "PRODIGY_MAP_FAILED": str(variables["map"]["failed"]),
+                "PRODIGY_MAP_RESULTS_FILE": self.results_file,
+                "PRODIGY_MAP_TOTAL": str(results["total"]),
+                "PRODIGY_MAP_SUCCESSFUL": str(results["successful"]),
+                "PRODIGY_MAP_FAILED": str(results["failed"]),
             }
+        if phase == "merge":
+            environment |= {
+                "PRODIGY_MERGE_SOURCE": self._plan.branch,
+                "PRODIGY_MERGE_TARGET": self._plan.target,
+            }
+        return environment
+
+    # -- worktrees ---------------------------------------------------------------------------------------------------
+    @property
+    def worktrees_are_set_up(self) -> bool:
+        """Whether a fresh worktree needs steps to be run in it."""
+        return bool(self._plan.workflow.worktree.setup)
+
+    def worktree_setup(self, task: AgentTask) -> AgentTask:
+        """What sets up the worktree of a task: in its place and within its limits, but knowing nothing of its item."""
+        bare = self._task(task.phase, task.worktree, task.head)
+        steps = (structs.replace(step, auto_commit=False) for step in self._plan.workflow.worktree.setup)
+        return structs.replace(
+            task,
+            steps=tuple(steps),
+            prefix=SETUP,
+            base_commit=task.head,
+            outcomes={},
+            variables=bare.variables,
+            environment=bare.environment,
+        )
+
+    # -- what all share ----------------------------------------------------------------------------------------------
+    def _task(self, phase: Phase, worktree: str, head: str) -> AgentTask:
+        """A task without steps, and without what only some tasks have."""
         return AgentTask(
             job_id=self.job_id,
             workflow_name=self._plan.workflow.name,
@@ -132,44 +283,75 @@ class TaskFactory:
             worktree=worktree,
             head=head,
             base_commit=head,
-            steps=steps,
+            workflow_base=self._plan.base_commit,
+            steps=(),
             logs=str(self._layout.logs(self.job_id) / phase / "-" / "1"),
             correlation_id=self._correlation(None),
             grace=self._plan.workflow.grace,
-            timeout=timeout,
-            prefix=prefix,
-            variables=variables,
-            environment=environment,
-            outcomes=dict(outcomes or {}),
+            variables=self._common(phase, worktree),
+            environment=self._common_environment(phase, worktree),
+            secrets=self._prepared.secrets(phase),
+            declared=self._prepared.declared(phase),
+            later=self._prepared.later(phase),
+            profile=self._prepared.profile,
+            max_capture=self._plan.workflow.max_capture,
         )
 
-    def _correlation(self, item_id: str | None) -> Any:
+    def _correlation(self, item_id: str | None) -> UUID:
         job = self._ledger.state.correlation_id
         assert job is not None, "the job has started"
         return ids.correlation(job, item_id)
 
-    def _common(self, worktree: str) -> dict[str, Any]:
-        plan = self._plan
-        started = self._ledger.state.started_at
-        return {
+    def _iteration(self, phase: Phase) -> tuple[int, int]:
+        """How often the steps began to run, and the iteration whose value counts in a phase.
+
+        Other phases than ``steps`` are for all values; they see the first.
+        """
+        begun = self._ledger.state.iterations
+        number = begun[-1].number if begun else 1
+        return number, number if phase == "steps" else 1
+
+    def _common(self, phase: Phase, worktree: str) -> dict[str, Any]:
+        """The roots that every phase knows: ours, then parameters, then what setup captured."""
+        plan, state = self._plan, self._ledger.state
+        iteration, of_value = self._iteration(phase)
+        own = {
             "workflow": {
                 "name": plan.workflow.name,
                 "id": plan.job_id,
                 "session_id": plan.session_id,
-                "iteration": 1,
-                "started_at": started.isoformat() if started else None,
+                "iteration": iteration,
+                "started_at": state.started_at.isoformat() if state.started_at else None,
+                "duration": (state.updated_at - state.started_at).total_seconds()
+                if state.started_at and state.updated_at
+                else 0.0,
             },
             "job_id": plan.job_id,
             "session_id": plan.session_id,
             "branch": plan.original_branch,
             "PROJECT_ROOT": worktree,
             "WORKTREE": worktree.rsplit("/", 1)[-1],
-            "ITERATION": 1,
+            "ITERATION": iteration,
+            **argument_roots(plan, of_value, self._numbered),
         }
+        setup = state.phases.get("setup")
+        captured = setup.variables if setup is not None else {}
+        return own | plan.workflow.parameters | captured | {"setup": captured}
 
-    def _phase_environment(self, phase: Phase, worktree: str) -> dict[str, str]:
+    def _common_environment(self, phase: Phase, worktree: str) -> dict[str, str]:
+        agreed = (
+            {"PRODIGY_AUTO_MERGE": "true", "PRODIGY_AUTO_CONFIRM": "true"} if self._plan.auto_merge else {}
+        )
+        value = self._plan.argument(self._iteration(phase)[1])
+        given = {} if value is None else {"PRODIGY_ARG": value, "ARG": value}
+        if sum(map(len, self._plan.arguments)) <= MAX_ARGUMENTS:
+            given |= {f"ARG_{number}": text for number, text in enumerate(self._plan.arguments, 1)}
         return {
+            "PRODIGY_CLAUDE_STREAMING": "true",
             **self._environment,
+            **self._prepared.values(phase),
+            **agreed,
+            **given,
             "PRODIGY_AUTOMATION": "true",
             "PRODIGY_JOB_ID": self._plan.job_id,
             "PRODIGY_SESSION_ID": self._plan.session_id,

@@ -26,16 +26,20 @@ import msgspec
 import trio
 
 from prodigy import events
+from prodigy.actors.agent import AGENT_SHUTDOWN
 from prodigy.actors.dead_letters import DeadLetters
+from prodigy.actors.finish import AskMerge, Conductor
 from prodigy.actors.hosts import Hosts, Hurry, Pool
 from prodigy.actors.merger import Forge, Merger
-from prodigy.actors.phase import AGENT_SHUTDOWN, PhaseFactory
+from prodigy.actors.phases import PhaseFactory
+from prodigy.actors.preparing import Prepared
 from prodigy.actors.recorder import Ledger, Note, Observer, Recorder, Stamp
-from prodigy.actors.run import AskMerge, CleanRun, FinishRun, Run
+from prodigy.actors.run import CleanRun, FinishRun, Run
 from prodigy.actors.services import Services
 from prodigy.actors.task import Task
 from prodigy.actors.tasks import TaskFactory
 from prodigy.actors.workspaces import Workspaces
+from prodigy.git.included import included_in
 from prodigy.git.worktrees import Worktrees
 from prodigy.job.fold import fold
 from prodigy.job.plan import RunPlan
@@ -69,6 +73,8 @@ from supervisors import (
 
 PROGRAM = "prodigy.steps.agent:PROGRAM"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+UNKNOWN_PARALLEL = 256
+"""How many agents the workers are made for while the workflow has not said yet how many there may be."""
 RECORDER_SHUTDOWN = 60.0
 """Seconds that the recorder may take to write what it was told."""
 
@@ -80,6 +86,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     forge: Forge
     environment: Mapping[str, str]
     """What every child inherits."""
+    prepared: Prepared = Prepared()
+    """What the workflow declares of it, by phase."""
     metadata: events.Metadata
     stamp: Stamp
     workers: int
@@ -102,12 +110,14 @@ class Tree:
     Args:
         plan: what to run.
         around: what it gets from this process.
-        purpose: how much of a run's life this tree is for; only a whole run has workers.
+        purpose: how much of a run's life this tree is for; workers are there if steps have to run.
     """
 
     def __init__(self, plan: RunPlan, around: Surroundings, purpose: Purpose = "run") -> None:
         self._plan = plan
         self._around = around
+        self._purpose = purpose
+        self._opened = False
         self.ledger = Ledger()
         self._recorder = ChildSpec(
             "recorder", self._make_recorder, drain=True, shutdown=RECORDER_SHUTDOWN, capacity=4096
@@ -120,7 +130,7 @@ class Tree:
         conductor = ChildSpec(
             purpose, self._conductor(purpose, services), restart=Restart.TRANSIENT, significant=True
         )
-        hosts = [self._hosts] if purpose == "run" else []
+        hosts = [self._hosts] if purpose == "run" or (purpose == "merge" and plan.merges_by_steps) else []
         self._children: list[AnyChild] = [self._recorder, *hosts, group, crew, conductor]
 
     def _wire_services(self, crew: DynamicSupervisorRef) -> tuple[AnyChild, Services]:
@@ -128,25 +138,32 @@ class Tree:
         plan, around, ledger = self._plan, self._around, self.ledger
         recorder, layout, git = self._recorder.ref, around.layout, around.forge.git
         worktrees = Worktrees(git, layout.git_lock)
+        included = included_in(layout.included(plan.job_id))
         workspaces = ChildSpec(
             "workspaces",
             lambda: Workspaces(plan, layout, git, worktrees, ledger, recorder),
         )
-        merger = ChildSpec("merger", lambda: Merger(plan, around.forge, ledger, recorder, workspaces.ref))
+        merger = ChildSpec(
+            "merger",
+            lambda: Merger(
+                plan, around.forge, ledger, recorder, workspaces.ref, around.prepared.masker, included
+            ),
+        )
         letters = ChildSpec("dead-letters", lambda: DeadLetters(recorder, ledger))
         group = ChildSpec("services", lambda: Supervisor([workspaces, merger, letters]))
         services = Services(recorder, workspaces.ref, self._hosts.ref, merger.ref, letters.ref, crew)
         return group, services
 
     def _conductor(self, purpose: Purpose, services: Services) -> Callable[[], Task]:
-        plan, ledger, ask_merge = self._plan, self.ledger, self._around.ask_merge
+        plan, ledger, around = self._plan, self.ledger, self._around
+        tasks = TaskFactory(plan, around.layout, ledger, around.environment, around.prepared)
+        phases = PhaseFactory(plan, ledger, tasks, services, around.forge.git, around.stamp.now)
+        conductor = Conductor(plan, ledger, around.ask_merge, services, phases)
         match purpose:
             case "run":
-                tasks = TaskFactory(plan, self._around.layout, ledger, self._around.environment)
-                phases = PhaseFactory(plan, ledger, tasks, services)
-                return lambda: Run(plan, ledger, ask_merge, services, phases)
+                return lambda: Run(conductor)
             case "merge":
-                return lambda: FinishRun(plan, ledger, ask_merge, services)
+                return lambda: FinishRun(conductor)
             case "clean":
                 return lambda: CleanRun(ledger, services)
             case _:
@@ -163,16 +180,33 @@ class Tree:
             return JournalWriter.open_existing(reader, metadata), state
 
         return Recorder(
-            self.ledger, open_journal, self._plan.started(), self._around.stamp, self._around.observers
+            self.ledger,
+            open_journal,
+            self._opening,
+            self._around.stamp,
+            self._around.prepared.masker,
+            self._around.observers,
         )
 
+    def _opening(self, state: JobState) -> events.AnyEvent | None:
+        """What the first recorder of this process begins with: the run itself, or that it goes on."""
+        first, self._opened = not self._opened, True
+        if state.started is None:
+            return self._plan.started()
+        if not first or self._purpose != "run" or state.status == "completed":
+            return None
+        pending = sum(state.counts[status] for status in ("pending", "running", "merging"))
+        open_ = len(state.intents) + len(state.git_intents)
+        return events.JobResumed(pending_items=pending, intents_open=open_)
+
     def _make_pool(self) -> Pool:
-        size = max(1, min(self._around.workers, self._plan.max_parallel))
+        parallel = self._plan.max_parallel or UNKNOWN_PARALLEL
+        size = max(1, min(self._around.workers, parallel))
         return WorkerPool(
             PROGRAM,
             PROTOCOL,
             size=size,
-            jobs_per_worker=math.ceil(self._plan.max_parallel / size),
+            jobs_per_worker=math.ceil(parallel / size),
             cancel_grace=self._plan.workflow.grace,
             hold_fds=tuple(self._around.hold),
             adopted=self._around.spawned,

@@ -1,6 +1,7 @@
 """Taking up a run that has ended: its final merge, or the removal of what it left.
 
-The same tree as for running it, without workers: what happens is recorded in the run's own journal, under its lock.
+The same tree as for running it, with workers only where steps belong to the merge: what happens is recorded in the
+run's own journal, under its lock.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,14 +10,15 @@ from pathlib import Path
 import trio
 
 from prodigy.actors import launch
+from prodigy.actors.finish import AskMerge
+from prodigy.actors.preparing import Prepared
 from prodigy.actors.recorder import Stamp
-from prodigy.actors.run import AskMerge
 from prodigy.actors.tree import Purpose, Surroundings, Tree
-from prodigy.job.plan import plan_of
+from prodigy.job.plan import RunPlan, plan_of
 from prodigy.job.state import JobState
 from prodigy.job.summary import recorded
 from prodigy.store.locks import JobLock
-from prodigy.store.projections import Projections
+from prodigy.store.projections import Projections, asked
 from prodigy.store.runs import Run, load_state
 
 
@@ -36,18 +38,28 @@ async def take_up(
     """
     now = stamp.now()
     with JobLock.acquire(run.layout.job_lock(run.job_id), since=now, argv=argv):
-        plan = plan_of(recorded(load_state(run).started))
+        plan = _plan(run, purpose)
         ground = await launch.survey(Path(plan.repository), environ)
+        forge = await launch.forge_for(ground)
+        by_steps = purpose == "merge" and plan.merges_by_steps
+        prepared = Prepared()
+        if by_steps:
+            prepared = await launch.prepare_environment(
+                plan.workflow, ground, environ, plan.profile, plan.computed
+            )
         projections = Projections(run.layout, None, stamp.now)
         tree = Tree(
             plan,
             Surroundings(
                 layout=run.layout,
-                forge=await launch.forge_for(ground),
-                environment={},
+                forge=forge,
+                prepared=prepared,
+                environment=await launch.child_environment(plan, run.layout, ground, forge, prepared)
+                if by_steps
+                else {},
                 metadata=launch.this_process(plan.session_id),
                 stamp=stamp,
-                workers=0,
+                workers=1 if by_steps else 0,
                 ask_merge=ask_merge,
                 observers=(projections.heard,),
             ),
@@ -57,3 +69,9 @@ async def take_up(
     if tree.ledger.problem is not None:
         raise tree.ledger.problem
     return tree.ledger.state
+
+
+def _plan(run: Run, purpose: Purpose) -> RunPlan:
+    """What was asked, with the steps that a merge may take; without them where only the journal is left."""
+    known = asked(run.layout, run.job_id) if purpose == "merge" else None
+    return known or plan_of(recorded(load_state(run).started))

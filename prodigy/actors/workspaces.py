@@ -6,109 +6,52 @@ merge. Requests are served concurrently; what must be serial, the repository's s
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, assert_never
 
-import msgspec
 import trio
 
 from prodigy import events, ids
 from prodigy.actors.asking import persistently
 from prodigy.actors.keeping import Keeper
 from prodigy.actors.recorder import Ledger, RecorderRef, record
+from prodigy.actors.returning import Cut, Returning
+from prodigy.actors.shared_state import Watch, Whose
 from prodigy.actors.slots import Condition, Leased, Slots
+from prodigy.actors.workspace_requests import (
+    AttachSession,
+    ClearSession,
+    CloseScratch,
+    CloseSession,
+    DetachSession,
+    Ended,
+    Forget,
+    GoOn,
+    Lease,
+    Message,
+    OpenScratch,
+    OpenSession,
+    Reclaim,
+    Release,
+    Rescue,
+    RestoreSession,
+    SetupDone,
+    SetupDue,
+    WorkspacesRef,
+)
 from prodigy.errors import ProdigyError
 from prodigy.git.cli import Git
+from prodigy.git.included import copy_missing
+from prodigy.git.readiness import is_ready, remember_ready, setup_key
 from prodigy.git.repository import branch_tip
-from prodigy.git.worktrees import Worktrees
+from prodigy.git.worktrees import Worktree, Worktrees
 from prodigy.job.plan import RunPlan
+from prodigy.job.standing import Standing
 from prodigy.paths import Layout
-from supervisors import Actor, ActorRef, Mailbox, Reply
+from supervisors import Actor, Crashed, Mailbox, Reason, Reply
 
-
-class OpenSession(msgspec.Struct, frozen=True):
-    """Make the session worktree unless it is there; the answer is its path."""
-
-    reply: Reply[str]
-
-
-class DetachSession(msgspec.Struct, frozen=True):
-    """Let go of the session branch, so that the merger can move it."""
-
-    reply: Reply[None]
-
-
-class AttachSession(msgspec.Struct, frozen=True):
-    """Stand on the session branch again, with its files."""
-
-    reply: Reply[None]
-
-
-class RestoreSession(msgspec.Struct, frozen=True):
-    """Keep what a lost worker left, then go back to ``head``."""
-
-    head: str
-    reason: str
-    reply: Reply[None]
-
-
-class CloseSession(msgspec.Struct, frozen=True):
-    """Remove every worktree and branch of the run; what is not merged is kept under refs first.
-
-    ``forced`` also removes slots that hold what could not be rescued.
-    """
-
-    forced: bool
-    reply: Reply[None]
-
-
-class Lease(msgspec.Struct, frozen=True):
-    """Give an agent a clean worktree at ``base`` on a new branch."""
-
-    item_id: str
-    agent_id: ids.AgentId
-    branch: str
-    base: str
-    reply: Reply[Leased]
-
-
-class Rescue(msgspec.Struct, frozen=True):
-    """Keep what an attempt made beyond ``base`` under a ref; the answer is the ref, if anything was there."""
-
-    leased: Leased
-    attempt: int
-    base: str
-    reason: str
-    reply: Reply[str | None]
-
-
-class Release(msgspec.Struct, frozen=True):
-    """Take a slot back."""
-
-    leased: Leased
-    condition: Condition
-    reply: Reply[None]
-
-
-class Forget(msgspec.Struct, frozen=True):
-    """A branch is merged: delete it when there is a moment."""
-
-    branch: str
-
-
-Message = (
-    OpenSession
-    | DetachSession
-    | AttachSession
-    | RestoreSession
-    | CloseSession
-    | Lease
-    | Rescue
-    | Release
-    | Forget
-)
-WorkspacesRef = ActorRef[Message]
 T = TypeVar("T")
 
 
@@ -138,12 +81,34 @@ class Workspaces(Actor[Message]):
         self._worktrees = worktrees
         self._ledger = ledger
         self._recorder = recorder
-        self._keeper = Keeper(git, plan.job_id, recorder)
-        self._slots = Slots(layout, plan.session_id, plan.max_parallel, worktrees, ledger, recorder)
+        self._included = layout.included(plan.job_id)
+        ignore = f"core.excludesFile={layout.excludes(plan.job_id)}"
+        self._keeper = Keeper(git.having(ignore), plan.job_id, recorder)
+        self._watch = Watch(git, self._keeper, recorder)
+        self._slots = Slots(
+            layout,
+            plan.session_id,
+            plan.workflow.worktree.keep,
+            self._included,
+            lambda: ledger.state.max_parallel,
+            worktrees,
+            ledger,
+            recorder,
+        )
+        self._returning = Returning(git, ignore, worktrees, self._slots, self._keeper, ledger)
 
     async def started(self) -> None:
-        """After a crash, find out which slots are whose."""
+        """After a crash, find out which slots are whose, and how what is shared stands by now."""
         await self._slots.recover()
+        if Path(self._path).exists():
+            with suppress(ProdigyError):  # the next to look begins
+                await self._watch.begin()
+
+    async def stopped(self, reason: Reason) -> None:
+        """Undo what nobody who runs counts on any more; after a crash, agents go on."""
+        if not isinstance(reason, Crashed):
+            with suppress(ProdigyError):  # where nothing can be recorded, nothing is undone
+                await self._quiet()
 
     async def run(self, mailbox: Mailbox[Message]) -> None:
         """Serve each request in a task of its own; a refused one is its asker's error, not a crash."""
@@ -162,21 +127,83 @@ class Workspaces(Actor[Message]):
                 await _answer(reply, self._attach)
             case RestoreSession(head, reason, reply):
                 await _answer(reply, lambda: self._restore(head, reason))
+            case ClearSession() | GoOn() | Reclaim():
+                await self._serve_interrupted(message)
+            case OpenScratch(commit, reply):
+                await _answer(reply, lambda: self._open_scratch(commit))
+            case CloseScratch(reply):
+                await _answer(reply, self._close_scratch)
             case CloseSession(forced, reply):
                 await _answer(reply, lambda: self._close(forced=forced))
+            case _:
+                await self._serve_agent(message)
+
+    async def _serve_interrupted(self, message: ClearSession | GoOn | Reclaim) -> None:
+        match message:
+            case ClearSession(reply):
+                await _answer(reply, lambda: self._returning.clear(self._path, self._plan.branch))
+            case GoOn(cut, reply):
+                await _answer(reply, lambda: self._returning.stand(cut))
+            case Reclaim(living, reply):
+                await _answer(reply, lambda: self._returning.reclaim(living))
+            case _:
+                assert_never(message)
+
+    async def _serve_agent(
+        self, message: Lease | Rescue | Release | SetupDue | SetupDone | Ended | Forget
+    ) -> None:
+        match message:
             case Lease(item_id, agent_id, branch, base, reply):
-                await _answer(reply, lambda: self._slots.lease(item_id, agent_id, branch, base))
+                await _answer(reply, lambda: self._lease(item_id, agent_id, branch, base))
             case Rescue(leased, attempt, base, reason, reply):
                 await _answer(reply, lambda: self._rescue(leased, attempt, base, reason))
             case Release(leased, condition, reply):
                 await _answer(reply, lambda: self._slots.release(leased, condition))
+            case SetupDue(path, reply):
+                await _answer(reply, lambda: self._setup_due(path))
+            case SetupDone(path, key, reply):
+                await _answer(reply, lambda: self._setup_done(path, key))
+            case Ended(whose, reply):
+                await _answer(reply, lambda: self._ended(whose))
             case Forget(branch):
                 await self._slots.forget(branch)
             case _:
                 assert_never(message)
 
+    async def _lease(self, item_id: str, agent_id: ids.AgentId, branch: str, base: str) -> Leased:
+        await self._watch.expect(agent_id)
+        return await self._slots.lease(item_id, agent_id, branch, base)
+
+    async def _ended(self, whose: Whose) -> None:
+        if whose.agent_id is not None:
+            with suppress(ProdigyError):  # in the middle of a merge it stays on its branch
+                await self._worktrees.detach(self._worktrees.open(whose.path))
+        others = len(self._slots.leased_paths()) - (whose.agent_id is not None)
+        await self._watch.ended(whose, alone=others <= 0)
+
+    async def _quiet(self) -> None:
+        phase = self._ledger.state.phase or "map"
+        await self._watch.quiet(Whose(phase=phase, path=self._path, branch=self._plan.branch))
+
     async def _rescue(self, leased: Leased, attempt: int, base: str, reason: str) -> str | None:
         return await self._keeper.attempt(leased.path, leased.item_id, leased.agent_id, attempt, base, reason)
+
+    # -- what fresh worktrees need ------------------------------------------------------------------------------------
+    async def _setup_due(self, path: str) -> str | None:
+        wanted = self._plan.workflow.worktree
+        if not wanted.setup:
+            return None
+        git_dir = self._worktrees.open(path).git_dir
+        key = await setup_key(self._git.inside(path), wanted.setup_key)
+        ready = await trio.to_thread.run_sync(is_ready, path, git_dir, key)
+        return None if ready else key
+
+    async def _setup_done(self, path: str, key: str) -> None:
+        await remember_ready(self._git.inside(path), self._worktrees.open(path).git_dir, key)
+
+    async def _furnish(self, path: str) -> None:
+        """Give a worktree the run's included files, where it lacks them."""
+        await trio.to_thread.run_sync(copy_missing, self._included, Path(path))
 
     # -- the session worktree ------------------------------------------------------------------------------------------
     @property
@@ -186,12 +213,36 @@ class Workspaces(Actor[Message]):
     async def _open(self) -> str:
         """Make the session worktree on its branch, unless it is there."""
         path, plan = self._path, self._plan
-        if Path(path, ".git").exists():
+        await self._watch.begin()
+        if Path(path, ".git").exists() and not self._half_made(path):
+            await self._furnish(path)
             return path
-        intended = events.WorktreeCreateIntended(path=path, branch=plan.branch, base_commit=plan.base_commit)
+        commit = self._ledger.state.tip or plan.base_commit
+        if await branch_tip(self._git, plan.branch) is not None:
+            return await self._make(path, commit, plan.branch, self._make_again)
+        add = partial(self._worktrees.add, path, commit, plan.branch)
+        return await self._make(path, commit, plan.branch, add)
+
+    async def _make_again(self) -> Worktree:
+        """The session worktree on its branch, which is there already."""
+        worktree = await self._worktrees.renew(self._path, self._plan.branch)
+        await self._returning.overwrite(self._path, self._plan.branch)
+        return worktree
+
+    def _half_made(self, path: str) -> bool:
+        """Whether making a worktree was cut off: nobody ever worked in it."""
+        intents = self._ledger.state.git_intents.values()
+        return any(isinstance(one, events.WorktreeCreateIntended) and one.path == path for one in intents)
+
+    async def _make(
+        self, path: str, commit: str, branch: str | None, make: Callable[[], Awaitable[Worktree]]
+    ) -> str:
+        """Make a worktree, with its intent and its outcome on record."""
+        intended = events.WorktreeCreateIntended(path=path, branch=branch, base_commit=commit)
         intent = await record(self._recorder, intended)
         try:
-            await self._worktrees.add(path, plan.base_commit, plan.branch)
+            await make()
+            await self._furnish(path)
         except ProdigyError as error:
             failed = events.WorktreeCreateFailed(intent=intent, path=path, message=str(error))
             await record(self._recorder, failed)
@@ -203,13 +254,14 @@ class Workspaces(Actor[Message]):
         await self._worktrees.detach(self._worktrees.open(self._path))
 
     async def _attach(self) -> None:
+        await self._quiet()
         await self._worktrees.sync(self._worktrees.open(self._path), self._plan.branch)
 
     async def _restore(self, head: str, reason: str) -> None:
         """Keep commits and changes that no record speaks of, then stand where the journal says."""
         await self._keeper.phase(self._path, self._ledger.state.seq, head, reason)
         await self._worktrees.move_branch(self._plan.branch, head)
-        await self._worktrees.overwrite(self._worktrees.open(self._path), self._plan.branch)
+        await self._returning.overwrite(self._path, self._plan.branch)
 
     async def _close(self, *, forced: bool) -> None:
         """Rescue what is not merged, then remove slots, session worktree and every branch of the run."""
@@ -217,16 +269,34 @@ class Workspaces(Actor[Message]):
         slots = await self._slots.paths(idle_only=not forced)
         agents = await self._worktrees.branches(f"prodigy-{ids.tail_of(plan.job_id)}-agent-")
         branches = (*agents, plan.branch)
-        target = await branch_tip(self._git, plan.original_branch) or plan.base_commit
+        target = await branch_tip(self._git, plan.target) or plan.base_commit
         inhabited = self._slots.leased_paths() if forced else []
         await self._keeper.everything((*inhabited, self._path), branches, target)
         removed = events.WorktreeRemoveIntended(path=self._path, branches=branches)
         intent = await record(self._recorder, removed)
-        for path in (*slots, self._path):
+        scratch = [self._scratch] if Path(self._scratch).exists() else []
+        for path in (*slots, *scratch, self._path):
             await self._worktrees.remove(path)
         gone = await self._worktrees.delete_branches(branches)
-        await trio.to_thread.run_sync(_remove_empty, self._slots.folder, self._layout.worktrees)
+        for folder in (self._slots.folder, Path(self._scratch).parent):
+            await trio.to_thread.run_sync(_remove_empty, folder, self._layout.worktrees)
         await record(self._recorder, events.WorktreeCleaned(intent=intent, path=self._path, branches=gone))
+
+    # -- the scratch worktree ------------------------------------------------------------------------------------------
+    @property
+    def _scratch(self) -> str:
+        return str(self._layout.scratch(self._plan.session_id))
+
+    async def _open_scratch(self, commit: str) -> str:
+        renew = partial(self._worktrees.renew, self._scratch, commit)
+        return await self._make(self._scratch, commit, None, renew)
+
+    async def _close_scratch(self) -> None:
+        path = self._scratch
+        intent = await record(self._recorder, events.WorktreeRemoveIntended(path=path))
+        await self._worktrees.remove(path)
+        await trio.to_thread.run_sync(_remove_empty, Path(path).parent, self._layout.worktrees)
+        await record(self._recorder, events.WorktreeCleaned(intent=intent, path=path))
 
 
 async def _answer(reply: Reply[T], act: Callable[[], Awaitable[T]]) -> None:
@@ -270,6 +340,35 @@ async def restore_session(workspaces: WorkspacesRef, head: str, reason: str) -> 
     await persistently(workspaces, partial(RestoreSession, head, reason))
 
 
+async def clear_session(workspaces: WorkspacesRef) -> None:
+    """Let the session worktree stand off its branch, with nothing that an interruption left; that is rescued."""
+    await persistently(workspaces, ClearSession)
+
+
+async def go_on(workspaces: WorkspacesRef, cut: Cut) -> Standing:
+    """Make a worktree fit for interrupted steps to go on, rescuing what would be lost; where they do.
+
+    Raises:
+        ProdigyError: there is no worktree any more, or it could not be rescued or changed.
+    """
+    return await persistently(workspaces, partial(GoOn, cut))
+
+
+async def reclaim(workspaces: WorkspacesRef, living: frozenset[str]) -> None:
+    """Free the slots of agents that are not among the living and will not go on."""
+    await persistently(workspaces, partial(Reclaim, living))
+
+
+async def open_scratch(workspaces: WorkspacesRef, commit: str) -> str:
+    """A worktree beside the session's, detached at ``commit``; its path."""
+    return await persistently(workspaces, partial(OpenScratch, commit))
+
+
+async def close_scratch(workspaces: WorkspacesRef) -> None:
+    """Remove that worktree."""
+    await persistently(workspaces, CloseScratch)
+
+
 async def close_session(workspaces: WorkspacesRef, *, forced: bool = False) -> None:
     """Remove every worktree and branch of the run; what is not merged is kept under refs first."""
     await persistently(workspaces, partial(CloseSession, forced))
@@ -292,3 +391,19 @@ async def rescue(
 async def release(workspaces: WorkspacesRef, leased: Leased, condition: Condition) -> None:
     """Give a slot back."""
     await persistently(workspaces, partial(Release, leased, condition))
+
+
+async def setup_due(workspaces: WorkspacesRef, path: str) -> str | None:
+    """For which files a worktree has to be set up; ``None``: it need not be."""
+    return await persistently(workspaces, partial(SetupDue, path))
+
+
+async def setup_done(workspaces: WorkspacesRef, path: str, key: str) -> None:
+    """A worktree was set up for these files."""
+    await persistently(workspaces, partial(SetupDone, path, key))
+
+
+async def steps_ended(workspaces: WorkspacesRef, whose: Whose) -> None:
+    """Look at what somebody's steps changed beside their worktree; it is told in records, and failing is no matter."""
+    with suppress(ProdigyError):  # to look is worth nothing that an agent's work should fail for
+        await persistently(workspaces, partial(Ended, whose))

@@ -24,10 +24,11 @@ from prodigy.errors import InternalError, ProdigyError, UsageError
 
 STDIN = "/dev/stdin"
 """What ``-`` stands for where a file is expected."""
-VERBS = ("run", "status", "dlq", "events", "worktree")
+VERBS = ("run", "resume", "validate", "status", "dlq", "events", "worktree", "init", "schema")
 """In the order of the help page; each is ``prodigy.cli.verbs.{verb}:app``, imported when it is used."""
 
-_STREAMING = frozenset({"run", "events"})
+_ALIASES = {"resume": ("resume-job",)}
+_STREAMING = frozenset({"run", "resume", "events"})
 """Verbs that have a stream of records for ``--jsonl``."""
 _READER_GONE = 0
 _INTERRUPTED = 130
@@ -166,7 +167,7 @@ def build() -> App:
     app["--help"].help = "Show the help of any verb."
     app["--version"].help = "Show the versions of Prodigy, Python and git."
     for position, verb in enumerate(VERBS):
-        app.command(f"prodigy.cli.verbs.{verb}:app", name=verb, sort_key=position)
+        app.command(f"prodigy.cli.verbs.{verb}:app", name=(verb, *_ALIASES.get(verb, ())), sort_key=position)
     app.meta.default(_global_flags)
     return app
 

@@ -3,49 +3,46 @@
 Nothing is written and nothing is started; the only thing read is what the commit holds that a run would start from.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from prodigy.actors.launch import Ground, Source
-from prodigy.actors.selection import choose
+from prodigy.actors.selection import choose, left_out
+from prodigy.cli.foresight import Foresight, foresee
+from prodigy.cli.plan_lines import budget_line, phase_lines, rule_lines, step_lines
+from prodigy.cli.plan_view import PlannedPhase, milliseconds, planned_phases
 from prodigy.cli.text import counted
 from prodigy.job.items import item_text
-from prodigy.steps.variables import Variables
-from prodigy.workflow.model import Handler, MapPhase, Step, Workflow
-from prodigy.workflow.select import input_kind
+from prodigy.workflow.layers import active_profile
+from prodigy.workflow.model import MapPhase, Workflow
+from prodigy.workflow.problems import Problem
+from prodigy.workflow.select import Selection, input_kind
+from prodigy.workflow.values import TemplateError
 
 PREVIEW = 3
 """Items shown."""
+_UNKNOWN = "(known when it runs)"
 
 
-class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
-    """One step as written."""
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line says of a run: the profile, the values and how often each is worked on."""
 
-    kind: str
-    name: str
-    command: str
-    timeout_ms: int | None
-    commit_required: bool
-    on_failure: tuple["PlannedStep", ...] = ()
-
-
-class PlannedPhase(msgspec.Struct, frozen=True, kw_only=True):
-    """One phase and its steps; for ``map`` the agent template."""
-
-    phase: str
-    steps: tuple[PlannedStep, ...]
+    profile: str | None = None
+    arguments: tuple[str, ...] = ()
+    iterations: int = 1
 
 
 class PlannedItems(msgspec.Struct, frozen=True, kw_only=True):
-    """The work items, as far as they are known before setup has run."""
+    """The work items, as far as they are known before setup has run; ``left_out`` counts by rule."""
 
     count: int | None
     preview: tuple[Any, ...] = ()
     source: str = ""
     note: str | None = None
+    left_out: dict[str, int] = {}
 
 
 class Forecast(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", tag="prodigy.plan/1"):
@@ -54,6 +51,10 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", ta
     workflow: str
     base_commit: str
     target_branch: str | None
+    profile: str | None
+    parameters: dict[str, Any]
+    arguments: tuple[str, ...]
+    iterations: int
     phases: tuple[PlannedPhase, ...]
     items: PlannedItems | None
     limits: dict[str, Any]
@@ -62,126 +63,164 @@ class Forecast(msgspec.Struct, frozen=True, kw_only=True, tag_field="schema", ta
     problems: tuple[str, ...] = ()
 
 
-async def forecast(source: Source, ground: Ground) -> Forecast:
-    """The plan of a workflow on the commit that HEAD names."""
+async def forecast(
+    source: Source,
+    ground: Ground,
+    asked: Asked,
+    problems: Sequence[Problem] = (),
+) -> Forecast:
+    """The plan of a workflow on the commit that HEAD names.
+
+    Args:
+        source: the workflow.
+        ground: the repository.
+        asked: what the command line says.
+        problems: warnings and notes about the workflow.
+
+    Raises:
+        WorkflowError: ``profile-unknown``.
+        BadInput: the items cannot be read.
+    """
     workflow = source.workflow
-    items = await _items(workflow, ground) if workflow.map is not None else None
-    limits: dict[str, Any] = {"timeout": workflow.timeout, "grace": workflow.grace}
-    if workflow.map is not None:
-        limits |= {"max_parallel": workflow.map.max_parallel, "max_items": workflow.map.max_items}
+    profile = active_profile(workflow, asked.profile)
+    known = foresee(workflow, ground.target.branch, profile, asked.arguments)
     return Forecast(
         workflow=workflow.name,
         base_commit=ground.repository.head,
-        target_branch=ground.target.branch,
-        phases=tuple(_phases(workflow)),
-        items=items,
-        limits=limits,
-        budget={},
+        target_branch=workflow.merge.target
+        if workflow.merge and workflow.merge.target
+        else ground.target.branch,
+        profile=profile,
+        parameters=dict(workflow.parameters),
+        arguments=asked.arguments,
+        iterations=asked.iterations,
+        phases=tuple(planned_phases(workflow, known)),
+        items=await _items(workflow, workflow.map, ground, known) if workflow.map is not None else None,
+        limits=_limits(workflow, known),
+        budget=_budget(workflow, known),
+        problems=tuple(map(str, problems)),
     )
 
 
-def _phases(workflow: Workflow) -> Iterator[PlannedPhase]:
-    if workflow.setup is not None:
-        yield PlannedPhase(phase="setup", steps=_steps(workflow.setup.steps))
+def _limits(workflow: Workflow, known: Foresight) -> dict[str, Any]:
+    limits: dict[str, Any] = {
+        "timeout_ms": milliseconds(workflow.timeout, known),
+        "grace_ms": milliseconds(workflow.grace, known),
+    }
     if workflow.map is not None:
-        yield PlannedPhase(phase="map", steps=_steps(workflow.map.agent_template))
-    if workflow.steps is not None:
-        yield PlannedPhase(phase="steps", steps=_steps(workflow.steps.steps))
-    if workflow.reduce is not None:
-        yield PlannedPhase(phase="reduce", steps=_steps(workflow.reduce.steps))
+        limits["max_parallel"] = known.deferred(workflow.map.max_parallel)
+        limits["max_items"] = known.deferred(workflow.map.max_items)
+    return limits
 
 
-def _steps(steps: tuple[Step, ...]) -> tuple[PlannedStep, ...]:
-    return tuple(_step(step) for step in steps)
+def _budget(workflow: Workflow, known: Foresight) -> dict[str, Any]:
+    budget = workflow.budget
+    if budget is None:
+        return {}
+    given = {
+        "usd": known.deferred(budget.usd),
+        "tokens": known.deferred(budget.tokens),
+        "wall_ms": milliseconds(budget.wall, known),
+        "launches": known.deferred(budget.launches),
+        "soft": budget.soft,
+    }
+    return {name: value for name, value in given.items() if value is not None}
 
 
-def _step(step: Step) -> PlannedStep:
-    handler = step.on_failure or Handler()
-    return PlannedStep(
-        kind=step.kind,
-        name=step.label,
-        command=step.action.script,
-        timeout_ms=None if step.timeout is None else round(step.timeout * 1000),
-        commit_required=step.commit_required,
-        on_failure=_steps(handler.steps),
-    )
-
-
-async def _items(workflow: Workflow, ground: Ground) -> PlannedItems:
-    phase = workflow.map
-    assert phase is not None
-    content = await _content(phase, ground)
+# -- items -------------------------------------------------------------------------------------------------------------
+async def _items(workflow: Workflow, phase: MapPhase, ground: Ground, known: Foresight) -> PlannedItems:
+    known = known.after(workflow.setup)
+    text = known.fill(phase.input.text)
+    if not known.is_known(phase.input.text):
+        return PlannedItems(count=None, source=text, note="known after setup")
+    content = await _content(phase, text, ground)
     if isinstance(content, PlannedItems):
         return content
-    chosen = choose(phase, *content, _scope(workflow, ground))
+    scope = _for_items(known)
+    try:
+        chosen = choose(phase, *content, scope)
+    except TemplateError as error:
+        if not known.later:
+            raise
+        return PlannedItems(count=None, source=text or "list", note=f"known after setup: {error.message}")
+    note = "as it is committed; setup may change it" if content[0] and workflow.setup else None
+    return _shown(chosen, text or "list", note)
+
+
+def _shown(chosen: Selection, source: str, note: str | None) -> PlannedItems:
     return PlannedItems(
-        count=len(chosen.items), preview=tuple(chosen.items[:PREVIEW]), source=phase.input.text or "list"
+        count=len(chosen.items),
+        preview=tuple(chosen.items[:PREVIEW]),
+        source=source,
+        note=note,
+        left_out=left_out(chosen),
     )
 
 
-def _scope(workflow: Workflow, ground: Ground) -> Variables:
-    """What an ``item_id`` can read, with words in place of what only a run has."""
-    unknown = "(known when it runs)"
-    return Variables(
-        {
-            "workflow": {"name": workflow.name, "id": unknown, "session_id": unknown, "iteration": 1},
-            "branch": ground.target.branch,
-            "job_id": unknown,
-            "session_id": unknown,
-            "PROJECT_ROOT": unknown,
-            "WORKTREE": unknown,
-            "ITERATION": 1,
-        }
+def _for_items(known: Foresight) -> Foresight:
+    """What rules and an ``item_id`` can read, with words in place of what only a run has."""
+    unknown = dict.fromkeys(("job_id", "session_id", "PROJECT_ROOT", "WORKTREE"), _UNKNOWN)
+    workflow = {**known.values["workflow"], "id": _UNKNOWN, "session_id": _UNKNOWN, "iteration": 1}
+    return msgspec.structs.replace(
+        known, values={**unknown, "ITERATION": 1, **known.values, "workflow": workflow}
     )
 
 
-async def _content(phase: MapPhase, ground: Ground) -> tuple[bytes | None, str] | PlannedItems:
-    source = phase.input
-    if source.source == "list":
+async def _content(phase: MapPhase, text: str, ground: Ground) -> tuple[bytes | None, str] | PlannedItems:
+    source = phase.input.source
+    if source == "list":
         return None, ""
-    outside = Path(source.text).expanduser()
-    if source.source != "command" and outside.is_absolute() and outside.is_file():
+    outside = Path(text).expanduser()
+    if source != "command" and outside.is_absolute() and outside.is_file():
         return outside.read_bytes(), outside.name
-    if source.source != "command":
-        shown = await ground.git.run("cat-file", "blob", f"HEAD:{source.text}", ok=None)
+    if source != "command":
+        shown = await ground.git.run("cat-file", "blob", f"HEAD:{text}", ok=None)
         if shown.code == 0:
-            return shown.stdout, source.text
-    if source.source == "command" or input_kind(source.text, exists=False) == "command":
-        return PlannedItems(count=None, source=source.text, note="known when the input command has run")
+            return shown.stdout, text
+    if source == "command" or input_kind(text, exists=False) == "command":
+        return PlannedItems(count=None, source=text, note="known when the input command has run")
     return PlannedItems(
-        count=None, source=source.text, note="not in the last commit: known after setup, if it makes it"
+        count=None, source=text, note="not in the last commit: known after setup, if it makes it"
     )
 
 
+# -- lines -------------------------------------------------------------------------------------------------------------
 def forecast_lines(plan: Forecast) -> Iterator[str]:
     """The plan for people."""
-    yield f"{plan.workflow} on {plan.base_commit[:10]}, for {plan.target_branch}"
+    under = f", profile {plan.profile}" if plan.profile else ""
+    yield f"{plan.workflow} on {plan.base_commit[:10]}, for {plan.target_branch}{under}"
+    for name, value in plan.parameters.items():
+        yield f"  {name} = {msgspec.json.encode(value).decode()}"
+    yield from _iteration_lines(plan)
     for phase in plan.phases:
-        extra = f", up to {plan.limits['max_parallel']} at a time" if phase.phase == "map" else ""
-        yield f"{phase.phase}: {counted(len(phase.steps), 'step')}{' per item' if phase.phase == 'map' else ''}{extra}"
+        yield from phase_lines(phase)
         if phase.phase == "map" and plan.items is not None:
             yield from _item_lines(plan.items)
-        yield from _step_lines(phase.steps, 1)
+            yield from rule_lines(phase)
+        yield from step_lines(phase.steps)
+    if plan.budget:
+        yield budget_line(plan.budget)
     yield "nothing was started and nothing was written"
+
+
+def _iteration_lines(plan: Forecast) -> Iterator[str]:
+    """How often it all happens."""
+    if plan.arguments:
+        shown = [*plan.arguments[:PREVIEW], *(["…"] if len(plan.arguments) > PREVIEW else [])]
+        yield f"  {counted(len(plan.arguments), 'value')} for $ARG: {', '.join(shown)}"
+    if plan.iterations > 1:
+        yield f"  up to {plan.iterations} iterations, as long as they make commits"
 
 
 def _item_lines(items: PlannedItems) -> Iterator[str]:
     if items.count is None:
         yield f"  items from `{items.source}`: {items.note}"
         return
-    yield f"  {counted(items.count, 'item')} from `{items.source}`"
+    remark = f", {items.note}" if items.note else ""
+    yield f"  {counted(items.count, 'item')} from `{items.source}`{remark}"
     for number, item in enumerate(items.preview):
         yield f"    {item_text(item, f'#{number}')}"
     if items.count > len(items.preview):
         yield f"    … {items.count - len(items.preview)} more"
-
-
-def _step_lines(steps: tuple[PlannedStep, ...], depth: int) -> Iterator[str]:
-    indent = "  " * depth
-    for number, step in enumerate(steps, 1):
-        marks = [f"timeout {step.timeout_ms / 1000:g} s"] if step.timeout_ms else []
-        marks += ["must commit"] if step.commit_required else []
-        yield f"{indent}{number}. {step.kind}: {step.name}" + (f" ({', '.join(marks)})" if marks else "")
-        if step.on_failure:
-            yield f"{indent}   on failure:"
-            yield from _step_lines(step.on_failure, depth + 2)
+    if items.left_out:
+        yield "    left out: " + ", ".join(f"{number} by {rule}" for rule, number in items.left_out.items())

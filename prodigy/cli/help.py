@@ -71,7 +71,7 @@ def _in_our_words(usage: str) -> str:
 
 
 def _label(entry: "HelpEntry") -> str:
-    names = [*entry.positive_shorts, *entry.positive_names]
+    names = [*entry.positive_shorts, *entry.positive_names, *entry.negative_names]
     if entry.positional_label:
         place = entry.positional_label if entry.required else f"[{entry.positional_label}]"
         return ", ".join((place, *names))

@@ -5,7 +5,7 @@ at most one line; a run of 10,000 items gives one line per item, and a summary o
 tenth of the items passed since the last one.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
@@ -14,9 +14,10 @@ import msgspec
 from prodigy import events
 from prodigy.cli.printer import Level, Part, Span
 from prodigy.cli.terminal import Marks
-from prodigy.cli.text import about, counted, duration, home_short
+from prodigy.cli.text import about, cells, counted, cut, duration, home_short, printable
 from prodigy.events import Phase, Record, Stream
 from prodigy.job.items import item_text
+from prodigy.job.iterations import path_within
 from prodigy.job.state import ItemState, JobState
 from prodigy.job.summary import eta_ms, item_counts
 
@@ -36,11 +37,15 @@ class Told(NamedTuple):
 
 
 class Style(NamedTuple):
-    """How to write: the marks, what ``~`` stands for, and how many steps each phase has, where known."""
+    """How to write: the marks, what ``~`` stands for, how many steps each phase has, where known, and when to tell failures."""
 
     marks: Marks
     home: str | None = None
     steps: Mapping[Phase, int] = {}
+    failures: int | None = 1
+    """After how many failed items they are told; ``None``: when the map phase ends."""
+    width: int | None = None
+    """Cells that a step's command may take with what stands before it; ``None``: however long it is."""
 
 
 class Milestone(NamedTuple):
@@ -90,6 +95,27 @@ def _nothing(_state: JobState, _event: events.Event, _style: Style) -> Iterator[
     return iter(())
 
 
+# -- going on ------------------------------------------------------------------------------------------------------
+def _job_resumed(state: JobState, event: events.JobResumed, _: Style) -> Iterator[Told]:
+    done = state.counts["done"] + state.counts["failed"] + state.counts["skipped"]
+    items = f", {done:,} of {counted(state.total, 'item')} ended before" if state.total else ""
+    cut = f", {counted(event.intents_open, 'effect')} cut off" if event.intents_open else ""
+    yield _line(Level.NORMAL, Span("resumed", "strong"), f" in {state.phase or 'the beginning'}{items}{cut}")
+
+
+def _journal_truncated(_: JobState, event: events.JournalTruncated, style: Style) -> Iterator[Told]:
+    text = f" the journal's last {event.bytes} bytes were cut off; kept in {home_short(event.kept_at, style.home)}"
+    yield _line(Level.NORMAL, Span("warning:", "warning"), text)
+
+
+def _work_rewound(state: JobState, event: events.WorkRewound, _: Style) -> Iterator[Told]:
+    whose = _item_name(state, event.item_id) if event.item_id else event.phase
+    again = (
+        f" {whose}: back at {event.head[:_SHORT_SHA]}, {counted(len(event.forgotten), 'effect')} done again"
+    )
+    yield _line(Level.NORMAL, Span("warning:", "warning"), again)
+
+
 # -- phases --------------------------------------------------------------------------------------------------------
 def _phase_started(state: JobState, event: events.PhaseStarted, style: Style) -> Iterator[Told]:
     if event.phase == "map":
@@ -110,13 +136,18 @@ def _items_selected(state: JobState, event: events.ItemsSelected, _: Style) -> I
 
 
 def _map_line(state: JobState) -> Told:
-    at_a_time = state.started.max_parallel if state.started else 1
-    return _line(
-        Level.NORMAL, Span("map", "strong"), f": {counted(state.total, 'item')}, up to {at_a_time} at a time"
-    )
+    items = f": {counted(state.total, 'item')}, up to {state.max_parallel} at a time"
+    return _line(Level.NORMAL, Span("map", "strong"), items)
 
 
-def _phase_failed(_: JobState, event: events.PhaseFailed, style: Style) -> Iterator[Told]:
+def _phase_completed(state: JobState, event: events.PhaseCompleted, style: Style) -> Iterator[Told]:
+    if event.phase == "map":
+        yield from _failures_left(state, style)
+
+
+def _phase_failed(state: JobState, event: events.PhaseFailed, style: Style) -> Iterator[Told]:
+    if event.phase == "map":
+        yield from _failures_left(state, style)
     parts = (f" {event.phase} | {event.error.message}", _log_part(event.error.logs, style))
     yield _line(Level.NORMAL, Span(style.marks.failed, "bad"), *parts)
 
@@ -125,23 +156,51 @@ def _phase_skipped(_: JobState, event: events.PhaseSkipped, style: Style) -> Ite
     yield _line(Level.NORMAL, Span(event.phase, "strong"), f": skipped {style.marks.dash} {event.reason}")
 
 
+def _iteration_started(state: JobState, event: events.IterationStarted, _: Style) -> Iterator[Told]:
+    assert state.started is not None
+    values, most = len(state.started.arguments), state.started.iterations
+    words = [f"of at most {most * max(1, values)}"] if most > 1 else [f"of {values}"]
+    words += [f"| {event.arg}"] if event.arg is not None else []
+    yield _line(Level.NORMAL, Span(f"iteration {event.n}", "strong"), f" {' '.join(words)}")
+
+
+def _iteration_completed(_: JobState, event: events.IterationCompleted, style: Style) -> Iterator[Told]:
+    name = f" {f'iteration {event.n}' if event.arg is None else event.arg} |"
+    if event.error is None:
+        done = f"{name} {counted(event.commits, 'commit')} | {duration(event.duration_ms / 1000)}"
+        yield _line(Level.VERBOSE, Span(style.marks.done, "good"), done)
+        return
+    log = _log_part(event.error.logs, style)
+    yield _line(Level.NORMAL, Span(style.marks.failed, "bad"), f"{name} {event.error.message}", log)
+
+
 # -- steps ---------------------------------------------------------------------------------------------------------
 def _step_intended(state: JobState, event: events.StepIntended, style: Style) -> Iterator[Told]:
     command = event.name or _first_line(event.command)
     place = _place(state, event, style)
-    yield _line(_level(event), Span(place, "accent"), f" {event.kind}: {command}")
+    yield _line(_level(event), Span(place, "accent"), _fitted(place, f" {event.kind}: {command}", style))
     if event.name:
         yield _line(Level.VERBOSE, Span(f"    {_first_line(event.command)}", "dim"))
 
 
+def _fitted(place: str, text: str, style: Style) -> str:
+    """As much of ``text`` as there is room for behind ``place``."""
+    room = None if style.width is None else max(1, style.width - cells(printable(place)))
+    return cut(printable(text), room, style.marks.ellipsis)
+
+
+BETWEEN: Final = frozenset({"asked", "check", "commit", "env", "items", "look", "timeout"})
+"""Kinds of leaves that are no steps of the workflow's own."""
+
+
 def _level(event: events.StepIntended | events.StepCompleted) -> Level:
     """What a person wrote is told; what agents do, and what Prodigy does for a step, when asked for."""
-    return Level.NORMAL if event.item_id is None and event.kind != "commit" else Level.VERBOSE
+    return Level.NORMAL if event.item_id is None and event.kind not in BETWEEN else Level.VERBOSE
 
 
 def _place(state: JobState, event: events.StepEvent, style: Style) -> str:
     """``[2/4]``, within a handler ``[2/4 on_failure#1.1]``, in an agent ``[src/a.py 2]``."""
-    number, _, inside = event.step.partition(".")
+    number, _, inside = path_within(event.step).partition(".")
     total = style.steps.get(event.phase)
     words = (
         _item_name(state, event.item_id) if event.item_id else "",
@@ -152,9 +211,11 @@ def _place(state: JobState, event: events.StepEvent, style: Style) -> str:
 
 
 def _step_completed(state: JobState, event: events.StepCompleted, style: Style) -> Iterator[Told]:
-    took = f"Completed | {duration(event.duration_ms / 1000)}"
+    log = event.claude.json_log_location if event.claude is not None else None
+    how = f"Log: {home_short(log, style.home)}" if log else duration(event.duration_ms / 1000)
+    took = f"Completed | {how}"
     if event.item_id is None:
-        yield _line(_level(event), Span(style.marks.done, "good"), f" {took}")
+        yield _line(_level(event), Span(style.marks.done, "good"), *_among(state, event, style), f" {took}")
     else:
         mark = Span(f" {style.marks.done}", "good")
         yield _line(Level.VERBOSE, Span(_place(state, event, style), "accent"), mark, f" {took}")
@@ -167,8 +228,9 @@ def _step_failed(state: JobState, event: events.StepFailed, style: Style) -> Ite
     how = f"exit {error.exit_code}" if error.exit_code is not None else error.message
     parts: tuple[Part, ...] = (
         Span(style.marks.failed, "bad"),
+        *(() if event.item_id is not None else _among(state, event, style)),
         f" Failed ({how})",
-        _log_part(error.logs, style),
+        _log_part(_claude_log(event) or error.logs, style),
     )
     if event.item_id is None:
         yield _line(Level.NORMAL, *parts)
@@ -176,6 +238,17 @@ def _step_failed(state: JobState, event: events.StepFailed, style: Style) -> Ite
         yield _line(Level.VERBOSE, Span(f"{_place(state, event, style)} ", "accent"), *parts)
     yield from _output(event.stdout)
     yield from _output(event.stderr)
+
+
+def _among(state: JobState, event: events.StepEvent, style: Style) -> tuple[Part, ...]:
+    """Which step ended, where others may run beside it."""
+    return (Span(f" {_place(state, event, style)}", "accent"),) if "foreach[" in event.step else ()
+
+
+def _claude_log(event: events.StepFailed) -> tuple[str, ...]:
+    """Where Claude's own account of a failed step is."""
+    log = event.claude.json_log_location if event.claude is not None else None
+    return (log,) if log else ()
 
 
 def _output(stream: Stream) -> Iterator[Told]:
@@ -188,6 +261,24 @@ def _output(stream: Stream) -> Iterator[Told]:
         lines = [*lines[:_FIRST_LINES], left_out, *lines[-_LAST_LINES:]]
     for line in lines:
         yield _line(Level.OUTPUT, Span(f"    {line}", "dim"))
+
+
+def _step_skipped(state: JobState, event: events.StepSkipped, style: Style) -> Iterator[Told]:
+    level = Level.NORMAL if event.item_id is None else Level.VERBOSE
+    name = f" {event.name}" if event.name else ""
+    yield _line(level, Span(_place(state, event, style), "accent"), f" skipped:{name} `when` is false")
+
+
+def _step_retrying(state: JobState, event: events.StepRetrying, style: Style) -> Iterator[Told]:
+    pause = f" in {duration(event.backoff_ms / 1000)}" if event.backoff_ms else ""
+    level = Level.NORMAL if event.item_id is None else Level.VERBOSE
+    place, what = _place(state, event, style), f" run {event.try_} follows{pause}: {event.message}"
+    yield _line(level, Span(place, "accent"), _fitted(place, what, style))
+
+
+def _step_warned(state: JobState, event: events.StepWarned, style: Style) -> Iterator[Told]:
+    place = Span(f" {_place(state, event, style)}", "accent")
+    yield _line(Level.NORMAL, Span("warning:", "warning"), place, f" {event.message}")
 
 
 def _handler_started(state: JobState, event: events.HandlerStarted, style: Style) -> Iterator[Told]:
@@ -246,16 +337,59 @@ def _merge_failed(state: JobState, event: events.MergeFailed, _: Style) -> Itera
 
 
 def _dlq_item_added(state: JobState, event: events.DlqItemAdded, style: Style) -> Iterator[Told]:
-    last = event.history[-1] if event.history else None
+    """A failed item, now or together with others: nothing is lost in between, for the state remembers them."""
+    if style.failures == 1 or event.item_id not in state.dead_letters:
+        yield _failed_item(state, event.item_id, event.history, style)
+        return
+    if style.failures is not None and len(state.dead_letters) % style.failures == 0:
+        yield from _last_failures(state, style.failures, style)
+
+
+def _failures_left(state: JobState, style: Style) -> Iterator[Told]:
+    """Those failed items of a map phase that ended which were not told yet."""
+    if style.failures != 1:
+        number = len(state.dead_letters)
+        yield from _last_failures(state, number if style.failures is None else number % style.failures, style)
+
+
+def _last_failures(state: JobState, number: int, style: Style) -> Iterator[Told]:
+    letters = list(state.dead_letters.values())
+    for letter in letters[len(letters) - number :]:
+        yield _failed_item(state, letter.item_id, letter.failure_history, style)
+
+
+def _failed_item(state: JobState, item_id: str, history: Sequence[events.Attempt], style: Style) -> Told:
+    last = history[-1] if history else None
     words = (
-        _item_name(state, event.item_id),
+        _item_name(state, item_id),
         last.error_message if last else "failed",
-        f"{len(event.history)} attempts" if len(event.history) > 1 else "",
+        f"{len(history)} attempts" if len(history) > 1 else "",
     )
     text = " | ".join(filter(None, words))
-    yield _line(
-        Level.NORMAL, Span(style.marks.failed, "bad"), f" {text}", _log_part(last.logs if last else (), style)
+    log = _log_part(last.logs if last else (), style)
+    return _line(Level.NORMAL, Span(style.marks.failed, "bad"), f" {text}", log)
+
+
+def _item_skipped(state: JobState, event: events.ItemSkipped, style: Style) -> Iterator[Told]:
+    text = f" {_item_name(state, event.item_id)} | skipped: {event.reason}"
+    yield _line(Level.NORMAL, Span(style.marks.failed, "warning"), text)
+
+
+def _map_halted(_: JobState, event: events.MapHalted, style: Style) -> Iterator[Told]:
+    text = f" {style.marks.dash} {event.message}; no more items are started"
+    yield _line(Level.NORMAL, Span("map", "strong"), text)
+
+
+def _circuit_opened(_: JobState, event: events.CircuitOpened, style: Style) -> Iterator[Told]:
+    pause = duration(event.pause_ms / 1000)
+    text = (
+        f" {style.marks.dash} {counted(event.failures, 'failure')} in a row; nothing is started for {pause}"
     )
+    yield _line(Level.NORMAL, Span("circuit open", "warning"), text)
+
+
+def _circuit_closed(_: JobState, _event: events.CircuitClosed, style: Style) -> Iterator[Told]:
+    yield _line(Level.NORMAL, Span("circuit closed", "good"), f" {style.marks.dash} items are started again")
 
 
 def _item_done(item: ItemState, style: Style) -> Told:
@@ -283,6 +417,16 @@ def _cancel_requested(_: JobState, event: events.CancelRequested, style: Style) 
 
 def _rescued(_: JobState, event: events.WorktreeRescued, __: Style) -> Iterator[Told]:
     yield _line(Level.VERBOSE, f"unmerged work kept as {event.ref} ({event.reason})")
+
+
+_SHARED: Final = {"config": "the repository's configuration", "stash": "the stash", "refs": "refs"}
+
+
+def _shared_changed(_: JobState, event: events.SharedStateChanged, style: Style) -> Iterator[Told]:
+    who = event.agent_id or event.phase
+    names = ", ".join(event.names)
+    what = f" {style.marks.dash} {_SHARED[event.what]} changed while {who} ran: {names}"
+    yield _line(Level.NORMAL, Span("undone" if event.undone else "changed", "warning"), what)
 
 
 def _worker_started(_: JobState, event: events.WorkerStarted, __: Style) -> Iterator[Told]:
@@ -320,16 +464,24 @@ def _first_line(text: str) -> str:
 
 TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.JobStarted: _nothing,
+    events.JobResumed: _job_resumed,
+    events.JournalTruncated: _journal_truncated,
     events.JobPaused: _nothing,
     events.JobCompleted: _nothing,
     events.JobFailed: _nothing,
     events.CancelRequested: _cancel_requested,
     events.PhaseStarted: _phase_started,
-    events.PhaseCompleted: _nothing,
+    events.PhaseCompleted: _phase_completed,
     events.PhaseFailed: _phase_failed,
     events.PhaseSkipped: _phase_skipped,
+    events.IterationStarted: _iteration_started,
+    events.IterationCompleted: _iteration_completed,
     events.ItemSelected: _nothing,
     events.ItemsSelected: _items_selected,
+    events.ItemSkipped: _item_skipped,
+    events.MapHalted: _map_halted,
+    events.CircuitOpened: _circuit_opened,
+    events.CircuitClosed: _circuit_closed,
     events.AgentStarted: _agent_started,
     events.AgentCompleted: _agent_completed,
     events.AgentFailed: _agent_failed,
@@ -338,6 +490,10 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.StepSpawned: _nothing,
     events.StepCompleted: _step_completed,
     events.StepFailed: _step_failed,
+    events.WorkRewound: _work_rewound,
+    events.StepSkipped: _step_skipped,
+    events.StepRetrying: _step_retrying,
+    events.StepWarned: _step_warned,
     events.HandlerStarted: _handler_started,
     events.HandlerCompleted: _nothing,
     events.CommitCreated: _commit_created,
@@ -347,6 +503,7 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.WorktreeLeased: _nothing,
     events.WorktreeReleased: _nothing,
     events.WorktreeRescued: _rescued,
+    events.SharedStateChanged: _shared_changed,
     events.WorktreeRemoveIntended: _nothing,
     events.WorktreeCleaned: _nothing,
     events.MergeIntended: _nothing,

@@ -16,6 +16,7 @@ EVERYWHERE = Group("Everywhere", sort_key=100)
 VERBS_GROUP = Group("Verbs", sort_key=1)
 ARGUMENTS_GROUP = Group("Arguments", sort_key=2)
 FLAGS_GROUP = Group("Flags", sort_key=3)
+MergeFlag = Literal["flag-yes", "flag-no"]
 ProgressChoice = Literal["auto", "live", "plain", "none"]
 
 
@@ -80,3 +81,16 @@ def guessed(tokens: Sequence[str]) -> Options:
     """The flags that decide how a failure is shown, from a command line that could not be read as a whole."""
     words = tokens[: tokens.index("--")] if "--" in tokens else tokens
     return Options(json="--json" in words, jsonl="--jsonl" in words, no_color="--no-color" in words)
+
+
+def merge_answer(*, yes: bool, no_merge: bool) -> MergeFlag | None:
+    """What `--yes` and `--no-merge` answer ahead to the question of the final merge.
+
+    Raises:
+        UsageError: ``conflicting-flags``.
+    """
+    if yes and no_merge:
+        raise UsageError(
+            "conflicting-flags", "`--yes` and `--no-merge` exclude each other", hint="give one of them"
+        )
+    return "flag-yes" if yes else "flag-no" if no_merge else None

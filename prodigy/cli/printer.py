@@ -174,6 +174,10 @@ class Printer:
         if self.form is Form.JSONL:
             self._write(_json_line(record))
 
+    def verbatim(self, text: str) -> None:
+        """A text that is data as it stands, whatever the form; it has nothing in it that acts on a terminal."""
+        self._write(text)
+
     def line(self, *parts: Part) -> None:
         """One line of human-readable data."""
         if self.form is Form.TEXT and self.level > Level.SILENT:

@@ -12,7 +12,7 @@ from prodigy.errors import InternalError, ProdigyError, RunError
 from prodigy.events import Failure
 from prodigy.ids import tail_of
 from prodigy.job.state import JobState
-from prodigy.job.summary import item_counts, next_command, summarize
+from prodigy.job.summary import JobSummary, item_counts, next_command, summarize
 
 Line = tuple[Part, ...]
 
@@ -44,9 +44,9 @@ def result_lines(state: JobState, repo: str, now: datetime) -> Iterator[Line]:
     yield _labelled("commits", _commits(state, summary.branch))
     if state.cost_usd:
         yield _labelled("claude", f"${state.cost_usd:.2f}")
-    yield _labelled("merge", _merge(state, summary.tail))
+    yield _labelled("merge", _merge(state, summary))
     following = next_command(summary)
-    if state.dead_letters:
+    if state.dead_letters and state.status != "interrupted":
         yield _labelled("next", f"prodigy dlq show {summary.tail}")
     elif following is not None and not summary.unmerged:
         yield _labelled("next", following)
@@ -94,8 +94,8 @@ def _commits(state: JobState, branch: str) -> str:
     return f"{state.commits:,}, {counted(len(state.files_changed), 'file')}, on {branch}"
 
 
-def _merge(state: JobState, tail: str) -> str:
-    command = f"prodigy worktree merge {tail}"
+def _merge(state: JobState, summary: JobSummary) -> str:
+    command = f"prodigy worktree merge {summary.tail}"
     match state.merge:
         case "merged":
             return f"merged into {state.merged_into} ({(state.merge_commit or '')[:_SHORT_SHA]})"
@@ -108,7 +108,7 @@ def _merge(state: JobState, tail: str) -> str:
             why = (last.message or ", ".join(last.paths)) if last else ""
             return f"not possible ({why}), the branch is kept: {command}"
         case "pending":
-            return "not merged, the branch is kept"
+            return f"not merged, the branch is kept{f': {command}' if summary.unmerged else ''}"
 
 
 def _tail(failure: Failure) -> Iterator[str]:

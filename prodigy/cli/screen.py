@@ -33,6 +33,8 @@ _SHARE_OF_TERMINAL = 2
 _FEWEST_LINES = 4
 _WIDEST_NAME = 48
 _FALLBACK_SIZE = (80, 24)
+_ECHOED = 4
+"""Cells that stay free at the end of a line: the terminal writes ``^C`` behind the last one, where it must not wrap."""
 
 
 def view(state: JobState, now: datetime, width: int, height: int, marks: Marks, level: Level) -> list[Line]:
@@ -196,7 +198,9 @@ async def live(
     with printer.talking_through(finished.append):
         try:
             while True:
-                frame = render(read_state(), now(), *canvas.size, printer.talk_marks, printer.level)
+                width, height = canvas.size
+                room = max(1, width - _ECHOED)
+                frame = render(read_state(), now(), room, height, printer.talk_marks, printer.level)
                 above, finished[:] = finished.copy(), ()
                 await canvas.draw(frame, above)
                 await trio.sleep(_FRAME)

@@ -9,8 +9,8 @@ import msgspec
 import trio
 
 from prodigy.actors import launch
+from prodigy.actors.finish import Answer
 from prodigy.actors.recorder import Stamp
-from prodigy.actors.run import Answer
 from prodigy.actors.tree import Purpose
 from prodigy.actors.upkeep import take_up
 from prodigy.cli.here import repository_here, run_called

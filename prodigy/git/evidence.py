@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from prodigy.errors import RunError
-from prodigy.git.cli import Git, readable
+from prodigy.git.cli import Git, GitResult, readable
+from prodigy.workflow.values import matches
 
 NO_COMMIT = "(initial)"
 
@@ -135,15 +136,31 @@ async def is_ancestor(git: Git, ancestor: str, descendant: str) -> bool:
     return (await git.run("merge-base", "--is-ancestor", ancestor, descendant, ok=(0, 1))).code == 0
 
 
-async def auto_commit(git: Git, message: str, identity: Mapping[str, str] | None = None) -> str | None:
+class CommitWish(Struct, frozen=True, kw_only=True):
+    """What a workflow asks of the commits that Prodigy makes; globs as modifiers of references have them."""
+
+    author: str | None = None
+    """``Name <address>``."""
+    sign: bool = False
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    onto: str | None = None
+    """Make one commit of everything since this one."""
+
+
+async def auto_commit(
+    git: Git, message: str, identity: Mapping[str, str] | None = None, wish: CommitWish | None = None
+) -> str | None:
     """Commit everything that is changed or untracked, and return the new HEAD.
 
-    Hooks run. The commit is not signed: a signature would ask its owner for a passphrase, once per step.
+    Hooks run. The commit is not signed unless it is asked for: a signature would ask its owner for a passphrase, once
+    per step.
 
     Args:
         git: at the top of a worktree.
         message: the whole message; lines that start with ``#`` are kept.
         identity: environment that names author and committer, if git has no name for them.
+        wish: what is particular about it.
 
     Returns:
         The commit, or ``None`` if there was nothing to commit.
@@ -151,16 +168,40 @@ async def auto_commit(git: Git, message: str, identity: Mapping[str, str] | None
     Raises:
         CommitRefused: a hook, or git itself, refused.
     """
-    added = await git.run("add", "--all", ok=None)
+    wish = wish or CommitWish()
+    if wish.onto is not None:
+        await git.run("reset", "--quiet", "--soft", wish.onto)
+    added = await _add(git, wish)
     if added.code != 0:
         raise CommitRefused(git.cwd, added.complaint)
-    options = ("--quiet", "--no-gpg-sign", "--cleanup=whitespace", "--file=-")
+    options = [
+        "--quiet",
+        "--gpg-sign" if wish.sign else "--no-gpg-sign",
+        "--cleanup=whitespace",
+        "--file=-",
+        *([f"--author={wish.author}"] if wish.author else []),
+    ]
     done = await git.run("commit", *options, stdin=message.encode(), env=identity, ok=None)
     if done.code == 0:
         return await head(git)
     if (await git.run("diff-index", "--cached", "--quiet", "HEAD", "--", ok=(0, 1))).code == 0:
         return None
     raise CommitRefused(git.cwd, done.complaint)
+
+
+async def _add(git: Git, wish: CommitWish) -> GitResult:
+    if not (wish.include or wish.exclude):
+        return await git.run("add", "--all", ok=None)
+    paths = [
+        path
+        for path in (await snapshot(git)).dirty
+        if (not wish.include or matches(path, wish.include)) and not matches(path, wish.exclude)
+    ]
+    if not paths:
+        return GitResult(0)
+    listed = "".join(f"{path}\0" for path in paths).encode()
+    # Not `add`, which refuses a path that is staged as deleted.
+    return await git.run("update-index", "--add", "--remove", "-z", "--stdin", stdin=listed, ok=None)
 
 
 def _path(record: bytes) -> bytes:

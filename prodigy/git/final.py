@@ -17,6 +17,7 @@ from prodigy.errors import RunError
 from prodigy.git import evidence
 from prodigy.git.cli import Git, GitFailed, GitResult, is_folder, readable
 from prodigy.git.merge import Conflict, Merged, foretell, merge, verify
+from prodigy.git.objects import Objects
 from prodigy.git.patience import patiently
 from prodigy.git.repository import Registration, Target, branch_tip, find_target, worktrees_of
 
@@ -26,6 +27,13 @@ GRACE_S = 5.0
 _FORWARD = ("--ff-only",)
 _UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
 _IN_THE_WAY = ("would be overwritten by merge", "Not possible to fast-forward because you have")
+
+
+class Foreseen(Struct, frozen=True):
+    """What a merge would give: a commit that no ref names yet, and the tip of the target that it was made for."""
+
+    commit: str
+    tip: str
 
 
 class FinalMerge(Struct, frozen=True):
@@ -64,6 +72,28 @@ async def merge_into(
     else:
         merged = await _merge_checkout(git.at(holder.path), target.branch, source, message, identity)
     return FinalMerge(target, merged)
+
+
+async def foresee(
+    git: Git, objects: Objects, source: str, named: str | None, message: str, identity: Mapping[str, str]
+) -> Foreseen:
+    """The commit that ``merge_into`` would make now; nothing moves.
+
+    Raises:
+        RunError: ``merge-conflict``, ``merge-target-missing``.
+    """
+    target = await find_target(git, named)
+    tip = await branch_tip(git, target.branch) if target.branch is not None else None
+    if target.branch is None or tip is None:
+        raise RunError("merge-target-missing", f"there is no branch to merge into: {target.fallback}")
+    if await evidence.is_ancestor(git, source, tip):
+        return Foreseen(tip, tip)
+    if await evidence.is_ancestor(git, tip, source):
+        return Foreseen(source, tip)
+    tree = await foretell(git, tip, source)
+    if isinstance(tree, Conflict):
+        raise _conflict(target.branch, tree.paths)
+    return Foreseen(await objects.commit(tree, (tip, source), message, identity), tip)
 
 
 async def _holder(git: Git, branch: str) -> Registration | None:

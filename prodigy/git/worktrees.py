@@ -6,7 +6,8 @@ Rules:
   all processes. What is a worktree's own (HEAD, index, files) and the creation of a branch are left to git's own
   locks: they do not collide, and a reset of a large tree must not hold up others.
 - A worktree is reused only if it is beyond doubt: the files that tie it to its repository are byte for byte as made,
-  everything else in its private folder is swept, and git itself says that nothing is changed, untracked or ignored.
+  everything else in its private folder is swept, and git itself says that nothing is changed, untracked or ignored
+  (but for ignored files that its owner asked to keep).
   Doubt is `SlotDoubtful`; the answer to it is `renew`.
 - Only worktrees and branches named by the caller are touched. The user's hooks do not run for our own housekeeping.
 """
@@ -26,6 +27,7 @@ from prodigy.git import evidence
 from prodigy.git.cli import Git, GitFailed, is_folder, readable
 from prodigy.git.metadata_lock import MetadataLock
 from prodigy.git.patience import patiently
+from prodigy.git.readiness import READY
 from prodigy.git.repository import Registration, worktrees_of
 
 _ADMINISTRATIVE = ("core.hooksPath=/dev/null", "submodule.recurse=false", "advice.detachedHead=false")
@@ -44,6 +46,7 @@ _PERMANENT = frozenset(
         "locked",
         "logs",
         "modules",
+        READY,
         "refs",
         "reftable",
     }
@@ -110,10 +113,13 @@ class Worktrees:
         except (OSError, ValueError) as problem:
             raise SlotDoubtful(path, "it has no usable .git file") from problem
 
-    async def reset(self, worktree: Worktree, commit: str, branch: str | None = None) -> None:
+    async def reset(
+        self, worktree: Worktree, commit: str, branch: str | None = None, keep: Sequence[str] = ()
+    ) -> None:
         """Make a used worktree as good as new: ``commit`` on a new branch (or detached), and nothing else.
 
-        The caller has rescued what is to be kept, and no process works in it any more.
+        The caller has rescued what is to be kept, and no process works in it any more. What git ignores and ``keep``
+        (ignore patterns) names stays.
 
         Raises:
             SlotDoubtful: it could not be done, or not be proven.
@@ -123,13 +129,17 @@ class Worktrees:
         git = self._within(worktree)
         try:
             await patiently(lambda: git.run("checkout", "--quiet", "--force", *_place(branch), commit, "--"))
-            await git.run("clean", "-ffdx", "--quiet")
+            await git.run("clean", "-ffdx", "--quiet", *_except(keep))
+            if keep:  # only what is ignored as well
+                await git.run("clean", "-ffd", "--quiet")
         except GitFailed as failure:
             raise SlotDoubtful(worktree.path, failure.message) from failure
-        await self.verify_clean(worktree, commit, branch)
+        await self.verify_clean(worktree, commit, branch, keep)
 
-    async def verify_clean(self, worktree: Worktree, commit: str, branch: str | None = None) -> None:
-        """Nothing, if the worktree holds ``commit`` and only that.
+    async def verify_clean(
+        self, worktree: Worktree, commit: str, branch: str | None = None, keep: Sequence[str] = ()
+    ) -> None:
+        """Nothing, if the worktree holds ``commit`` and, but for ignored files that ``keep`` names, only that.
 
         Raises:
             SlotDoubtful: anything else.
@@ -138,7 +148,8 @@ class Worktrees:
         git = self._within(worktree)
         try:
             flags = await git.run("ls-files", "-v", "-z")
-            found = await evidence.snapshot(git, ignored=True)
+            found = await evidence.snapshot(git, ignored=not keep)
+            others = (await git.run("ls-files", "--others", "-z", *_except(keep))).fields if keep else []
         except GitFailed as failure:
             raise SlotDoubtful(worktree.path, failure.message) from failure
         sparse = "info/sparse-checkout" in worktree.ties
@@ -146,8 +157,9 @@ class Worktrees:
             raise SlotDoubtful(worktree.path, "files are marked assume-unchanged or skip-worktree")
         if (found.head, found.branch) != (commit, branch):
             raise SlotDoubtful(worktree.path, f"it stands on {found.branch or 'no branch'} at {found.head}")
-        if found.dirty:
-            raise SlotDoubtful(worktree.path, f"{found.dirty[0]!r} is not as committed")
+        dirty = found.dirty or tuple(readable(path) for path in others)
+        if dirty:
+            raise SlotDoubtful(worktree.path, f"{dirty[0]!r} is not as committed")
 
     async def renew(
         self,
@@ -225,10 +237,25 @@ class Worktrees:
         """
         await self._within(worktree).run("checkout", "--quiet", "--no-guess", branch, "--")
 
-    async def overwrite(self, worktree: Worktree, branch: str) -> None:
-        """As `sync`, over changes and unfinished operations; the caller has rescued what they hold."""
+    async def overwrite(self, worktree: Worktree, branch: str | None, *settings: str) -> None:
+        """As `sync`, over changes and unfinished operations; the caller has rescued what they hold.
+
+        Without a branch it is let go of, and the files become those of HEAD. Ignored files stay; ``settings`` say what
+        is ignored beyond the usual.
+        """
         await trio.to_thread.run_sync(_sweep, worktree.git_dir)
-        await self._within(worktree).run("checkout", "--quiet", "--no-guess", "--force", branch, "--")
+        git = self._within(worktree).having(*settings)
+        place = ("--no-guess", "--force", branch) if branch is not None else ("--force", "--detach")
+        await git.run("checkout", "--quiet", *place, "--")
+        await git.run("clean", "-ffd", "--quiet")
+
+    async def unlock(self, worktree: Worktree, branch: str) -> None:
+        """Remove git's own locks that killed processes left in a worktree and on its branch.
+
+        Nobody works in the worktree, and nobody but its owner moves the branch.
+        """
+        common = (await self._git.run("rev-parse", "--path-format=absolute", "--git-common-dir")).path
+        await trio.to_thread.run_sync(_unlock, worktree.git_dir, Path(common, "refs", "heads", branch))
 
     def _within(self, worktree: Worktree) -> Git:
         return self._git.inside(worktree.path)
@@ -243,6 +270,10 @@ class Worktrees:
 def _place(branch: str | None) -> tuple[str, ...]:
     """Where HEAD goes: to a new branch that tracks nothing, or to the commit itself."""
     return ("--no-track", "-b", branch) if branch is not None else ("--detach",)
+
+
+def _except(patterns: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"--exclude={pattern}" for pattern in patterns)
 
 
 # -- the private folder of a worktree ------------------------------------------------------------------------------
@@ -283,6 +314,11 @@ def _sweep(git_dir: str) -> None:
             _delete_tree(str(entry))
     for namespace in private.glob("refs/*"):
         _delete_tree(str(namespace))
+
+
+def _unlock(git_dir: str, ref: Path) -> None:
+    for lock in (*Path(git_dir).glob("*.lock"), ref.with_name(f"{ref.name}.lock")):
+        lock.unlink(missing_ok=True)
 
 
 # -- folders -------------------------------------------------------------------------------------------------------

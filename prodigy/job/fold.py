@@ -16,19 +16,24 @@ attempt that its host took along stays ``running`` until ``agent_retrying``. Dur
 over its attempts; commits, output and variables are those of the last one.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from msgspec.structs import replace
 
 from prodigy import events
 from prodigy.events import Attempt, Failure, Phase, Record
+from prodigy.job.iterations import path_within
 from prodigy.job.state import (
+    Circuit,
     CommandTiming,
     Commit,
     DeadLetter,
     ItemState,
     ItemStatus,
+    IterationState,
     JobState,
     MergeOutcome,
     PhaseState,
@@ -36,6 +41,11 @@ from prodigy.job.state import (
 
 Rule = Callable[[JobState, Any, Record], None]
 
+OFF_BRANCH: Final[frozenset[Phase]] = frozenset({"verify"})
+"""Phases that do not run on the session branch: what they commit is not part of the run."""
+AGAIN: Final[frozenset[Phase]] = frozenset({"merge", "verify"})
+"""Phases that can be run a second time after they failed, and then from their beginning."""
+_TOP: Final = re.compile(r"[./@]")
 _HISTORY_TAIL = 4096
 _FEW = 3
 
@@ -73,6 +83,41 @@ def _job_started(state: JobState, event: events.JobStarted, record: Record) -> N
     state.tip = event.base_commit
 
 
+def _job_resumed(state: JobState, _: events.JobResumed, __: Record) -> None:
+    if state.status == "failed":
+        _reopen(state)
+    state.status = "running" if state.phases else "starting"
+    state.ended_at = state.signal = state.error = None
+    state.workers.clear()
+
+
+def _reopen(state: JobState) -> None:
+    """What failed is to go on: the step that failed, and items that never started; what hooks did is no more."""
+    for name, phase in state.phases.items():
+        if phase.status == "failed":
+            phase.status = "running"
+            if phase.error is not None and phase.error.step is not None:
+                _forget_step(state, name, phase.error.step)
+            phase.error = None
+    if state.phases.pop("on_failure", None) is not None:
+        _forget_outcomes(state, "on_failure")
+    if state.iterations and state.iterations[-1].error is not None:
+        state.iterations[-1].head = state.iterations[-1].error = None
+    state.halted = state.circuit = None
+    state.failures_in_a_row = 0
+    for item in state.items.values():
+        item.forgiven = item.status in {"failed", "skipped"}
+
+
+def _forget_step(state: JobState, phase: Phase, path: str) -> None:
+    """Forget the outcomes of a whole step of a phase's list, whatever within it ``path`` names."""
+    within = path_within(path)
+    top = path.removesuffix(within) + _TOP.split(within, maxsplit=1)[0]
+    mine = re.compile(rf"{phase}/{re.escape(top)}[./@]")
+    for key in [key for key in state.outcomes if mine.match(key)]:
+        del state.outcomes[key]
+
+
 def _job_paused(state: JobState, event: events.JobPaused, record: Record) -> None:
     state.status = "interrupted"
     state.ended_at = record.timestamp
@@ -105,8 +150,13 @@ def _phase_started(state: JobState, event: events.PhaseStarted, record: Record) 
         state.status = "running"
     state.phase = event.phase
     state.steps_done = 0
+    if event.phase in AGAIN:
+        _forget_outcomes(state, event.phase)
     state.phases[event.phase] = PhaseState(
-        status="running", started_at=record.timestamp, base_commit=event.base_commit
+        status="running",
+        started_at=record.timestamp,
+        base_commit=event.base_commit,
+        max_parallel=event.max_parallel,
     )
 
 
@@ -123,6 +173,22 @@ def _phase_failed(state: JobState, event: events.PhaseFailed, record: Record) ->
     phase.status = "failed"
     phase.duration_ms = event.duration_ms
     phase.error = event.error
+    if event.phase in AGAIN and state.started is not None:
+        # nothing was merged because of it
+        state.merge = "failed"
+        outcome = MergeOutcome(
+            at=record.timestamp,
+            what="final",
+            result="failed",
+            target_branch=state.started.target,
+            message=event.error.message,
+        )
+        state.merges.append(outcome)
+
+
+def _forget_outcomes(state: JobState, phase: Phase) -> None:
+    for key in [key for key in state.outcomes if key.startswith(f"{phase}/")]:
+        del state.outcomes[key]
 
 
 def _phase_ended(state: JobState, phase: Phase, record: Record) -> PhaseState:
@@ -135,19 +201,79 @@ def _phase_skipped(state: JobState, event: events.PhaseSkipped, record: Record) 
     state.phases[event.phase] = PhaseState(status="skipped", started_at=record.timestamp)
 
 
+def _iteration_started(state: JobState, event: events.IterationStarted, record: Record) -> None:
+    state.steps_done = 0
+    begun = IterationState(number=event.n, started_at=record.timestamp, base_commit=event.base_commit)
+    state.iterations.append(begun)
+
+
+def _iteration_completed(state: JobState, event: events.IterationCompleted, _: Record) -> None:
+    state.current_step = state.current_step_name = None
+    iteration = state.iterations[-1]
+    iteration.duration_ms = event.duration_ms
+    iteration.head = event.head
+    iteration.error = event.error
+    _forget_outcomes(state, "steps")
+    state.intents = {seq: intent for seq, intent in state.intents.items() if intent.phase != "steps"}
+
+
 # -- items ---------------------------------------------------------------------------------------------------------
-def _item_selected(state: JobState, event: events.ItemSelected, _: Record) -> None:
+def _item_selected(state: JobState, event: events.ItemSelected, record: Record) -> None:
     if event.index == 0 and not state.selected:
         # a selection that was never closed is done anew; what it listed before counts for nothing
         state.items.clear()
         state.counts.clear()
-    if event.item_id not in state.items:
-        state.counts["pending"] += 1
-        state.items[event.item_id] = ItemState(index=event.index, item_id=event.item_id, item=event.item)
+    if event.item_id in state.items:
+        return
+    item = ItemState(index=event.index, item_id=event.item_id, item=event.item)
+    state.items[event.item_id] = item
+    state.counts["pending"] += 1
+    if event.problem is not None:
+        _move(state, item, "failed")
+        error = Failure(error_class="invalid-item", message=event.problem)
+        item.history.append(_failed_attempt(state, item, error, record))
 
 
 def _items_selected(state: JobState, _event: events.ItemsSelected, _: Record) -> None:
     state.selected = True
+
+
+def _item_skipped(state: JobState, event: events.ItemSkipped, _: Record) -> None:
+    item = state.items[event.item_id]
+    _move(state, item, "skipped")
+    _failed_for_good(state, item)
+
+
+def _map_halted(state: JobState, event: events.MapHalted, _: Record) -> None:
+    state.halted = Failure(error_class="policy-stopped", message=event.message)
+
+
+def _circuit_opened(state: JobState, event: events.CircuitOpened, record: Record) -> None:
+    state.circuit = Circuit(event.opening, record.timestamp.timestamp() + event.pause_ms / 1000)
+
+
+def _circuit_closed(state: JobState, _event: events.CircuitClosed, _: Record) -> None:
+    state.circuit = None
+    state.failures_in_a_row = 0
+
+
+def _failed_for_good(state: JobState, item: ItemState) -> None:
+    """An item came to a bad end; one that was not valid says nothing about how well items do."""
+    _note_duration(state, item)
+    if item.error is not None and item.error.error_class == "invalid-item":
+        return
+    if state.circuit is None:
+        state.failures_in_a_row += 1
+    elif item.trial:
+        state.circuit.failures += 1
+
+
+def _item_done(state: JobState, item: ItemState) -> None:
+    _move(state, item, "done")
+    if state.circuit is None:
+        state.failures_in_a_row = 0
+    elif item.trial:
+        state.circuit.successes += 1
 
 
 def _move(state: JobState, item: ItemState, status: ItemStatus) -> None:
@@ -168,6 +294,9 @@ def _agent_started(state: JobState, event: events.AgentStarted, record: Record) 
     item.slot = event.slot
     item.base_commit = event.base_commit
     item.started_at = record.timestamp
+    item.ready_at = None
+    item.trial = state.circuit is not None
+    item.forgiven = False
     item.head = item.rescue_ref = item.error = None
     item.commits = item.files_changed = ()
     item.output = ""
@@ -182,7 +311,10 @@ def _agent_completed(state: JobState, event: events.AgentCompleted, _: Record) -
     item.output = event.output
     item.variables = event.variables
     item.json_log_location = event.json_log_location
-    _move(state, item, "merging" if event.commits else "done")
+    if event.commits:
+        _move(state, item, "merging")
+    else:
+        _item_done(state, item)
     _note_duration(state, item)
 
 
@@ -204,10 +336,13 @@ def _agent_failed(state: JobState, event: events.AgentFailed, record: Record) ->
     )
 
 
-def _agent_retrying(state: JobState, event: events.AgentRetrying, _: Record) -> None:
+def _agent_retrying(state: JobState, event: events.AgentRetrying, record: Record) -> None:
     item = _attempt_ended(state, event.item_id, 0, 0.0)
     item.error = None
+    item.retries += event.charged_to == "item"
     item.host_losses += event.charged_to == "host_lost"
+    item.waited_ms += event.backoff_ms
+    item.ready_at = record.timestamp + timedelta(milliseconds=event.backoff_ms)
     _move(state, item, "pending")
 
 
@@ -224,6 +359,7 @@ def _attempt_ended(state: JobState, item_id: str, duration_ms: int, cost_usd: fl
 def _forget_leaves(state: JobState, item: ItemState) -> None:
     """The attempt's process tree is dead, and the next attempt starts from the beginning."""
     item.outcomes = {}
+    item.claude_session = None
     for seq in [seq for seq, intent in state.intents.items() if intent.item_id == item.item_id]:
         del state.intents[seq]
 
@@ -252,13 +388,15 @@ def _failed_attempt(state: JobState, item: ItemState, error: Failure, record: Re
 
 
 def _note_duration(state: JobState, item: ItemState) -> None:
-    window = duration_window(state.started.max_parallel if state.started else 1)
+    window = duration_window(state.max_parallel)
     state.item_durations.append(item.duration_ms)
     del state.item_durations[:-window]
 
 
 # -- steps ---------------------------------------------------------------------------------------------------------
 def _step_intended(state: JobState, event: events.StepIntended, record: Record) -> None:
+    for seq in [seq for seq, intent in state.intents.items() if _same_leaf(intent, event)]:
+        del state.intents[seq]  # it was cut off, and is done again
     state.intents[record.seq] = event
     name = event.name or first_line(event.command)
     if event.item_id is None:
@@ -268,12 +406,34 @@ def _step_intended(state: JobState, event: events.StepIntended, record: Record) 
         item.step, item.step_name = event.step, name
 
 
+def _step_spawned(state: JobState, event: events.StepSpawned, _: Record) -> None:
+    if event.item_id is not None and event.claude_session is not None:
+        state.items[event.item_id].claude_session = event.claude_session
+
+
+def _same_leaf(one: events.StepIntended, other: events.StepIntended) -> bool:
+    return (one.phase, one.item_id, one.step, one.try_) == (
+        other.phase,
+        other.item_id,
+        other.step,
+        other.try_,
+    )
+
+
+def _work_rewound(state: JobState, event: events.WorkRewound, _: Record) -> None:
+    outcomes = state.outcomes if event.item_id is None else state.items[event.item_id].outcomes
+    for leaf in event.forgotten:
+        outcomes.pop(f"{event.phase}/{leaf}", None)
+    if event.item_id is None and event.phase not in OFF_BRANCH:
+        state.tip = event.head
+
+
 def _step_completed(state: JobState, event: events.StepCompleted, _: Record) -> None:
     _step_ended(state, event)
-    top_level = "." not in event.step
+    top_level = "." not in path_within(event.step)
     if event.item_id is None and top_level:
         state.steps_done += 1
-    if event.item_id is None and event.head_after is not None:
+    if event.item_id is None and event.head_after is not None and event.phase not in OFF_BRANCH:
         state.tip = event.head_after
 
 
@@ -285,6 +445,8 @@ def _step_ended(state: JobState, event: events.StepCompleted | events.StepFailed
     intent = state.intents.pop(event.intent, None)
     label = first_line(intent.command) or intent.name if intent else event.step
     state.command_timings.append(CommandTiming(f"{event.kind}: {label}", event.duration_ms))
+    if event.item_id is None and event.claude is not None:
+        state.cost_usd += event.claude.cost_usd
     owner = state if event.item_id is None else state.items[event.item_id]
     owner.outcomes[leaf_key(event.phase, event.step, event.try_)] = event
 
@@ -296,7 +458,7 @@ def first_line(text: str) -> str:
 
 def _commit_created(state: JobState, event: events.CommitCreated, _: Record) -> None:
     """An agent's commits count when they are merged; all others are on the session branch already."""
-    if event.item_id is None:
+    if event.item_id is None and event.phase not in OFF_BRANCH:
         state.tip = event.sha
         _count_commits(state, [Commit(sha=event.sha, phase=event.phase, message=event.message)], event.files)
 
@@ -319,7 +481,11 @@ def _git_intended(
 def _worktree_made_or_not(
     state: JobState, event: events.WorktreeCreated | events.WorktreeCreateFailed, _: Record
 ) -> None:
+    """One that was cut off earlier is done with as well."""
     state.git_intents.pop(event.intent, None)
+    for seq, intent in list(state.git_intents.items()):
+        if isinstance(intent, events.WorktreeCreateIntended) and intent.path == event.path:
+            del state.git_intents[seq]
 
 
 def _worktree_leased(state: JobState, event: events.WorktreeLeased, _: Record) -> None:
@@ -378,7 +544,7 @@ def _worktree_merged(state: JobState, event: events.WorktreeMerged, record: Reco
     elif event.item_id is not None:
         state.tip = event.new
         item = state.items[event.item_id]
-        _move(state, item, "done")
+        _item_done(state, item)
         commits = [Commit(sha=sha, phase="map", item_id=item.item_id) for sha in item.commits]
         _count_commits(state, commits, item.files_changed)
 
@@ -416,6 +582,9 @@ def _merge_failed(state: JobState, event: events.MergeFailed, record: Record) ->
 
 def _merge_ended(state: JobState, intent: int, outcome: MergeOutcome) -> None:
     state.git_intents.pop(intent, None)
+    for seq, known in list(state.git_intents.items()):  # that of a merge which was cut off earlier
+        if isinstance(known, events.MergeIntended) and known.item_id == outcome.item_id:
+            del state.git_intents[seq]
     state.merges.append(outcome)
 
 
@@ -455,7 +624,7 @@ def _dlq_item_added(state: JobState, event: events.DlqItemAdded, record: Record)
     )
     item = state.items[event.item_id]
     _move(state, item, "failed")
-    _note_duration(state, item)
+    _failed_for_good(state, item)
 
 
 def _dlq_item_removed(state: JobState, event: events.DlqItemRemoved, _: Record) -> None:
@@ -478,6 +647,8 @@ def _nothing(_state: JobState, _event: events.Event, _: Record) -> None:
 
 RULES: Final[Mapping[type[events.Event], Rule]] = {
     events.JobStarted: _job_started,
+    events.JobResumed: _job_resumed,
+    events.JournalTruncated: _nothing,
     events.JobPaused: _job_paused,
     events.JobCompleted: _job_completed,
     events.JobFailed: _job_failed,
@@ -486,16 +657,26 @@ RULES: Final[Mapping[type[events.Event], Rule]] = {
     events.PhaseCompleted: _phase_completed,
     events.PhaseFailed: _phase_failed,
     events.PhaseSkipped: _phase_skipped,
+    events.IterationStarted: _iteration_started,
+    events.IterationCompleted: _iteration_completed,
     events.ItemSelected: _item_selected,
     events.ItemsSelected: _items_selected,
+    events.ItemSkipped: _item_skipped,
+    events.MapHalted: _map_halted,
+    events.CircuitOpened: _circuit_opened,
+    events.CircuitClosed: _circuit_closed,
     events.AgentStarted: _agent_started,
     events.AgentCompleted: _agent_completed,
     events.AgentFailed: _agent_failed,
     events.AgentRetrying: _agent_retrying,
     events.StepIntended: _step_intended,
-    events.StepSpawned: _nothing,
+    events.StepSpawned: _step_spawned,
     events.StepCompleted: _step_completed,
     events.StepFailed: _step_failed,
+    events.WorkRewound: _work_rewound,
+    events.StepSkipped: _nothing,
+    events.StepRetrying: _nothing,
+    events.StepWarned: _nothing,
     events.HandlerStarted: _nothing,
     events.HandlerCompleted: _nothing,
     events.CommitCreated: _commit_created,
@@ -505,6 +686,7 @@ RULES: Final[Mapping[type[events.Event], Rule]] = {
     events.WorktreeLeased: _worktree_leased,
     events.WorktreeReleased: _worktree_released,
     events.WorktreeRescued: _worktree_rescued,
+    events.SharedStateChanged: _nothing,
     events.WorktreeRemoveIntended: _git_intended,
     events.WorktreeCleaned: _worktree_cleaned,
     events.MergeIntended: _git_intended,

@@ -3,12 +3,14 @@
 Pure; crosses processes as msgspec. Made once at the start of a run and kept in ``job.json``.
 """
 
-from msgspec import Struct, structs
+from typing import get_args
+
+from msgspec import Struct
 
 from prodigy import ids
 from prodigy.events import JobStarted, Phase
 from prodigy.ids import JobId, SessionId
-from prodigy.workflow.model import StepList, Workflow
+from prodigy.workflow.model import Deferred, ErrorPolicy, OnConflict, StepList, Workflow
 
 
 class RunPlan(Struct, frozen=True, kw_only=True):
@@ -24,6 +26,22 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     base_commit: str
     original_branch: str
     target_fallback: str | None = None
+    merge_target: str | None = None
+    """The branch that ``merge.target`` names."""
+    auto_merge: bool = False
+    """Whether the final merge is agreed to beforehand."""
+    profile: str | None = None
+    """Of the environment."""
+    computed: dict[str, str] = {}
+    """What commands of the environment printed that run once per run; see ``actors.preparing``."""
+    arguments: tuple[str, ...] = ()
+    """The values of ``--args`` and ``--map``; a plain workflow runs once for each."""
+    argument_inherited: bool = False
+    """Whether the only value comes from ``PRODIGY_ARG`` instead."""
+    map_patterns: tuple[str, ...] = ()
+    iterations: int = 1
+    """How often a plain workflow is repeated at most."""
+    fail_fast: bool = False
     argv: tuple[str, ...] = ()
     version: str = ""
 
@@ -38,12 +56,45 @@ class RunPlan(Struct, frozen=True, kw_only=True):
         return ids.session_branch(self.session_id)
 
     @property
-    def max_parallel(self) -> int:
-        """How many agents may run at a time."""
-        return self.workflow.map.max_parallel if self.workflow.map is not None else 1
+    def target(self) -> str:
+        """The branch that the work is for."""
+        return self.merge_target or self.original_branch
+
+    @property
+    def max_parallel(self) -> int | None:
+        """How many agents may run at a time; ``None`` if that is known only when the map phase begins."""
+        if self.workflow.map is None:
+            return 1
+        known = self.workflow.map.max_parallel
+        return None if isinstance(known, Deferred) else known
+
+    @property
+    def merges_by_steps(self) -> bool:
+        """Whether the final merge takes steps of the workflow's own."""
+        return self.workflow.merge is not None or bool(self.workflow.verify)
+
+    @property
+    def on_conflict(self) -> OnConflict | None:
+        """What the workflow says about agents whose work collides; ``None`` if it says nothing."""
+        phase = self.workflow.map
+        return (phase.on_conflict if phase is not None else None) or self.workflow.on_conflict
+
+    @property
+    def values(self) -> int:
+        """How many values the steps run for, one by one; 1 if there is none."""
+        return max(1, len(self.arguments))
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the steps of a plain workflow may run more than once."""
+        return self.workflow.map is None and (self.values > 1 or self.iterations > 1)
+
+    def argument(self, iteration: int) -> str | None:
+        """``$ARG`` of an iteration, which count from 1."""
+        return self.arguments[(iteration - 1) % len(self.arguments)] if self.arguments else None
 
     def phases(self) -> tuple[Phase, ...]:
-        """The phases in the order they run."""
+        """The phases that do the work, in the order they run."""
         workflow = self.workflow
         present: list[tuple[Phase, object]] = [
             ("setup", workflow.setup),
@@ -55,12 +106,31 @@ class RunPlan(Struct, frozen=True, kw_only=True):
 
     def step_list(self, phase: Phase) -> StepList:
         """The steps of a phase other than map; empty for one that the workflow lacks."""
-        lists: dict[Phase, StepList | None] = {
-            "setup": self.workflow.setup,
-            "steps": self.workflow.steps,
-            "reduce": self.workflow.reduce,
-        }
-        return lists.get(phase) or StepList(steps=())
+        workflow = self.workflow
+        match phase:
+            case "setup" | "steps" | "reduce" | "merge":
+                found: StepList | None = getattr(workflow, phase)
+                return found or StepList(steps=())
+            case "on_success" | "on_failure" | "verify":
+                return StepList(steps=getattr(workflow, phase))
+            case _:
+                return StepList(steps=())
+
+    def step_counts(self) -> dict[Phase, int]:
+        """How many steps each phase has, map and absent phases left out."""
+        counted = ((phase, len(self.step_list(phase).steps)) for phase in get_args(Phase))
+        return {phase: number for phase, number in counted if number}
+
+    def failures_told(self) -> int | None:
+        """After how many failed items they are told together; ``None``: all of them when the map phase ends."""
+        policy = self.workflow.map.policy if self.workflow.map is not None else ErrorPolicy()
+        match policy.error_collection:
+            case "immediate":
+                return 1
+            case "batched":
+                return max(1, policy.batch)
+            case "aggregate":
+                return None
 
     def started(self) -> JobStarted:
         """The first record of the journal."""
@@ -75,23 +145,18 @@ class RunPlan(Struct, frozen=True, kw_only=True):
             session_branch=self.branch,
             original_branch=self.original_branch,
             repository=self.repository,
-            max_parallel=self.max_parallel,
+            max_parallel=self.max_parallel or 1,
             argv=self.argv,
             prodigy_version=self.version,
             target_fallback=self.target_fallback,
+            merge_target=self.merge_target,
+            profile=self.profile,
+            computed=self.computed,
+            arguments=self.arguments,
+            map_patterns=self.map_patterns,
+            iterations=self.iterations,
+            fail_fast=self.fail_fast,
         )
-
-
-def with_limits(workflow: Workflow, *, max_parallel: int | None, max_items: int | None) -> Workflow:
-    """The workflow with the command line's bounds put over its own."""
-    if workflow.map is None:
-        return workflow
-    chosen = structs.replace(
-        workflow.map,
-        max_parallel=max_parallel or workflow.map.max_parallel,
-        max_items=workflow.map.max_items if max_items is None else max_items,
-    )
-    return structs.replace(workflow, map=chosen)
 
 
 def plan_of(started: JobStarted) -> RunPlan:
@@ -108,6 +173,13 @@ def plan_of(started: JobStarted) -> RunPlan:
         base_commit=started.base_commit,
         original_branch=started.original_branch,
         target_fallback=started.target_fallback,
+        merge_target=started.merge_target,
+        profile=started.profile,
+        computed=started.computed,
+        arguments=started.arguments,
+        map_patterns=started.map_patterns,
+        iterations=started.iterations,
+        fail_fast=started.fail_fast,
         argv=started.argv,
         version=started.prodigy_version,
     )

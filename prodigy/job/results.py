@@ -36,6 +36,20 @@ class ItemResult(Struct, frozen=True, kw_only=True):
     variables: dict[str, Any]
 
 
+class ClaudeUsed(Struct, frozen=True):
+    """What an attempt spent on Claude, failed launches included, and the log of the last launch."""
+
+    cost_usd: float = 0.0
+    json_log_location: str | None = None
+
+
+def claude_used(item: ItemState) -> ClaudeUsed:
+    """What the attempt that runs spent, by the outcomes of its leaves."""
+    launches = [outcome.claude for outcome in item.outcomes.values() if outcome.claude is not None]
+    logs = [launch.json_log_location for launch in launches if launch.json_log_location is not None]
+    return ClaudeUsed(sum(launch.cost_usd for launch in launches), logs[-1] if logs else None)
+
+
 def item_results(state: JobState) -> list[ItemResult]:
     """All items by index; what neither succeeded nor failed counts as skipped."""
     job = state.started.job_id if state.started else ""

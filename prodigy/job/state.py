@@ -27,8 +27,18 @@ class ItemState(Struct, kw_only=True):
     item: Any
     status: ItemStatus = "pending"
     attempts: int = 0
+    retries: int = 0
+    """Attempts that the item's own failures were answered with."""
     host_losses: int = 0
     conflicts: int = 0
+    waited_ms: int = 0
+    """Pauses before its attempts."""
+    ready_at: datetime | None = None
+    """Before which a pending item is not started again."""
+    forgiven: bool = False
+    """Whether it had failed before a failed run was taken up again: it then counts against no limit any more."""
+    trial: bool = False
+    """Whether its attempt was started while the circuit was open."""
     agent_id: str | None = None
     slot: int | None = None
     base_commit: str | None = None
@@ -49,6 +59,8 @@ class ItemState(Struct, kw_only=True):
     """Where the current attempt's unmerged work is kept."""
     outcomes: dict[str, events.StepCompleted | events.StepFailed] = {}
     """Recorded leaf outcomes of the attempt that runs, by ``phase/path/try``; emptied when it ends."""
+    claude_session: str | None = None
+    """The conversation that the last launch of Claude began, in the attempt that runs."""
 
 
 class DeadLetter(Struct, kw_only=True):
@@ -78,8 +90,40 @@ class PhaseState(Struct, kw_only=True):
     started_at: datetime
     duration_ms: int = 0
     base_commit: str | None = None
+    max_parallel: int | None = None
     variables: dict[str, Any] = {}
     error: Failure | None = None
+
+
+class IterationState(Struct, kw_only=True):
+    """One run of a plain workflow's steps among several."""
+
+    number: int
+    started_at: datetime
+    base_commit: str
+    duration_ms: int = 0
+    head: str | None = None
+    """Where it ended; ``None`` while it runs."""
+    error: Failure | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether its end is recorded."""
+        return self.head is not None
+
+    @property
+    def changed(self) -> bool:
+        """Whether it moved the session branch."""
+        return self.head is not None and self.head != self.base_commit
+
+
+class Circuit(Struct):
+    """A circuit that is open: for which time in a row, until when (seconds since the epoch), how its trials ended."""
+
+    opening: int
+    until: float
+    successes: int = 0
+    failures: int = 0
 
 
 class CommandTiming(Struct, frozen=True):
@@ -131,9 +175,17 @@ class JobState(Struct, kw_only=True):
     error: Failure | None = None
     phase: Phase | None = None
     phases: dict[Phase, PhaseState] = {}
+    iterations: list[IterationState] = []
+    """Runs of the steps of a plain workflow, if there may be more than one."""
     selected: bool = False
     items: dict[str, ItemState] = {}
     counts: Counter[ItemStatus] = field(default_factory=Counter)
+    halted: Failure | None = None
+    """Why no more items are started."""
+    circuit: Circuit | None = None
+    """The circuit breaker while it is not closed."""
+    failures_in_a_row: int = 0
+    """Items that failed for good since the last one that did not."""
     current_step: str | None = None
     current_step_name: str | None = None
     steps_done: int = 0
@@ -174,3 +226,11 @@ class JobState(Struct, kw_only=True):
     def total(self) -> int:
         """How many items were selected."""
         return len(self.items)
+
+    @property
+    def max_parallel(self) -> int:
+        """How many agents may run at a time, as far as it is known yet."""
+        phase = self.phases.get("map")
+        if phase is not None and phase.max_parallel is not None:
+            return phase.max_parallel
+        return self.started.max_parallel if self.started is not None else 1

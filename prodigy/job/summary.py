@@ -123,7 +123,7 @@ def summarize(state: JobState, repo: str) -> JobSummary:
         workflow=started.workflow_name,
         workflow_path=started.workflow_path,
         status=state.status,
-        phase=state.phase,
+        phase=_where(state),
         current_step=state.current_step,
         items=item_counts(state),
         commits=state.commits,
@@ -132,7 +132,7 @@ def summarize(state: JobState, repo: str) -> JobSummary:
         dlq_count=len(state.dead_letters),
         branch=started.session_branch,
         branch_removed=state.branch_removed,
-        target=started.original_branch,
+        target=started.target,
         merge=state.merge,
         error=state.error.message if state.error else None,
         started_at=recorded(state.started_at),
@@ -141,6 +141,13 @@ def summarize(state: JobState, repo: str) -> JobSummary:
         eta_ms=eta_ms(state),
     )
     return replace(summary, next=next_command(summary))
+
+
+def _where(state: JobState) -> Phase | None:
+    """The phase that a run is in, or that it failed in: a later one only answers the failure."""
+    if state.status != "failed":
+        return state.phase
+    return next((name for name, phase in state.phases.items() if phase.status == "failed"), state.phase)
 
 
 def lived(summary: JobSummary, holder_pid: int | None) -> JobSummary:
@@ -159,7 +166,7 @@ def next_command(summary: JobSummary) -> str | None:
         return f"prodigy worktree merge {summary.tail}"
     if summary.waiting:
         return f"prodigy dlq show {summary.tail}"
-    return f"prodigy events {summary.tail}" if summary.resumable else None
+    return f"prodigy resume {summary.tail}" if summary.resumable else None
 
 
 def item_counts(state: JobState) -> ItemCounts:
@@ -194,5 +201,5 @@ def eta_ms(state: JobState) -> int | None:
     recent = state.item_durations
     if state.ended_at is not None or ended < _FEWEST_FOR_ESTIMATE or not recent or not left:
         return None
-    parallel = counts["running"] or (state.started.max_parallel if state.started else 1)
+    parallel = counts["running"] or state.max_parallel
     return round(sum(recent) / len(recent) * left / parallel)

@@ -1,31 +1,42 @@
-"""Which items start, which are tried again, which are buried: the map phase as a machine.
+"""Which items start, which are tried again, which are given up: the map phase as a machine.
 
-Pure: ``on(event)`` takes what was recorded and returns what to do. An item is in exactly one place:
+Pure: ``on(event, at)`` takes what was recorded and when, ``tick(at)`` that time has passed; both return what to do.
+Times are seconds on the clock of the records. An item is in exactly one place:
 
     waiting ──Start──▶ running ──agent_completed──▶ merging ──worktree_merged──▶ settled
        ▲                  │ (no commits: settled)      │
-       │            agent_failed                merge_conflicted
+    delayed          agent_failed          merge_conflicted, merge_failed
+       ▲                  ▼                            │
        └─agent_retrying── deciding ◀───────────────────┘
-                             └──dlq_item_added──▶ settled
+                             └──dlq_item_added, item_skipped──▶ settled
 
 A place in the window is taken from ``Start`` until the agent's process tree is gone (``agent_completed`` or
-``agent_failed``), not until its merge is done. Lost hosts are not the item's fault: they are charged apart, up to
-``HOST_LOSSES``. A conflict makes the item run once more, from the branch's tip.
+``agent_failed``), not until its merge is done, unless items start from the tip. What becomes of a failed item, and when the phase gives up, is said
+by ``job.policy``; pauses by ``job.breaker``. A phase that gave up starts nothing more: what waits then stays as it is.
 """
 
 from collections import deque
 from collections.abc import Iterable
+from heapq import heappop, heappush
 from typing import Literal
 
 from msgspec import Struct
 
 from prodigy import events
+from prodigy.events import Failure, HaltReason
+from prodigy.job.breaker import Breaker, Close, Decision, GiveUp, Open
+from prodigy.job.policy import (
+    Again,
+    Charges,
+    End,
+    Halting,
+    Rules,
+    after_conflict,
+    after_failure,
+    ending,
+    halting,
+)
 from prodigy.job.state import ItemState, JobState
-
-HOST_LOSSES = 3
-"""How often an item may lose its host before it is buried."""
-CONFLICT_RERUNS = 1
-"""How often an item is run again because its work collided with what was merged meanwhile."""
 
 
 class Start(Struct, frozen=True):
@@ -37,11 +48,12 @@ class Start(Struct, frozen=True):
 
 
 class Retry(Struct, frozen=True):
-    """Record that the item gets another attempt."""
+    """Record that the item gets another attempt, ``delay`` seconds from now."""
 
     item_id: str
     next_attempt: int
-    charged_to: Literal["item", "host_lost"]
+    charged_to: Literal["item", "host_lost", "conflict"]
+    delay: float = 0.0
 
 
 class Bury(Struct, frozen=True):
@@ -50,128 +62,280 @@ class Bury(Struct, frozen=True):
     item_id: str
 
 
+class Skip(Struct, frozen=True):
+    """Record that the item is passed over."""
+
+    item_id: str
+    reason: str
+
+
+class Halt(Struct, frozen=True):
+    """Record that no more items are started."""
+
+    reason: HaltReason
+    message: str
+
+
+class OpenCircuit(Struct, frozen=True):
+    """Record that nothing starts for ``pause`` seconds."""
+
+    failures: int
+    opening: int
+    pause: float
+
+
+class CloseCircuit(Struct, frozen=True):
+    """Record that items start as before."""
+
+
 class Settle(Struct, frozen=True):
     """Nothing is left to start, to wait for or to decide."""
 
 
-Command = Start | Retry | Bury | Settle
+Command = Start | Retry | Bury | Skip | Halt | OpenCircuit | CloseCircuit | Settle
 
 
 class _Item(Struct):
-    attempts: int = 0
-    host_losses: int = 0
-    conflicts: int = 0
+    attempts: int
+    charges: Charges
+    trial: bool
 
 
 class Window:
     """The items of a map phase and where each stands.
 
     Args:
-        items: the selected items in order, as the state has them.
-        buried: ids of items that are in the dead letter queue.
-        max_parallel: how many agents may run at a time, at least 1.
+        rules: the phase's policy.
+        state: what is recorded of the run, fresh or taken up again.
     """
 
-    def __init__(self, items: Iterable[ItemState], buried: Iterable[str], max_parallel: int) -> None:
+    def __init__(self, rules: Rules, state: JobState) -> None:
+        self._rules = rules
+        self._breaker = Breaker.of(rules.breaker, state)
         self._items: dict[str, _Item] = {}
         self._waiting: deque[str] = deque()
+        self._delayed: list[tuple[float, int, str]] = []
         self._running: set[str] = set()
         self._merging: set[str] = set()
         self._deciding: set[str] = set()
+        self._queued = 0
+        self._undecided: list[ItemState] = []
+        self._faults: list[Failure] = []
+        self._failed = 0
+        self._halted = state.halted is not None
         self._settled = False
-        self.max_parallel = max_parallel
-        self._undecided: list[str] = []
-        gone = set(buried)
-        for item in items:
-            self._place(item, buried=item.item_id in gone)
-
-    @classmethod
-    def of(cls, state: JobState, max_parallel: int) -> "Window":
-        """The window of a run as its state stands, fresh or taken up again."""
-        return cls(state.items.values(), state.dead_letters, max_parallel)
+        for item in state.items.values():
+            self._place(item, buried=item.item_id in state.dead_letters)
 
     def _place(self, item: ItemState, *, buried: bool) -> None:
-        self._items[item.item_id] = _Item(item.attempts, item.host_losses, item.conflicts)
+        charges = Charges(item.retries, item.host_losses, item.conflicts, _spent(item))
+        self._items[item.item_id] = _Item(item.attempts, charges, item.trial)
         match item.status:
             case "running":
                 self._running.add(item.item_id)
-            case "merging":
+            case "merging" if item.error is None:
                 self._merging.add(item.item_id)
             case "pending" if item.error is None:
-                self._waiting.append(item.item_id)
-            case "pending" | "failed" if not buried:
-                self._undecided.append(item.item_id)
+                self._wait(item.item_id, item.ready_at.timestamp() if item.ready_at else 0.0)
+            case "pending" | "merging" | "failed" if not buried:
+                self._undecided.append(item)
+            case "failed" | "skipped" if item.error is not None and counts(item) and not item.forgiven:
+                self._failed += 1
+                self._faults.append(item.error)
             case _:
                 pass
 
     # -- the machine -------------------------------------------------------------------------------------------------
-    def begin(self) -> list[Command]:
-        """The first commands, before any event."""
+    def begin(self, at: float) -> list[Command]:
+        """The first commands, before any event: what a crash left undecided, then what may start."""
         commands: list[Command] = []
-        for item_id in self._undecided:
-            self._deciding.add(item_id)
-            commands.append(Bury(item_id))
+        for item in self._undecided:
+            assert item.error is not None, "an item without an error needs no decision"
+            commands += self._decide(item.item_id, item.error, merged=item.status == "merging")
         self._undecided.clear()
-        return [*commands, *self._fill()]
+        reasons = (halting(self._rules, self._failed, len(self._items), fault) for fault in self._faults)
+        why = next(filter(None, reasons), None)
+        commands += self._halt(why) if why is not None else self._circuit(self._breaker.overdue())
+        return [*commands, *self._fill(at)]
 
-    def on(self, event: events.AnyEvent) -> list[Command]:
-        """What follows from a recorded event."""
-        decided: list[Command] = []
+    def tick(self, at: float) -> list[Command]:
+        """What follows from the time alone."""
+        return self._fill(at)
+
+    def wakes_at(self, at: float) -> float | None:
+        """When, after ``at``, something may start although nothing happens; ``None`` if only events matter."""
+        times = [self._breaker.paused_until, self._delayed[0][0] if self._delayed else None]
+        return (
+            None
+            if self._halted
+            else min((time for time in times if time is not None and time > at), default=None)
+        )
+
+    def on(self, event: events.AnyEvent, at: float) -> list[Command]:
+        """What follows from a record of time ``at``."""
         match event:
             case events.AgentStarted():
-                self._items[event.item_id].attempts = event.attempt
-            case events.AgentCompleted():
-                self._running.discard(event.item_id)
-                if event.commits:
-                    self._merging.add(event.item_id)
-            case events.AgentFailed():
-                self._running.discard(event.item_id)
-                self._merging.discard(event.item_id)
-                self._items[event.item_id].attempts = event.attempt
-                decided = [self._after_failure(event)]
-            case events.WorktreeMerged(what="agent", item_id=str(item_id)):
-                self._merging.discard(item_id)
-            case events.MergeConflicted(what="agent", item_id=str(item_id)):
-                decided = [self._after_conflict(item_id)]
-            case events.MergeFailed(what="agent", item_id=str(item_id)):
-                self._merging.discard(item_id)
-                self._deciding.add(item_id)
-                decided = [Bury(item_id)]
+                item = self._items[event.item_id]
+                item.attempts, item.trial = event.attempt, self._breaker.testing
             case events.AgentRetrying():
                 self._deciding.discard(event.item_id)
-                self._waiting.append(event.item_id)
-            case events.DlqItemAdded():
+                self._running.discard(event.item_id)  # if it was interrupted
+                self._items[event.item_id].charges.spent += event.backoff_ms / 1000
+                self._wait(event.item_id, at + event.backoff_ms / 1000)
+            case events.DlqItemAdded() | events.ItemSkipped():
                 self._deciding.discard(event.item_id)
+            case events.MapHalted():
+                self._deciding.discard(_PHASE)
+            case events.CircuitOpened():
+                self._breaker.opened(event.opening, at + event.pause_ms / 1000)
+            case events.CircuitClosed():
+                self._breaker.closed()
+            case _:
+                return [*self._ended(event), *self._fill(at)]
+        return self._fill(at)
+
+    # -- how attempts end ----------------------------------------------------------------------------------------------
+    def _ended(self, event: events.AnyEvent) -> list[Command]:
+        """What follows from the end of an attempt, or of its merge; nothing from any other event."""
+        match event:
+            case events.AgentCompleted():
+                return self._completed(event)
+            case events.AgentFailed():
+                return self._attempt_failed(event)
+            case events.WorktreeMerged(what="agent", item_id=str(item_id)):
+                self._merging.discard(item_id)
+                return self._done(item_id)
+            case events.MergeConflicted(what="agent", item_id=str(item_id)):
+                self._items[item_id].charges.conflicts += 1
+                message = f"merge conflict in {', '.join(event.paths)}"
+                error = Failure(error_class="merge-conflict", message=message)
+                return self._decide(item_id, error, merged=True)
+            case events.MergeFailed(what="agent", item_id=str(item_id)):
+                error = Failure(error_class="worktree-error", message=event.message)
+                return self._decide(item_id, error, merged=True)
             case _:
                 return []
-        return [*decided, *self._fill()]
 
-    def _after_failure(self, event: events.AgentFailed) -> Command:
+    def _completed(self, event: events.AgentCompleted) -> list[Command]:
+        self._running.discard(event.item_id)
+        self._items[event.item_id].charges.spent += event.duration_ms / 1000
+        if event.commits:
+            self._merging.add(event.item_id)
+            return []
+        return self._done(event.item_id)
+
+    def _done(self, item_id: str) -> list[Command]:
+        return self._circuit(self._breaker.settled("done", trial=self._items[item_id].trial))
+
+    def _attempt_failed(self, event: events.AgentFailed) -> list[Command]:
+        self._running.discard(event.item_id)
         item = self._items[event.item_id]
-        self._deciding.add(event.item_id)
-        if event.error.error_class == "host-lost" and item.host_losses < HOST_LOSSES:
-            item.host_losses += 1
-            return Retry(event.item_id, item.attempts + 1, "host_lost")
-        return Bury(event.item_id)
+        item.attempts = event.attempt
+        item.charges.spent += event.duration_ms / 1000
+        return self._decide(event.item_id, event.error)
 
-    def _after_conflict(self, item_id: str) -> Command:
+    # -- what becomes of a failed item -------------------------------------------------------------------------------
+    def _decide(self, item_id: str, failure: Failure, *, merged: bool = False) -> list[Command]:
         item = self._items[item_id]
-        item.conflicts += 1
         self._merging.discard(item_id)
         self._deciding.add(item_id)
-        if item.conflicts <= CONFLICT_RERUNS:
-            return Retry(item_id, item.attempts + 1, "item")
-        return Bury(item_id)
+        fate: Again | End
+        if failure.error_class == "merge-conflict":
+            fate = after_conflict(self._rules, item.charges, failure)
+        elif merged:
+            fate = ending(self._rules, failure)
+        else:
+            fate = after_failure(self._rules, item_id, item.charges, failure)
+        if not isinstance(fate, Again):
+            return self._given_up(item_id, fate, failure)
+        item.charges.retries += fate.charged_to == "item"
+        item.charges.host_losses += fate.charged_to == "host_lost"
+        return [Retry(item_id, item.attempts + 1, fate.charged_to, fate.delay)]
 
-    def _fill(self) -> list[Command]:
+    def _given_up(self, item_id: str, fate: End, failure: Failure) -> list[Command]:
+        """Put the item where it goes, and see what its failure means for the others."""
+        commands: list[Command] = [Bury(item_id) if fate == "dlq" else Skip(item_id, failure.message)]
+        invalid = failure.error_class == "invalid-item"
+        if invalid and fate == "skip":
+            return commands  # it is passed over as the workflow foresaw
+        self._failed += 1
+        why = halting(self._rules, self._failed, len(self._items), failure)
+        if why is not None:
+            return commands + self._halt(why)
+        if invalid:
+            return commands
+        return commands + self._circuit(self._breaker.settled("failed", trial=self._items[item_id].trial))
+
+    def _circuit(self, decision: Decision | None) -> list[Command]:
+        match decision:
+            case Open(failures, opening, pause):
+                return [] if self._halted else [OpenCircuit(failures, opening, pause)]
+            case Close():
+                return [] if self._halted else [CloseCircuit()]
+            case GiveUp():
+                message = "Items went on failing after each pause of the circuit breaker"
+                return self._halt(Halting("circuit", message))
+            case None:
+                return []
+
+    def _halt(self, why: Halting) -> list[Command]:
+        """Start nothing from now on; settled only when that is recorded."""
+        if self._halted:
+            return []
+        self._halted = True
+        self._deciding.add(_PHASE)
+        return [Halt(why.reason, why.message)]
+
+    # -- what starts ---------------------------------------------------------------------------------------------------
+    def _wait(self, item_id: str, ready_at: float) -> None:
+        self._queued += 1
+        heappush(self._delayed, (ready_at, self._queued, item_id))
+
+    def _fill(self, at: float) -> list[Command]:
         """Start what fits; settle when nothing is left anywhere."""
+        while self._delayed and self._delayed[0][0] <= at:
+            self._waiting.append(heappop(self._delayed)[2])
         commands: list[Command] = []
-        while self._waiting and len(self._running) < self.max_parallel:
-            item_id = self._waiting.popleft()
-            item = self._items[item_id]
-            self._running.add(item_id)
-            commands.append(Start(item_id, item.attempts + 1, from_tip=item.conflicts > 0))
-        if not (self._settled or self._waiting or self._running or self._merging or self._deciding):
+        testing = self._breaker.testing
+        trials = sum(self._items[item_id].trial for item_id in self._running) if testing else 0
+        while not self._halted and self._waiting and self._busy() < self._rules.max_parallel:
+            if self._breaker.room(trials, at) < 1:
+                break
+            commands.append(self._start(self._waiting.popleft()))
+            trials += testing
+        left = (self._waiting or self._delayed) and not self._halted
+        if not (self._settled or left or self._running or self._merging or self._deciding):
             self._settled = True
             commands.append(Settle())
         return commands
+
+    def _busy(self) -> int:
+        """How many places are taken; work that others are to start from takes one until it is merged."""
+        return len(self._running) + (len(self._merging) if self._rules.from_tip else 0)
+
+    def _start(self, item_id: str) -> Start:
+        item = self._items[item_id]
+        self._running.add(item_id)
+        item.trial = self._breaker.testing
+        return Start(item_id, item.attempts + 1, self._rules.from_tip or item.charges.conflicts > 0)
+
+
+_PHASE = ""
+"""Stands among the items that wait for a decision to be recorded when it is the phase itself that waits."""
+
+
+def _spent(item: ItemState) -> float:
+    return (item.duration_ms + item.waited_ms) / 1000
+
+
+def counts(item: ItemState) -> bool:
+    """Whether a failed or skipped item counts as failed: those that were skipped because they are not valid do not."""
+    if item.status == "skipped":
+        return item.error is not None and item.error.error_class != "invalid-item"
+    return item.status == "failed"
+
+
+def failed_everything(items: Iterable[ItemState]) -> bool:
+    """Whether there were items to work at, and every one failed for good."""
+    ends = [counts(item) for item in items if item.status != "skipped" or counts(item)]
+    return bool(ends) and all(ends)

@@ -1,16 +1,22 @@
 """One agent, whole: a task comes in, its steps run in its worktree, its result goes back.
 
-This is the program that workers run. Everything the agent starts, git and its hooks included, hangs below the one
-process slot that it leases; a cancelled agent's trees are stopped with the grace of the cancellation.
+This is the program that workers run. Everything the agent starts, git and its hooks included, hangs below the
+process slots that it leases; a cancelled agent's trees are stopped with the grace of the cancellation.
 """
+
+from datetime import datetime
+from uuid import uuid4
 
 import trio
 from msgspec import structs
 
 from prodigy.events import Failure
+from prodigy.git import changes
+from prodigy.git.changes import Changes, Standing
 from prodigy.git.cli import Git
 from prodigy.git.evidence import (
     CommitRefused,
+    CommitWish,
     History,
     Snapshot,
     auto_commit,
@@ -21,108 +27,165 @@ from prodigy.git.evidence import (
 )
 from prodigy.steps.commands import SlotCommands, SlotGit
 from prodigy.steps.durable import Door, LeafFailed, Place
+from prodigy.steps.hidden import Hidden
 from prodigy.steps.interpreter import Interpreter, StepFailure
+from prodigy.steps.limits import Allowance, least
 from prodigy.steps.output import short_tail
 from prodigy.steps.protocol import PROTOCOL, AgentEvent, AgentReport, AgentResult, AgentTask, Recorded
+from prodigy.steps.redaction import masked, revealed
+from prodigy.steps.stage import Stage
 from prodigy.steps.variables import Variables
-from prodigy.workflow.model import Step
-from supervisors import JobLink, Slot, SlotLost, SlotPool, WorkerProgram
+from prodigy.workflow.deferred import seconds
+from prodigy.workflow.model import Environment, Step
+from supervisors import JobLink, SlotLost, SlotPool, WorkerProgram
 
 SUBJECT = 72
 """Characters of a commit's first line."""
 
 
 async def serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: SlotPool) -> AgentResult:
-    """Run an agent's steps in a slot of its own; a slot that is lost takes the attempt along, not the item's fault."""
+    """Run an agent's steps; a slot that is lost takes the attempt along, which is not the item's fault."""
     began = trio.current_time()
+    slots.grace.seconds = task.grace
     try:
-        async with slots.lease() as slot:
-            result = await _serve(task, link, slot)
-    except SlotLost as lost:
-        failure = Failure(error_class="host-lost", message=f"Its process slot was lost: {lost.reason}")
+        result = await _serve(task, link, slots)
+    except* SlotLost as lost:
+        failure = Failure(error_class="host-lost", message=f"Its process slot was lost: {_first(lost)}")
         result = AgentResult(head=task.head, duration_ms=0, error=failure)
     return structs.replace(result, duration_ms=round((trio.current_time() - began) * 1000))
 
 
-async def _serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slot: Slot) -> AgentResult:
-    git = Git(SlotGit(slot), task.worktree, task.environment).inside(task.worktree)
+def _first(lost: BaseExceptionGroup[SlotLost]) -> str:
+    inner: BaseException = lost
+    while isinstance(inner, BaseExceptionGroup):
+        inner = inner.exceptions[0]
+    return inner.reason if isinstance(inner, SlotLost) else str(inner)
+
+
+async def _serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: SlotPool) -> AgentResult:
+    git = Git(SlotGit(slots), task.worktree, task.environment).inside(task.worktree)
     place = Place(phase=task.phase, item_id=task.item_id, agent_id=task.agent_id, attempt=task.attempt)
-    recorder = LinkRecorder(link)
-    worktree = AgentWorktree(git)
-    interpreter = Interpreter(
-        Door(recorder, place, task.outcomes),
-        SlotCommands(slot, task, recorder, place),
-        worktree,
-        Author(task),
-        Variables(task.variables),
-        task.head,
+    hidden = Hidden({name: task.environment[name] for name in task.secrets if name in task.environment})
+    recorder = LinkRecorder(link, hidden)
+    commands = SlotCommands(slots, task.logs, task.grace, Allowance(task.limits), recorder, place, hidden)
+    outcomes = {key: revealed(outcome, hidden.masker) for key, outcome in task.outcomes.items()}
+    stage = Stage(
+        door=Door(recorder, place, outcomes),
+        commands=commands,
+        worktree=AgentWorktree(git, hidden),
+        author=Author(task, hidden),
+        oracle=Oracle(),
+        folder=task.worktree,
+        logs=task.logs,
+        head=task.head,
+        base=task.workflow_base or task.base_commit,
+        max_capture=task.max_capture,
+        profile=task.profile,
+        learn=hidden.learn,
     )
-    failure = await _run(interpreter, task)
-    return await _result(interpreter, worktree, task, failure)
+    variables = Variables(
+        hidden.masker.reveal(task.variables),
+        environment=task.environment,
+        declared=(*task.declared, *(variable.name for variable in task.later)),
+        secrets=task.secrets,
+    )
+    later = (Environment(variables=task.later),) if task.later else ()
+    interpreter = Interpreter(stage, variables, layers=later)
+    async with commands.open():
+        failure = await _run(interpreter, task)
+    result = await _result(interpreter, stage, task, failure)
+    return masked(result, hidden.masker)
 
 
 async def _run(interpreter: Interpreter, task: AgentTask) -> Failure | None:
     """Run the steps within the agent's own time; why they failed, if they did."""
-    limit = float("inf") if task.timeout is None else task.timeout
-    with trio.move_on_after(limit) as scope:
+    wall = None if task.limits is None else seconds(task.limits.wall)
+    limit = least(task.timeout, wall)
+    with trio.move_on_after(float("inf") if limit is None else limit):
         try:
             await interpreter.run(task.steps, task.prefix)
         except StepFailure as failed:
             return failed.failure
-    if scope.cancelled_caught:
-        message = f"The agent's time of {limit:g} s was up"
-        return Failure(error_class="timeout", message=message, limit=f"{limit:g} s")
-    return None
+        return None
+    assert limit is not None, "it was up"
+    text = f"{round(limit, 2):g} s"  # what is left of a phase's time is no round number
+    if limit == task.timeout:
+        whose = "The agent's" if task.phase == "map" else f"The {task.phase} phase's"
+        return Failure(error_class="timeout", message=f"{whose} time of {text} was up", limit=text)
+    return Failure(error_class="limit-exceeded", message=f"wall {text} > {text}", limit=f"wall > {text}")
 
 
 async def _result(
-    interpreter: Interpreter, worktree: "AgentWorktree", task: AgentTask, failure: Failure | None
+    interpreter: Interpreter, stage: Stage, task: AgentTask, failure: Failure | None
 ) -> AgentResult:
     """What the agent leaves: commits that descend from its base, and nothing uncommitted."""
+    output = "" if interpreter.last is None else interpreter.last.stdout.tail
     result = AgentResult(
-        head=interpreter.head, duration_ms=0, output=short_tail(interpreter.output), error=failure
+        head=stage.head,
+        duration_ms=0,
+        output=short_tail(output),
+        variables=interpreter.variables.captured(),
+        error=failure,
     )
-    if failure is not None or interpreter.head == task.base_commit:
-        return structs.replace(result, error=failure or _uncommitted(interpreter))
-    made = await worktree.history(task.base_commit, interpreter.head)
+    if failure is not None or stage.head == task.base_commit:
+        return structs.replace(result, error=failure or _uncommitted(stage, task))
+    made = await stage.worktree.history(task.base_commit, stage.head)
     if not made.descends:
         message = "The agent's work does not descend from the commit it started from"
         return structs.replace(result, error=Failure(error_class="history-rewritten", message=message))
     return structs.replace(
         result,
         commits=tuple(commit.sha for commit in made.commits),
-        files_changed=await worktree.files(task.base_commit, interpreter.head),
-        error=_uncommitted(interpreter),
+        files_changed=await stage.worktree.files(task.base_commit, stage.head),
+        error=_uncommitted(stage, task),
     )
 
 
-def _uncommitted(interpreter: Interpreter) -> Failure | None:
-    if not interpreter.dirty:
+def _uncommitted(stage: Stage, task: AgentTask) -> Failure | None:
+    """Work that nobody committed would be lost; what ``verify`` leaves is thrown away anyhow, with its worktree."""
+    if not stage.dirty or task.phase == "verify":
         return None
     message = "Changes were left uncommitted, and `auto_commit` is off"
     return Failure(error_class="commit-missing", message=message)
 
 
+class Oracle:
+    """This machine's clock and its randomness."""
+
+    def now(self) -> datetime:
+        """The local time."""
+        return datetime.now().astimezone()
+
+    def uuid(self) -> str:
+        """A random UUID."""
+        return str(uuid4())
+
+
 class LinkRecorder:
     """The agent's events, up the link to the coordinator's recorder."""
 
-    def __init__(self, link: JobLink[AgentReport, Recorded]) -> None:
+    def __init__(self, link: JobLink[AgentReport, Recorded], hidden: Hidden) -> None:
         self._link = link
+        self._hidden = hidden
 
     async def record(self, event: AgentEvent) -> int:
         """Wait until the event is on disk; its sequence number."""
-        return (await self._link.ask(AgentReport(event))).seq
+        return (await self._link.ask(self._report(event))).seq
 
     async def note(self, event: AgentEvent) -> None:
         """Send the event up."""
-        await self._link.tell(AgentReport(event))
+        await self._link.tell(self._report(event))
+
+    def _report(self, event: AgentEvent) -> AgentReport:
+        return AgentReport(masked(event, self._hidden.masker))
 
 
 class AgentWorktree:
     """Git's answers about the agent's worktree; what lies between two commits is asked once."""
 
-    def __init__(self, git: Git) -> None:
+    def __init__(self, git: Git, hidden: Hidden) -> None:
         self._git = git
+        self._hidden = hidden
         self._histories: dict[tuple[str, str], History] = {}
         self._files: dict[tuple[str, str], tuple[str, ...]] = {}
 
@@ -144,10 +207,22 @@ class AgentWorktree:
             self._files[key] = tuple(await files_changed(self._git, base, head))
         return self._files[key]
 
-    async def commit_all(self, message: str) -> str:
-        """Commit everything uncommitted; the new HEAD."""
+    async def changes(self, base: str, head: str | None) -> Changes:
+        """What became of which files between two commits, or up to now."""
+        return await changes.changes(self._git, base, head)
+
+    async def standing(self) -> Standing:
+        """Branch, commit, staged and untracked files."""
+        return await changes.standing(self._git)
+
+    async def messages(self, base: str, head: str) -> tuple[str, ...]:
+        """Whole messages of the commits between."""
+        return await changes.messages(self._git, base, head)
+
+    async def commit_all(self, message: str, wish: CommitWish) -> str:
+        """Commit what is uncommitted; the new HEAD."""
         try:
-            sha = await auto_commit(self._git, message, {})
+            sha = await auto_commit(self._git, self._hidden.masker.text(message), {}, wish)
         except CommitRefused as refused:
             failure = Failure(
                 error_class="commit-failed", message=f"git refused the commit: {refused.message}"
@@ -159,14 +234,16 @@ class AgentWorktree:
 class Author:
     """Messages of the commits that Prodigy makes of what steps leave."""
 
-    def __init__(self, task: AgentTask) -> None:
+    def __init__(self, task: AgentTask, hidden: Hidden) -> None:
         self._task = task
+        self._hidden = hidden
 
     def message(self, step: Step, command: str) -> str:
         """Workflow and step in the subject; item, command and trailers below."""
         task = self._task
-        first_line = next((line.strip() for line in command.splitlines() if line.strip()), "")
-        subject = f"{task.workflow_name}: {step.name or first_line}"
+        masked = self._hidden.masker.text  # before anything is cut, lest a part of a secret stays
+        first_line = next((line.strip() for line in masked(command).splitlines() if line.strip()), "")
+        subject = f"{task.workflow_name}: {masked(step.name or '') or first_line}"
         if len(subject) > SUBJECT:
             subject = subject[: SUBJECT - 1] + "…"
         body = [f"Item: {task.item_text}"] if task.item_text is not None else []

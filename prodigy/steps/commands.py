@@ -1,135 +1,239 @@
-"""Commands of one agent, each in the agent's own process slot.
+"""Commands of one agent, each in a process slot of its own for as long as it runs.
 
-A script ends when its leader exits; what it left running is killed, what is still in its pipes is read. Its output
+A command ends when its leader exits; what it left running is killed, what is still in its pipes is read. Its output
 goes to the attempt's log folder as it comes.
 """
 
 import os
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import trio
-from msgspec import structs
-from trio.abc import ReceiveStream
+from msgspec import Struct, structs
 
 from prodigy.events import Failure, StepSpawned, Stream
 from prodigy.git.cli import GitResult
-from prodigy.steps.durable import Done, LeafFailed, Place, StepRecorder
-from prodigy.steps.output import OutputLog, last_line, short_tail
-from prodigy.steps.protocol import AgentTask
-from supervisors import Command, Exit, ProcessTree, Slot, SlotLost, SpawnFailed
+from prodigy.steps.durable import LeafFailed, Place, StepRecorder, Texts
+from prodigy.steps.hidden import Hidden
+from prodigy.steps.limits import Allowance
+from prodigy.steps.output import last_line, short_tail
+from prodigy.steps.protocol import INPUT
+from prodigy.steps.streams import Kept, Logs, Sink, read_until, to_all
+from prodigy.store.atomic import private_folder
+from prodigy.workflow.model import Limits
+from supervisors import Breach, Command, Exit, ProcessTree, Slot, SlotLost, SlotPool, SpawnFailed
 
-T = TypeVar("T")
-Sink = Callable[[bytes], object]
-
-CHUNK = 64 * 1024
 MAX_ARGUMENT = 96 * 1024
 """Bytes of a script that still go through argv; Linux refuses single arguments of 128 KiB."""
 
 
-class SlotCommands:
-    """Runs an agent's scripts in its slot.
+class Order(Struct, frozen=True, kw_only=True):
+    """A command to run.
 
-    Args:
-        slot: the agent's process slot.
-        task: folder, environment, limits.
-        recorder: told of each process that starts.
-        place: whose steps these are.
+    Times are in seconds; ``idle`` is how long it may say nothing. ``keep`` is how many bytes of each stream are kept
+    for captures; 0 keeps none but the usual tail.
     """
 
-    def __init__(self, slot: Slot, task: AgentTask, recorder: StepRecorder, place: Place) -> None:
-        self._slot = slot
-        self._task = task
+    argv: tuple[str, ...]
+    cwd: str
+    env: Mapping[str, str]
+    stdin: bytes = b""
+    timeout: float | None = None
+    idle: float | None = None
+    grace: float | None = None
+    limits: Limits | None = None
+    keep: int = 0
+    listen: Sink | None = None
+    """Told each chunk of standard output."""
+    private: bool = False
+    """Whether what it prints must not be written down; then it is only kept."""
+    claude_session: str | None = None
+    """The conversation that it begins, if it is Claude."""
+
+
+class Ran(Struct, frozen=True, kw_only=True):
+    """How a command ended: ``failure`` is ``None`` if it exited with 0, in time and within its limits."""
+
+    failure: Failure | None
+    exit_code: int | None
+    stdout: Stream
+    stderr: Stream
+    texts: Texts | None = None
+    """All it printed, if that was to be kept."""
+
+
+class LeafPlace(Struct, frozen=True, kw_only=True):
+    """Which leaf a command belongs to."""
+
+    path: str
+    try_: int
+    kind: str
+    intent: int
+
+
+class SlotCommands:
+    """Runs an agent's commands.
+
+    Args:
+        slots: where they run.
+        logs: folder of the attempt's logs.
+        grace: seconds between SIGTERM and SIGKILL, if a command has none of its own.
+        allowance: what the whole attempt may use.
+        recorder: told of each process that starts.
+        place: whose steps these are.
+        hidden: secrets that must not reach a log.
+    """
+
+    def __init__(
+        self,
+        slots: SlotPool,
+        logs: str,
+        grace: float,
+        allowance: Allowance,
+        recorder: StepRecorder,
+        place: Place,
+        hidden: Hidden,
+    ) -> None:
+        self._slots = slots
+        self._logs = Path(logs)
+        self._grace = grace
+        self._allowance = allowance
         self._recorder = recorder
         self._place = place
+        self._hidden = hidden
+        self._background: trio.Nursery | None = None
 
-    async def run_script(
-        self, script: str, *, path: str, try_: int, timeout: float | None, intent: int
-    ) -> Done:
-        """Run a script with ``sh``; see ``interpreter.Commands``."""
-        name = Path(self._task.logs) / log_name(path, "shell", try_)
-        with (
-            OutputLog(name.with_name(name.name + ".out")) as out,
-            OutputLog(name.with_name(name.name + ".err")) as err,
-        ):
-            command = Command(
-                argv=self._argv(script, name),
-                cwd=self._task.worktree,
-                env=self._environment(path, try_, timeout),
-            )
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None]:
+        """Have a place for detached commands; leaving the block ends those that still run."""
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            self._background = nursery
             try:
-                ended, timed_out = await self._run(command, path, try_, timeout, intent, out, err)
-            except SpawnFailed as error:
-                raise LeafFailed(Failure(error_class="spawn-failed", message=error.message)) from None
-            except SlotLost as error:
-                raise LeafFailed(Failure(error_class="host-lost", message=error.reason)) from None
-            stdout, stderr = out.stream(), err.stream()
-        failure = failure_of(ended, timeout if timed_out else None, stdout, stderr)
+                yield
+            except Exception as error:  # noqa: BLE001 - raised below, where no group wraps it
+                failure = error
+            finally:
+                self._background = None
+                nursery.cancel_scope.cancel()
         if failure is not None:
-            raise LeafFailed(failure, stdout=stdout, stderr=stderr)
-        return Done(stdout=stdout, stderr=stderr)
+            raise failure
+
+    async def run(self, order: Order, leaf: LeafPlace) -> Ran:
+        """See ``interpreter.Commands``."""
+        kept = Kept(order.keep)
+        with ExitStack() as logs:
+            out, err = (None, None) if order.private else logs.enter_context(self._logs_of(leaf))
+            sinks = (
+                to_all(kept.out, order.listen, None if out is None else out.write),
+                to_all(kept.err, None if err is None else err.write),
+            )
+            with _start_failures():
+                ended, timed_out, breach = await self._run(self._written(order, leaf), leaf, sinks)
+            stdout, stderr = (Stream() if log is None else log.stream() for log in (out, err))
+        self._allowance.spend(ended.user_cpu + ended.system_cpu, kept.size)
+        failure = failure_of(ended, order.timeout if timed_out else None, breach, stdout, stderr)
+        texts = kept.texts() if order.keep else None
+        return Ran(failure=failure, exit_code=ended.code, stdout=stdout, stderr=stderr, texts=texts)
+
+    async def detach(self, order: Order, leaf: LeafPlace) -> None:
+        """Start a command and leave it running until the agent ends; raises ``LeafFailed`` if it does not start."""
+        assert self._background is not None, "detached outside its block"
+        with _start_failures():
+            await self._background.start(self._stay, self._written(order, leaf), leaf)
+
+    def leave(self, leaf: LeafPlace, suffix: str, content: bytes) -> str:
+        """Put a file beside the leaf's logs; its absolute path."""
+        private_folder(self._logs, durable=False)
+        content = self._hidden.masker.raw(content)
+        file = self._logs / (log_name(leaf.path, leaf.kind, leaf.try_) + suffix)
+        file.write_bytes(content)
+        file.chmod(0o600)
+        return str(file)
+
+    async def _stay(
+        self, order: Order, leaf: LeafPlace, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        started = False
+        try:
+            with self._logs_of(leaf) as (out, err):
+                async with self._tree(order, leaf) as tree:
+                    started = True
+                    task_status.started()
+                    await read_until(tree.wait, (tree.stdout, out.write), (tree.stderr, err.write))
+        except SlotLost:
+            if not started:
+                raise
 
     async def _run(
-        self,
-        command: Command,
-        path: str,
-        try_: int,
-        timeout: float | None,
-        intent: int,
-        out: OutputLog,
-        err: OutputLog,
-    ) -> tuple[Exit, bool]:
-        """Start, tell, read and wait; how it ended, and whether time had to end it."""
-        async with self._slot.start(command) as tree:
+        self, order: Order, leaf: LeafPlace, sinks: tuple[Sink, Sink]
+    ) -> tuple[Exit, bool, Breach | None]:
+        """Start, tell, read and wait; how it ended, whether time had to end it, or a limit."""
+        async with self._tree(order, leaf) as tree:
+            wait = partial(_wait, tree, order.timeout, self._grace if order.grace is None else order.grace)
+            ended, timed_out = await read_until(wait, (tree.stdout, sinks[0]), (tree.stderr, sinks[1]))
+            return ended, timed_out, tree.breach
+
+    @asynccontextmanager
+    async def _tree(self, order: Order, leaf: LeafPlace) -> AsyncGenerator[ProcessTree]:
+        command = Command(argv=order.argv, cwd=order.cwd, env=dict(order.env), stdin=order.stdin)
+        limits = self._allowance.limits(order.limits, order.idle)
+        async with self._slots.lease() as slot, slot.start(command, limits) as tree:
             spawned = StepSpawned(
-                **self._place.at(path, try_),
-                intent=intent,
+                **self._place.at(leaf.path, leaf.try_),
+                intent=leaf.intent,
                 pid=tree.pid,
                 start_time=tree.start_time,
                 worker=os.getpid(),
+                claude_session=order.claude_session,
             )
             await self._recorder.note(spawned)
-            wait = partial(_wait, tree, timeout, self._task.grace)
-            return await _read_until(wait, (tree.stdout, out.write), (tree.stderr, err.write))
+            yield tree
 
-    def _argv(self, script: str, name: Path) -> tuple[str, ...]:
-        if len(script.encode("utf-8", "surrogateescape")) <= MAX_ARGUMENT:
-            return ("sh", "-c", script)
-        file = name.with_name(name.name + ".sh")
-        file.write_text(script, encoding="utf-8", errors="surrogateescape")
-        return ("sh", str(file))
+    def _logs_of(self, leaf: LeafPlace) -> "Logs":
+        name = self._logs / log_name(leaf.path, leaf.kind, leaf.try_)
+        return Logs(name, self._hidden.masker, named=leaf.path.startswith(INPUT))
 
-    def _environment(self, path: str, try_: int, timeout: float | None) -> dict[str, str]:
-        changing = {"PRODIGY_STEP": path, "PWD": self._task.worktree}
-        if try_ > 1:
-            changing["SHELL_ATTEMPT"] = str(try_)
-        if timeout is not None:
-            changing["PRODIGY_COMMAND_TIMEOUT"] = f"{timeout:g}"
-        return {**self._task.environment, **changing}
+    def _written(self, order: Order, leaf: LeafPlace) -> Order:
+        """The order with a script that is too long for an argument in a file."""
+        *before, last = order.argv
+        if before[-1:] != ["-c"] or len(last.encode("utf-8", "surrogateescape")) <= MAX_ARGUMENT:
+            return order
+        content = last.encode("utf-8", "surrogateescape")
+        if self._hidden.masker.found(content):
+            message = f"A script of more than {MAX_ARGUMENT // 1024} KiB holds the value of a secret"
+            raise LeafFailed(Failure(error_class="bad-value", message=message))
+        file = self.leave(leaf, ".sh", content)
+        return structs.replace(order, argv=(*before[:-1], file))
 
 
 class SlotGit:
-    """Git in an agent's slot, so that what its hooks start belongs to the agent."""
+    """Git in an agent's slots, so that what its hooks start belongs to the agent."""
 
-    def __init__(self, slot: Slot) -> None:
-        self._slot = slot
+    def __init__(self, slots: SlotPool) -> None:
+        self._slots = slots
 
     async def run(
         self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], stdin: bytes = b""
     ) -> GitResult:
         """See ``git.cli.GitRunner``."""
         command = Command(argv=("git", *argv), cwd=cwd, env=dict(env), stdin=stdin)
-        out, err = bytearray(), bytearray()
         try:
-            async with self._slot.start(command) as tree:
-                ended = await _read_until(tree.wait, (tree.stdout, out.extend), (tree.stderr, err.extend))
+            async with self._slots.lease() as slot:
+                return await _git(slot, command)
         except SpawnFailed as error:
             raise FileNotFoundError(error.errno, error.message) from error
-        code = ended.code if ended.code is not None else 128 + (ended.signal or 0)
-        return GitResult(code, bytes(out), bytes(err))
+
+
+async def _git(slot: Slot, command: Command) -> GitResult:
+    out, err = bytearray(), bytearray()
+    async with slot.start(command) as tree:
+        ended = await read_until(tree.wait, (tree.stdout, out.extend), (tree.stderr, err.extend))
+    code = ended.code if ended.code is not None else 128 + (ended.signal or 0)
+    return GitResult(code, bytes(out), bytes(err))
 
 
 async def _wait(tree: ProcessTree, timeout: float | None, grace: float) -> tuple[Exit, bool]:
@@ -138,28 +242,19 @@ async def _wait(tree: ProcessTree, timeout: float | None, grace: float) -> tuple
     return await tree.stop(grace), True
 
 
-async def _read_until(wait: Callable[[], Awaitable[T]], *streams: tuple[ReceiveStream, Sink]) -> T:
-    """Read streams to their ends while ``wait`` waits for the tree's; its result, or what it raises."""
-    lost: SlotLost | None = None
-    async with trio.open_nursery() as readers:
-        for stream, sink in streams:
-            readers.start_soon(_pump, stream, sink)
-        try:
-            ended = await wait()
-        except SlotLost as error:  # raised outside the nursery, which would wrap it in a group
-            lost = error
-    if lost is not None:
-        raise lost
-    return ended
+@contextmanager
+def _start_failures() -> Generator[None]:
+    """A command that cannot be started fails its leaf; a lost slot is nobody's failure and takes the attempt along."""
+    try:
+        yield
+    except SpawnFailed as error:
+        raise LeafFailed(Failure(error_class="spawn-failed", message=error.message)) from None
 
 
-async def _pump(stream: ReceiveStream, sink: Sink) -> None:
-    while chunk := await stream.receive_some(CHUNK):
-        sink(bytes(chunk))
-
-
-def failure_of(ended: Exit, timeout: float | None, stdout: Stream, stderr: Stream) -> Failure | None:
-    """Why a command failed, or ``None`` if it exited with 0 in time."""
+def failure_of(
+    ended: Exit, timeout: float | None, breach: Breach | None, stdout: Stream, stderr: Stream
+) -> Failure | None:
+    """Why a command failed, or ``None`` if it exited with 0 in time and within its limits."""
     failure = Failure(
         error_class="command-failed",
         message="",
@@ -176,6 +271,11 @@ def failure_of(ended: Exit, timeout: float | None, stdout: Stream, stderr: Strea
         return structs.replace(
             failure, error_class="timeout", message=f"Timed out after {limit}", limit=limit
         )
+    if breach is not None and breach.limit == "idle":
+        limit = f"{breach.max:g} s"
+        return structs.replace(failure, error_class="timeout", message=f"Silent for {limit}", limit=limit)
+    if breach is not None:
+        return structs.replace(failure, error_class="limit-exceeded", message=str(breach), limit=str(breach))
     if ended.signal is not None:
         return structs.replace(failure, message=f"Killed by signal {ended.signal}{because}")
     if ended.code != 0:

@@ -1,6 +1,7 @@
 """The one door through which every leaf of the interpreter acts.
 
-A leaf is a command, a commit, later a Claude launch, a written file, a computed value. ``durable`` records the
+A leaf is a command, a Claude launch, a written file, a commit, a computed value, or a whole compound action whose own leaves
+hang below it. ``durable`` records the
 intent, acts, records the outcome, and returns it; an outcome that is already recorded under the same path and try is
 returned without acting. So running the interpreter again *is* resuming. Paths are stable: they depend on the
 workflow's text and the items, never on time or chance.
@@ -12,7 +13,16 @@ from typing import Any, Protocol
 import trio
 from msgspec import Struct, structs
 
-from prodigy.events import Failure, Phase, StepCompleted, StepFailed, StepIntended, Stream
+from prodigy.events import (
+    Captured,
+    ClaudeUse,
+    Failure,
+    Phase,
+    StepCompleted,
+    StepFailed,
+    StepIntended,
+    Stream,
+)
 from prodigy.steps.protocol import AgentEvent, Outcome, outcome_key
 
 
@@ -52,19 +62,41 @@ class Leaf(Struct, frozen=True, kw_only=True):
     timeout: float | None = None
 
 
+class Texts(Struct, frozen=True, kw_only=True):
+    """What captures read: whole and as it was, while ``Stream`` holds a tail that may be masked.
+
+    ``cut`` says that more than the run's ``max_capture`` was written.
+    """
+
+    stdout: str = ""
+    stderr: str = ""
+    both: str = ""
+    """The two in the order in which they came."""
+    cut: bool = False
+
+
 class Done(Struct, frozen=True, kw_only=True):
-    """What an action that succeeded left behind."""
+    """What an action that succeeded left behind.
+
+    ``value`` is what the action itself says of it: plain data, e.g. the fields of ``${goal_seek.…}``. An action whose
+    output is not its standard output (Claude's last words, say) puts it into ``texts`` and the tail of ``stdout``.
+    """
 
     exit_code: int = 0
     stdout: Stream = Stream()
     stderr: Stream = Stream()
     head_after: str | None = None
     dirty: bool = False
-    value: str | None = None
+    value: Any = None
+    texts: Texts | None = None
+    """Not recorded; ``None``: the tails of the streams are everything."""
+    captures: dict[str, Captured] = {}
+    outputs: dict[str, str] = {}
+    claude: ClaudeUse | None = None
 
 
 class LeafFailed(Exception):
-    """Raised by an action: the leaf failed, for the given reason, with this output."""
+    """Raised by an action: the leaf failed, for the given reason, and ``done`` is what it left nevertheless."""
 
     def __init__(
         self,
@@ -73,12 +105,26 @@ class LeafFailed(Exception):
         stdout: Stream | None = None,
         stderr: Stream | None = None,
         head_after: str | None = None,
+        value: Any = None,
+        texts: Texts | None = None,
+        claude: ClaudeUse | None = None,
     ) -> None:
         super().__init__(failure.message)
         self.failure = failure
-        self.stdout = stdout or Stream()
-        self.stderr = stderr or Stream()
-        self.head_after = head_after
+        self.done = Done(
+            exit_code=failure.exit_code or 0,
+            stdout=stdout or Stream(),
+            stderr=stderr or Stream(),
+            head_after=head_after,
+            value=value,
+            texts=texts,
+            claude=claude,
+        )
+
+    def leaving(self, done: Done) -> "LeafFailed":
+        """The same failure with another account of what it left."""
+        self.done = done
+        return self
 
 
 Action = Callable[[int], Awaitable[Done]]
@@ -98,10 +144,29 @@ class Door:
         self.recorder = recorder
         self.place = place
         self._recorded = recorded
+        self._under_way: dict[str, int] = {}
 
     def knows(self, path: str, try_: int) -> bool:
         """Whether the leaf's outcome was recorded before this run of the interpreter."""
         return outcome_key(path, try_) in self._recorded
+
+    def began_at(self, path: str) -> str | None:
+        """The commit that a step began with when an earlier run acted it out; ``None`` if that is not recorded.
+
+        Told by the first of the step's leaves that knows: the step itself may have been cut off.
+        """
+        below = (f"{path}/", f"{path}.", f"{path}@")
+        known = (
+            outcome
+            for key, outcome in self._recorded.items()
+            if key.startswith(below) and outcome.head_before is not None
+        )
+        first = min(known, key=lambda outcome: outcome.intent, default=None)
+        return None if first is None else first.head_before
+
+    def intent(self, path: str, try_: int) -> int:
+        """The sequence number of the intent of a leaf that is being acted out."""
+        return self._under_way[outcome_key(path, try_)]
 
     async def durable(self, path: str, try_: int, leaf: Leaf, action: Action) -> Outcome:
         """Return the leaf's outcome, acting only if none is recorded yet.
@@ -126,29 +191,40 @@ class Door:
                 timeout_ms=None if leaf.timeout is None else round(leaf.timeout * 1000),
             )
         )
-        outcome = await self._act(path, try_, leaf.kind, intent, action)
+        self._under_way[outcome_key(path, try_)] = intent
+        try:
+            outcome = await self._act(path, try_, leaf, intent, action)
+        finally:
+            del self._under_way[outcome_key(path, try_)]
         await self.recorder.record(outcome)
         return outcome
 
-    async def _act(self, path: str, try_: int, kind: str, intent: int, action: Action) -> Outcome:
+    async def _act(self, path: str, try_: int, leaf: Leaf, intent: int, action: Action) -> Outcome:
         began = trio.current_time()
         try:
             done = await action(intent)
         except LeafFailed as failed:
+            left = failed.done
             return StepFailed(
                 **self.place.at(path, try_),
                 intent=intent,
-                kind=kind,
+                kind=leaf.kind,
+                head_before=leaf.head_before,
                 duration_ms=_since(began),
                 error=failed.failure,
-                stdout=failed.stdout,
-                stderr=failed.stderr,
-                head_after=failed.head_after,
+                stdout=left.stdout,
+                stderr=left.stderr,
+                head_after=left.head_after,
+                dirty=left.dirty,
+                value=left.value,
+                captures=left.captures,
+                claude=left.claude,
             )
         return StepCompleted(
             **self.place.at(path, try_),
             intent=intent,
-            kind=kind,
+            kind=leaf.kind,
+            head_before=leaf.head_before,
             duration_ms=_since(began),
             exit_code=done.exit_code,
             stdout=done.stdout,
@@ -156,7 +232,15 @@ class Door:
             head_after=done.head_after,
             dirty=done.dirty,
             value=done.value,
+            captures=done.captures,
+            outputs=done.outputs,
+            claude=done.claude,
         )
+
+
+def below(path: str, try_: int) -> str:
+    """Where the leaves of a step's own try hang: ``2``, for later tries ``2@2``."""
+    return path if try_ == 1 else f"{path}@{try_}"
 
 
 def _since(began: float) -> int:

@@ -1,259 +1,317 @@
 """Running steps in the shape of the language: plain recursive functions over ports.
 
-The order inside a step: render → run → commit what it left → check the evidence → ``on_failure``. A failing step
-without a handler ends its list by raising ``StepFailure``; a failure is never silently ignored. Nothing here decides
-about items, phases or merges, and nothing acts except through the door (``durable``).
+The order inside a step: ``when`` → texts and values filled in → run, with ``retry`` → captures → commit of what it left
+→ ``commit_required`` → ``on_exit_code`` → ``validate`` → ``on_success`` or ``on_failure``. A failing step that nothing
+repairs ends its list by raising ``StepFailure``; a failure is never silently ignored. Nothing here decides about items,
+phases or merges, and nothing acts except through the door (``durable``).
 
-Paths: steps count from 1; round N of a handler is ``#N``: ``2``, ``2.commit``, ``2.on_failure#1.1``.
+Paths: steps count from 1; round N of a handler is ``#N``: ``2``, ``2.commit``, ``2.on_failure#1.1``; what hangs below a
+later try of a step says so: ``2@2.foreach[a].1``.
 """
 
-from contextlib import suppress
-from typing import Protocol
+import zlib
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any, Self
 
 import trio
-from msgspec import Struct, structs
+from msgspec import structs
 
-from prodigy.events import CommitCreated, Failure, HandlerCompleted, HandlerStarted, StepFailed
-from prodigy.git.evidence import History, Snapshot
+from prodigy.events import Failure, StepFailed, StepRetrying, StepSkipped, StepWarned
+from prodigy.job.retry import next_delay
+from prodigy.steps import evidence
+from prodigy.steps.course import Course, Tried
 from prodigy.steps.durable import Done, Door, Leaf, LeafFailed
+from prodigy.steps.perform import perform, run_program, run_script, value_failure
+from prodigy.steps.prepare import begin, prepare
 from prodigy.steps.protocol import Outcome
-from prodigy.steps.variables import Variables
-from prodigy.workflow.model import Handler, Step
-from prodigy.workflow.shell_quote import render_shell
+from prodigy.steps.repair import Which, handled, repaired
+from prodigy.steps.runner import Ended, Listener, Program, StepFailure
+from prodigy.steps.stage import Stage
+from prodigy.steps.variables import Span, Variables
+from prodigy.workflow.deferred import seconds
+from prodigy.workflow.model import COMPOUND, Environment, Step, Text
 from prodigy.workflow.template import render_text
 from prodigy.workflow.values import TemplateError
 
-READABLE = 4000
-"""Characters of a command as the journal and the screen show it."""
-
-
-class StepFailure(Exception):
-    """A step failed and nothing repaired it."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
-
-
-class Commands(Protocol):
-    """Runs a step's script in the agent's worktree."""
-
-    async def run_script(
-        self, script: str, *, path: str, try_: int, timeout: float | None, intent: int
-    ) -> Done:
-        """Run to the end, everything it started included; raise ``LeafFailed`` unless it exits with 0."""
-        ...
-
-
-class Worktree(Protocol):
-    """What the interpreter asks git about the agent's worktree."""
-
-    async def snapshot(self) -> Snapshot:
-        """HEAD and what is uncommitted."""
-        ...
-
-    async def history(self, base: str, head: str) -> History:
-        """The commits that lie between."""
-        ...
-
-    async def files(self, base: str, head: str) -> tuple[str, ...]:
-        """Paths at which two commits differ."""
-        ...
-
-    async def commit_all(self, message: str) -> str:
-        """Commit everything uncommitted; raise ``LeafFailed`` where a hook refuses."""
-        ...
-
-
-class Author(Protocol):
-    """Words of the commits that Prodigy makes."""
-
-    def message(self, step: Step, command: str) -> str:
-        """Workflow, step, item, the command as it ran, and the trailers that name the job."""
-        ...
-
-
-class Tried(Struct, frozen=True):
-    """One run of a step with its evidence checked."""
-
-    outcome: Outcome
-    failure: Failure | None
-    head: str
+__all__ = ["Interpreter", "StepFailure"]
 
 
 class Interpreter:
-    """Runs one agent's steps.
+    """Runs lists of steps: an agent's own, and those within its steps; a ``Runner``.
 
     Args:
-        door: records intents and outcomes.
-        commands: runs scripts.
-        worktree: answers for git.
-        author: writes commit messages.
+        stage: what all interpreters of the agent share.
         variables: what texts can read; changed by the steps.
-        head: the worktree's commit as the first step finds it.
+        commits: whether its steps commit what they leave.
+        layers: layers of the environment between the agent's and the steps'.
+        ours: variables of its steps' processes, over all layers.
     """
 
     def __init__(
         self,
-        door: Door,
-        commands: Commands,
-        worktree: Worktree,
-        author: Author,
+        stage: Stage,
         variables: Variables,
-        head: str,
+        *,
+        commits: bool = True,
+        layers: tuple[Environment, ...] = (),
+        ours: Mapping[str, str] | None = None,
     ) -> None:
-        self._door = door
-        self._commands = commands
-        self._worktree = worktree
-        self._author = author
-        self._variables = variables
-        self.head = head
-        self.dirty = False
-        """Whether the last step left changes uncommitted."""
-        self.output = ""
-        """Tail of the last step's standard output."""
+        self.stage = stage
+        self.variables = variables
+        self.commits = commits
+        self.layers = layers
+        self.ours = dict(ours or {})
+        self.last: Outcome | None = None
+        """The outcome of the step that finished last, whether it failed or not."""
+        self._course: Course | None = None
 
     async def run(self, steps: tuple[Step, ...], prefix: str = "") -> None:
         """Run a list of steps in order; raise ``StepFailure`` at the first that stays failed."""
         for number, step in enumerate(steps, 1):
-            await self._step(step, f"{prefix}{number}")
+            path = f"{prefix}{number}"
+            self.stage.head = self.door.began_at(path) or self.stage.head
+            await self._step(Course(step, path, number - 1, self.stage.head))
 
-    async def _step(self, step: Step, path: str) -> None:
-        tried = await self._try(step, path, 1)
-        if tried.failure is not None and step.on_failure is not None:
-            tried = await self._repair(step, step.on_failure, path, tried)
-        if tried.failure is not None and (step.on_failure is None or step.on_failure.fail_workflow):
-            raise StepFailure(tried.failure)
+    async def _step(self, course: Course) -> None:
+        self._course = course
+        if not await begin(self, course):
+            await self._skip(course)
+            return
+        tried = await self.attempt(course)
+        if tried.failure is not None:
+            tried = await repaired(self, course, tried)
+        self.finished(course, tried)
         if tried.failure is None:
-            self._variables.finished(step, tried.outcome, tried.outcome.try_)
+            tried = await self._celebrate(course, tried)
+        if tried.failure is not None:
+            await self._tolerate(course, tried)
 
-    # -- one try -----------------------------------------------------------------------------------------------------
-    async def _try(self, step: Step, path: str, try_: int) -> Tried:
-        """Run the step once: its command, the commit of what it left, the evidence."""
-        before = self.head
-        acted = not self._door.knows(path, try_)
-        command = readable(step, self._variables)
-        outcome = await self._command(step, command, path, try_)
-        self.head = outcome.head_after or self.head
-        self.output = outcome.stdout.tail
-        if isinstance(outcome, StepFailed):
-            return Tried(outcome, self._named(outcome.error, step, path), self.head)
-        if acted:
-            await self._tell_commits(path, try_, before)
-        self.dirty = outcome.dirty
-        failure = None
-        if outcome.dirty and step.auto_commit:
-            failure = await self._commit(step, command, path, try_)
-        if failure is None and step.commit_required:
-            failure = await self._evidence(step, path, before)
-        return Tried(outcome, failure, self.head)
+    def finished(self, course: Course, tried: Tried) -> None:
+        """Make what came of a step readable."""
+        self.last = tried.outcome
+        span = Span(course.before, self.stage.head)
+        self.variables.finished(course.step, tried.outcome, span, course.index)
 
-    async def _command(self, step: Step, command: str, path: str, try_: int) -> Outcome:
-        rendered = script_of(step, self._variables)
+    async def _tolerate(self, course: Course, tried: Tried) -> None:
+        """Go on after a failure if the workflow says so."""
+        assert tried.failure is not None
+        handler = course.handler
+        if tried.fatal or handler is None or handler.fail_workflow:
+            raise StepFailure(tried.failure)
+        await self.warn(course, "failure-tolerated", tried.failure.message)
+
+    async def _celebrate(self, course: Course, tried: Tried) -> Tried:
+        """Run ``on_success``; a failure in it is the step's."""
+        if not course.step.on_success:
+            return tried
+        failure = await self._answer(course, "on_success", course.step.on_success, tried)
+        return structs.replace(tried, failure=failure)
+
+    async def _skip(self, course: Course) -> None:
+        at = self.door.place.at(course.path)
+        await self.door.recorder.note(StepSkipped(**at, name=course.step.label))
+        self.variables.skipped(course.step)
+
+    # -- one attempt -------------------------------------------------------------------------------------------------
+    async def attempt(self, course: Course) -> Tried:
+        """Run the step with its retries and look at what it left, from its command to its validation."""
+        course.round += 1
+        head = self.stage.head
+        tried = course.tried(await self._run(course))
+        if tried.failure is None:
+            self.variables.ran(course.step, Span(course.before), course.index, course.try_)
+            tried = structs.replace(tried, failure=await evidence.left(self, course, tried.outcome, head))
+        tried = await self._by_exit_code(course, tried)
+        if tried.failure is None and course.step.validate is not None:
+            tried = structs.replace(tried, failure=await self._validate(course))
+        return tried
+
+    async def _run(self, course: Course) -> Outcome:
+        """Tries, with delays between them, until one succeeds or there is to be no further one."""
+        runs, spent = 0, 0.0
+        while True:
+            course.try_ += 1
+            outcome = await self._try(course)
+            runs += 1
+            spent += outcome.duration_ms / 1000
+            if not isinstance(outcome, StepFailed) or course.step.retry is None:
+                return outcome
+            u = chance(f"{self.door.place.item_id}/{course.path}/{course.try_}")
+            wait = next_delay(course.step.retry, runs, spent, outcome.error, u)
+            if wait is None:
+                return outcome
+            spent += wait
+            await self._wait(course, wait, outcome.error)
+
+    async def _wait(self, course: Course, wait: float, failure: Failure) -> None:
+        if self.door.knows(course.path, course.try_ + 1):
+            return
+        at = self.door.place.at(course.path, course.try_ + 1)
+        backoff = StepRetrying(**at, backoff_ms=round(wait * 1000), message=failure.message)
+        await self.door.recorder.note(backoff)
+        await trio.sleep(wait)
+
+    async def _try(self, course: Course) -> Outcome:
+        """One run of the step's action, through the door."""
+        await prepare(self, course)
+        acted = not self.door.knows(course.path, course.try_)
+        before = self.stage.head
+        timeout = course.step.timeout
         leaf = Leaf(
-            kind=step.kind,
-            name=step.name or "",
-            command=command,
-            head_before=self.head,
-            timeout=step.timeout,
+            kind=course.step.kind,
+            name=course.step.name or "",
+            command=course.command or course.step.text,
+            head_before=before,
+            timeout=None if course.trouble is not None else seconds(timeout),
         )
 
         async def action(intent: int) -> Done:
-            if isinstance(rendered, Failure):
-                raise LeafFailed(rendered, head_after=self.head)
-            done = await self._commands.run_script(
-                rendered, path=path, try_=try_, timeout=step.timeout, intent=intent
-            )
-            seen = await self._worktree.snapshot()
-            return structs.replace(done, head_after=seen.head, dirty=bool(seen.dirty))
+            if course.trouble is not None:
+                raise LeafFailed(course.trouble, head_after=before)
+            return await perform(self, course, intent)
 
-        return await self._door.durable(path, try_, leaf, action)
+        outcome = await self.door.durable(course.path, course.try_, leaf, action)
+        self.last = outcome
+        self.stage.head = outcome.head_after or self.stage.head
+        self.stage.dirty = not isinstance(outcome, StepFailed) and outcome.dirty
+        if acted and not isinstance(course.step.action, COMPOUND):  # whose own steps have told theirs
+            await evidence.tell_commits(self.stage, course.path, course.try_, before)
+        elif not isinstance(outcome, StepFailed) and course.step.detach is not None:
+            await self._start_again(course, outcome.intent)
+        return outcome
 
-    async def _commit(self, step: Step, command: str, path: str, try_: int) -> Failure | None:
-        """Commit what the step left uncommitted, as a leaf of its own."""
-        message = self._author.message(step, command)
-        leaf = Leaf(kind="commit", command=message.splitlines()[0], head_before=self.head)
+    async def _start_again(self, course: Course, intent: int) -> None:
+        """Start what an earlier run left running: it ended with that run, and later steps count on it."""
+        try:
+            await perform(self, course, intent)
+        except LeafFailed as failed:
+            raise StepFailure(course.named(failed.failure)) from None
+
+    async def _by_exit_code(self, course: Course, tried: Tried) -> Tried:
+        """Run ``on_exit_code``; it can fail a step that succeeded, and never the other way round."""
+        outcome = tried.outcome
+        code = outcome.error.exit_code if isinstance(outcome, StepFailed) else outcome.exit_code
+        if code is None:
+            return tried
+        steps = tuple(chain.from_iterable(on.steps for on in course.step.on_exit_code if code in on))
+        if not steps:
+            return tried
+        failure = await self._answer(course, "on_exit_code", steps, tried)
+        return structs.replace(tried, failure=tried.failure or failure)
+
+    async def _validate(self, course: Course) -> Failure | None:
+        from prodigy.steps.validation import validate
+
+        check = course.step.validate
+        assert check is not None
 
         async def action(_intent: int) -> Done:
-            sha = await self._worktree.commit_all(message)
-            return Done(head_after=sha, value=sha)
+            return await validate(self, course.step, check, course.path, course.try_)
 
-        acted = not self._door.knows(f"{path}.commit", try_)
-        outcome = await self._door.durable(f"{path}.commit", try_, leaf, action)
-        if isinstance(outcome, StepFailed):
-            return self._named(outcome.error, step, path)
-        before, self.head = self.head, outcome.head_after or self.head
-        if acted:
-            await self._tell_commits(path, try_, before, auto=True)
-        self.dirty = False
-        return None
+        leaf = Leaf(kind="check", name=course.step.label, head_before=self.stage.head)
+        outcome = await self.door.durable(f"{course.path}.validate", course.try_, leaf, action)
+        self.variables.validated(outcome.value)
+        return course.named(outcome.error) if isinstance(outcome, StepFailed) else None
 
-    async def _evidence(self, step: Step, path: str, before: str) -> Failure | None:
-        """``commit_required``: a commit new since the step began, whose tree differs."""
-        if self.head != before and await self._worktree.files(before, self.head):
-            return None
-        message = f"Step `{step.label}` had to leave a commit and left none"
-        return Failure(error_class="commit-missing", message=message, step=path, step_name=step.label)
+    # -- lists within the step ---------------------------------------------------------------------------------------
+    def nested(self, ours: Mapping[str, str] | None = None) -> Self:
+        """A runner for a list that belongs to a step of ours, such as a handler's: captures are shared."""
+        return type(self)(
+            self.stage,
+            self.variables.nested(),
+            commits=self.commits,
+            layers=self.layers,
+            ours={**self.ours, **(ours or {})},
+        )
 
-    async def _tell_commits(self, path: str, try_: int, before: str, *, auto: bool = False) -> None:
-        if self.head == before:
-            return
-        at = self._door.place.at(path, try_)
-        commits = (await self._worktree.history(before, self.head)).commits
-        # An agent's files are told once, with its result; those of other phases here, with the last commit.
-        files = await self._worktree.files(before, self.head) if self._door.place.item_id is None else ()
-        for commit in commits:
-            changed = files if commit is commits[-1] else ()
-            told = CommitCreated(**at, sha=commit.sha, auto=auto, message=commit.subject, files=changed)
-            await self._door.recorder.note(told)
+    async def _answer(
+        self, course: Course, which: Which, steps: tuple[Step, ...], tried: Tried
+    ) -> Failure | None:
+        """Run steps that answer to how a step ended; why they failed, if they did."""
+        inner = self.nested()
+        if tried.failure is None:
+            span = Span(course.before, self.stage.head)
+            inner.variables.finished(course.step, tried.outcome, span, course.index)
+        else:
+            inner.variables.failing(course.step, tried.outcome, tried.failure, course.index)
+        suffix = which if course.round == 1 else f"{which}#{course.round}"
+        return await handled(inner, course, which, course.round, steps, suffix)
 
-    # -- repair ------------------------------------------------------------------------------------------------------
-    async def _repair(self, step: Step, handler: Handler, path: str, tried: Tried) -> Tried:
-        """Rounds of handler and proof, until the step succeeds or the rounds are used up."""
-        for round_ in range(1, handler.max_attempts + 1):
-            assert tried.failure is not None
-            self._variables.failing(step, tried.outcome, tried.failure, tried.outcome.try_)
-            self._variables.in_handler(round_, handler.max_attempts)
-            if not await self._handle(handler, f"{path}.on_failure#{round_}", path, round_):
-                continue
-            if not handler.retry_original and handler.steps:
-                return structs.replace(tried, failure=None)
-            tried = await self._try(step, path, round_ + 1)
-            if tried.failure is None:
-                return tried
-        return tried
+    async def warn(self, course: Course, code: str, message: str) -> None:
+        """Say that something is odd about a step."""
+        at = self.door.place.at(course.path, course.try_)
+        await self.door.recorder.note(StepWarned(**at, code=code, message=message))
 
-    async def _handle(self, handler: Handler, handler_path: str, path: str, round_: int) -> bool:
-        """One round of the handler's own steps; whether they all succeeded."""
-        at = self._door.place.at(path)
-        await self._door.recorder.note(HandlerStarted(**at, which="on_failure", round=round_))
-        ok = False
-        with (
-            trio.move_on_after(float("inf") if handler.timeout is None else handler.timeout),
-            suppress(StepFailure),
-        ):
-            await self.run(handler.steps, f"{handler_path}.")
-            ok = True
-        await self._door.recorder.note(HandlerCompleted(**at, which="on_failure", round=round_, ok=ok))
-        return ok
+    # -- a runner for actions ----------------------------------------------------------------------------------------
+    @property
+    def door(self) -> Door:
+        """Through which every leaf acts."""
+        return self.stage.door
 
-    @staticmethod
-    def _named(failure: Failure, step: Step, path: str) -> Failure:
-        return structs.replace(failure, step=path, step_name=step.label)
+    @property
+    def worktree(self) -> str:
+        """Absolute path of the agent's worktree."""
+        return self.stage.folder
+
+    @property
+    def logs(self) -> str:
+        """Absolute path of the folder of the attempt's logs."""
+        return self.stage.logs
+
+    @property
+    def head(self) -> str:
+        """The commit that the worktree stands on."""
+        return self.stage.head
+
+    async def changed_since(self, head: str) -> bool:
+        """Whether there is a commit since ``head`` whose tree differs from it."""
+        return self.stage.head != head and bool(await self.stage.worktree.files(head, self.stage.head))
+
+    def inside(
+        self,
+        roots: Mapping[str, Any],
+        *,
+        commits: bool = True,
+        environment: Mapping[str, str] | None = None,
+        layer: Environment | None = None,
+        isolated: bool = False,
+    ) -> Self:
+        """See ``runner.Runner``."""
+        layers = self.layers if layer is None else (*self.layers, layer)
+        variables = self.variables.inside(roots, isolated=isolated)
+        ours = {**self.ours, **(environment or {})}
+        return type(self)(self.stage, variables, commits=commits and self.commits, layers=layers, ours=ours)
+
+    def text(self, text: Text | str) -> str:
+        """A plain text with its references filled in; raises ``LeafFailed`` where that cannot be done."""
+        source = text if isinstance(text, str) else text.source
+        try:
+            return render_text(source, self.variables)
+        except TemplateError as error:
+            raise LeafFailed(value_failure(error)) from None
+
+    def environment(self, _step: Step) -> dict[str, str]:
+        """The whole environment of the processes of the step that runs."""
+        return dict(self.current.environment)
+
+    @property
+    def current(self) -> Course:
+        """The step that runs."""
+        assert self._course is not None, "no step runs"
+        return self._course
+
+    async def script(self, script: str, *, path: str, timeout: float | None = None) -> Done:
+        """Run a script as a leaf of its own; raises ``LeafFailed``."""
+        return await run_script(self, script, path, timeout)
+
+    async def launch(
+        self, program: Program, step: Step, *, path: str, try_: int, listen: Listener | None = None
+    ) -> Ended:
+        """See ``runner.Runner``."""
+        return await run_program(self, program, step, path, try_, listen)
 
 
-def script_of(step: Step, variables: Variables) -> str | Failure:
-    """The step's script with its references filled, or why they cannot be."""
-    try:
-        return render_shell(step.action.script, variables)
-    except TemplateError as error:
-        return Failure(error_class="undefined-variable", message=str(error))
-
-
-def readable(step: Step, variables: Variables) -> str:
-    """The step's text with values in place, for people, 4,000 characters at most; what runs is ``script_of``."""
-    try:
-        text = render_text(step.action.script, variables)
-    except TemplateError:
-        text = step.action.script
-    return text if len(text) <= READABLE else f"{text[:READABLE]}…"
+def chance(of: str) -> float:
+    """A number from 0 up to 1 that is always the same for the same text, so that a resumed run waits as the first did."""
+    return zlib.crc32(of.encode("utf-8", "surrogatepass")) / 2**32

@@ -1,16 +1,21 @@
-"""What a command prints: all of it in a file, the end of it in memory."""
+"""What a command prints: all of it in a file, the end of it in memory.
+
+Both are masked. What captures read is the true text, which is kept by whoever runs the command and never written.
+"""
 
 import os
 from collections import deque
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Final, Self
 
 from prodigy.events import Stream
+from prodigy.steps.masking import MaskedStream, Masker
 from prodigy.store.atomic import private_folder
 
 TAIL = 64 * 1024
 """Bytes kept in memory for ``${shell.output}``."""
+NO_SECRETS: Final = Masker({})
 
 
 class OutputLog:
@@ -18,12 +23,16 @@ class OutputLog:
 
     Args:
         path: the file to make; its folders are made, both private.
+        masker: hides secrets in the file and in the tail.
+        named: whether names take the place of secrets, because the output is data that is used again.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, masker: Masker = NO_SECRETS, *, named: bool = False) -> None:
         self._path = path
+        self._masked = MaskedStream(masker, named=named)
         self._chunks: deque[bytes] = deque()
         self._kept = 0
+        self._written = 0
         self._size = 0
         self._file: BinaryIO | None = None
 
@@ -37,30 +46,39 @@ class OutputLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the file."""
+        """Write what is still held back and close the file."""
         if self._file is not None:
+            self._tell(self._masked.rest())
             self._file.close()
             self._file = None
 
     def write(self, chunk: bytes) -> None:
         """Append to the file and move the tail."""
-        assert self._file is not None, "written outside its block"
-        self._file.write(chunk)
         self._size += len(chunk)
-        self._chunks.append(chunk)
-        self._kept += len(chunk)
-        while self._kept - len(self._chunks[0]) >= TAIL:
-            self._kept -= len(self._chunks.popleft())
+        self._tell(self._masked.feed(chunk))
 
     def stream(self) -> Stream:
-        """What was printed so far."""
+        """What was printed, masked; the size is that of what the command wrote. Nothing is written afterwards."""
+        self._tell(self._masked.rest())
         tail = b"".join(self._chunks)[-TAIL:]
         return Stream(
             size=self._size,
             tail=tail.decode("utf-8", "replace"),
-            cut=self._size > len(tail),
+            cut=self._written > len(tail),
             log=str(self._path),
         )
+
+    def _tell(self, data: bytes) -> None:
+        """Write what may be read by anybody."""
+        assert self._file is not None, "written outside its block"
+        if not data:
+            return
+        self._file.write(data)
+        self._written += len(data)
+        self._chunks.append(data)
+        self._kept += len(data)
+        while self._kept - len(self._chunks[0]) >= TAIL:
+            self._kept -= len(self._chunks.popleft())
 
 
 def last_line(text: str) -> str:

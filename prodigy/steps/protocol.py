@@ -18,9 +18,12 @@ from prodigy.events import (
     StepCompleted,
     StepFailed,
     StepIntended,
+    StepRetrying,
+    StepSkipped,
     StepSpawned,
+    StepWarned,
 )
-from prodigy.workflow.model import Step
+from prodigy.workflow.model import EnvVar, Limits, Step
 from supervisors import JobProtocol
 
 Outcome = StepCompleted | StepFailed
@@ -29,10 +32,19 @@ AgentEvent = (
     | StepSpawned
     | StepCompleted
     | StepFailed
+    | StepSkipped
+    | StepRetrying
+    | StepWarned
     | HandlerStarted
     | HandlerCompleted
     | CommitCreated
 )
+
+
+INPUT = "input."
+"""The prefix of the step that prints the items of a map phase."""
+SETUP = "worktree."
+"""The prefix of the steps that set up a fresh worktree."""
 
 
 class AgentTask(Struct, frozen=True, kw_only=True):
@@ -40,7 +52,9 @@ class AgentTask(Struct, frozen=True, kw_only=True):
 
     ``variables`` holds the roots of the variable tables (``item``, ``map``, ``workflow`` …) as plain JSON values.
     ``environment`` is the children's whole environment but for what changes from step to step. ``outcomes`` are the
-    leaves already recorded for this attempt, keyed ``path/try``: they are not acted out again.
+    leaves already recorded for this attempt, keyed ``path/try``: they are not acted out again. ``secrets`` are names of
+    variables of ``environment`` whose values must never be recorded. ``limits`` hold for the whole attempt, beside those
+    of each step.
     """
 
     job_id: str
@@ -48,6 +62,7 @@ class AgentTask(Struct, frozen=True, kw_only=True):
     phase: Phase
     worktree: str
     head: str
+    """The commit that the worktree stands on."""
     steps: tuple[Step, ...]
     logs: str
     correlation_id: UUID
@@ -64,6 +79,18 @@ class AgentTask(Struct, frozen=True, kw_only=True):
     variables: dict[str, Any] = {}
     environment: dict[str, str] = {}
     outcomes: dict[str, Outcome] = {}
+    secrets: tuple[str, ...] = ()
+    declared: tuple[str, ...] = ()
+    """Names of variables of ``environment`` that the workflow declares, which texts may use as ``${NAME}``."""
+    later: tuple[EnvVar, ...] = ()
+    """Variables that are worked out anew for each step, below the step's own."""
+    profile: str | None = None
+    """Which values of variables count, by name of the profile."""
+    limits: Limits | None = None
+    max_capture: int = 10 * 1024 * 1024
+    """Bytes of one stream that a capture may hold."""
+    workflow_base: str | None = None
+    """The commit that ``${workflow.commits}`` and its like count from; ``base_commit`` if absent."""
 
 
 class AgentReport(Struct, frozen=True, tag="report"):
@@ -79,7 +106,7 @@ class Recorded(Struct, frozen=True):
 
 
 class AgentResult(Struct, frozen=True, kw_only=True):
-    """How an agent ended: ``error`` is ``None`` if all its steps succeeded."""
+    """How an agent ended: ``error`` is ``None`` if all its steps succeeded; ``variables`` are its captures."""
 
     head: str
     duration_ms: int

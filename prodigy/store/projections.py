@@ -203,9 +203,11 @@ class Projections:
         match event:
             case events.JobStarted():
                 self.write_job(state)
+            case events.JobResumed():
+                self.write_everything(state)
             case events.DlqItemAdded(item_id=item_id) | events.DlqItemRemoved(item_id=item_id):
                 self.write_dead_letter(state, item_id)
-            case events.PhaseCompleted(phase="map"):
+            case events.PhaseCompleted(phase="map") | events.PhaseFailed(phase="map"):
                 self.write_results(state)
             case _:
                 pass
@@ -266,9 +268,7 @@ class Projections:
 
     def _session_state(self, state: JobState, position: JournalPosition) -> SessionState:
         started = recorded(state.started)
-        took = (
-            [recorded(state.updated_at) - recorded(state.started_at)] if state.status == "completed" else []
-        )
+        timings = _iteration_timings(state)
         return SessionState(
             session_id=started.session_id,
             job_id=started.job_id,
@@ -277,9 +277,9 @@ class Projections:
             started_at=recorded(state.started_at),
             updated_at=recorded(state.updated_at),
             ended_at=state.ended_at,
-            iterations_completed=len(took),
+            iterations_completed=len(timings),
             files_changed=len(state.files_changed),
-            iteration_timings=[(1, Span.of(round(time.total_seconds() * _MILLI))) for time in took],
+            iteration_timings=timings,
             command_timings=[
                 (timing.command, Span.of(timing.duration_ms))
                 for timing in state.command_timings[-_LAST_TIMINGS:]
@@ -287,6 +287,9 @@ class Projections:
             workflow_path=started.workflow_path,
             workflow_type=started.kind,
             workflow_hash=started.workflow_sha256,
+            input_args=list(started.arguments),
+            map_patterns=list(started.map_patterns),
+            profile=started.profile,
             working_directory=str(self._layout.session_worktree(SessionId(started.session_id))),
             original_branch=started.original_branch,
             branch=started.session_branch,
@@ -317,6 +320,13 @@ def write_workflow(layout: Layout, job: JobId, text: bytes) -> Path:
     return path
 
 
+def asked(layout: Layout, job: JobId) -> RunPlan | None:
+    """The plan in ``job.json``; ``None`` if that is gone, or was written by another release in another form."""
+    with suppress(OSError, msgspec.DecodeError):
+        return msgspec.json.decode((layout.state(job) / "job.json").read_bytes(), type=Job).plan
+    return None
+
+
 def fresh_summary(layout: Layout, job: JobId, session: SessionId, last_seq: int) -> JobSummary | None:
     """The summary in ``session_state.json``, if that knows the whole journal, whose last record is ``last_seq``."""
     with suppress(OSError, msgspec.DecodeError):
@@ -334,6 +344,17 @@ class _Known(Struct):
 
 def _job(state: JobState) -> JobId:
     return JobId(recorded(state.started).job_id)
+
+
+def _iteration_timings(state: JobState) -> list[tuple[int, Span]]:
+    """How long each iteration took that ended well; a run without any is one as a whole."""
+    if state.iterations:
+        ended = (one for one in state.iterations if one.ended and one.error is None)
+        return [(one.number, Span.of(one.duration_ms)) for one in ended]
+    if state.status != "completed":
+        return []
+    took = recorded(state.updated_at) - recorded(state.started_at)
+    return [(1, Span.of(round(took.total_seconds() * _MILLI)))]
 
 
 def _errors(state: JobState) -> list[SessionError]:
@@ -363,7 +384,7 @@ def _worktree_record(state: JobState, layout: Layout, git_dir: str | None) -> Wo
         path=str(layout.session_worktree(SessionId(started.session_id))),
         job_id=started.job_id,
         repo_git_dir=git_dir,
-        slots=started.max_parallel,
+        slots=state.max_parallel,
         stats=WorktreeStats(
             files_changed=len(state.files_changed), commits=state.commits, last_commit_sha=state.tip
         ),

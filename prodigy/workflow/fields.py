@@ -1,188 +1,248 @@
-"""Reading a mapping by its vocabulary: canonical names out, a problem for everything else.
+"""Reading values of every type of the language, with a problem for what is none.
 
-Pure. No key is dropped without a problem: unknown keys, keys of coming releases, keys without a value and keys
-given under two names are each reported where they stand. Keys that start with ``x-`` are the author's own.
+Pure. Each method takes the field that it reads, ``None`` if it is not there, and returns ``None`` for a field that is
+not there or could not be read: then the problem is recorded. A value written as a reference is a ``Deferred`` where
+the model has room for one, and refused where it has not.
 """
 
-from collections.abc import Callable, Iterable
-from typing import TypeVar
-
-from msgspec import Struct, field
+import re
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as Named
+from typing import Any, Literal, TypeVar
 
 from prodigy.workflow import scalars
-from prodigy.workflow.language import NEIGHBOURS, SETTINGS, WORKFLOW, Spelling, Standing, Vocabulary
+from prodigy.workflow.expression_text import BadExpression
+from prodigy.workflow.json_path import check_json_path
+from prodigy.workflow.keys import Field, Fields, KeyReader
+from prodigy.workflow.model import Bytes, Count, Deferred, Expr, Flag, Seconds, Share, Text
 from prodigy.workflow.nearest import nearest
-from prodigy.workflow.nodes import Listing, Mapping, Node, Scalar, kind_of
-from prodigy.workflow.problems import Problems, quoted
+from prodigy.workflow.nodes import Listing, Mapping, Node, Scalar, character, value_of
+from prodigy.workflow.problems import quoted
+
+__all__ = ["Field", "Fields", "Reader", "character"]
 
 Value = TypeVar("Value")
+Kind = Literal["duration", "integer", "number", "boolean", "size"]
+Names = Literal["variables", "item", "value"]
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_SECS = 1.0
+_NANOS = 1e-9
 
 
-class Field(Struct, frozen=True):
-    """One key with its value, under its canonical name."""
-
-    name: str
-    key: Scalar
-    value: Node
-
-
-class Fields(Struct):
-    """The keys of one mapping; ``suspected`` are canonical names that a misspelt key probably meant."""
-
-    found: dict[str, Field]
-    suspected: set[str] = field(default_factory=set)
-    refused: set[str] = field(default_factory=set)
-
-    def get(self, name: str) -> Field | None:
-        """The field of that canonical name."""
-        return self.found.get(name)
-
-    def attempted(self, names: Iterable[str]) -> bool:
-        """Whether one of the names is there, misspelt, or refused as not supported yet."""
-        present = self.found.keys() | self.suspected | self.refused
-        return any(name in present for name in names)
-
-
-class Reader:
+class Reader(KeyReader):
     """Reads fields and typed values, and puts what is wrong into ``problems``."""
 
-    def __init__(self, problems: Problems) -> None:
-        self.problems = problems
-
-    def fields(self, node: Mapping, vocabulary: Vocabulary) -> Fields:
-        """The known keys of a mapping."""
-        fields = Fields({})
-        for key, value in node.entries:
-            if self.problems.full:
-                break
-            if _is_free(key.text, vocabulary):
-                continue
-            spelling = vocabulary.spellings.get(key.text)
-            if spelling is None:
-                self._unknown(key, vocabulary, fields)
-            elif isinstance(value, Scalar) and value.is_null:
-                self.problems.warning(
-                    "empty-key", f"{quoted(key.text)} has no value and counts as absent", key
-                )
-            elif self._standing(key, spelling, fields):
-                self._take(Field(spelling.key.name, key, value), fields)
-        return fields
-
-    def _standing(self, key: Scalar, spelling: Spelling, fields: Fields) -> bool:
-        """Report how the key stands in this release; true if it is to be read."""
-        name = spelling.key.name
-        if spelling.key.standing is Standing.LATER:
-            fields.refused.add(name)
-            self.not_yet(key, quoted(key.text))
-            return False
-        if spelling.key.standing is Standing.INERT:
-            hints = (spelling.key.hint,) if spelling.key.hint else ()
-            self.problems.warning("no-effect", f"{quoted(key.text)} has no effect", key, *hints)
-            return False
-        if spelling.deprecated:
-            hint = f"write {quoted(name)}"
-            self.problems.warning("deprecated-key", f"{quoted(key.text)} is an old spelling", key, hint)
-        return True
-
-    def _take(self, entry: Field, fields: Fields) -> None:
-        other = fields.found.setdefault(entry.name, entry)
-        if other is not entry:
-            message = f"{quoted(entry.key.text)} and {quoted(other.key.text)} mean the same"
-            self.problems.error("conflicting-keys", message, entry.key, "keep one of them")
-
-    def _unknown(self, key: Scalar, vocabulary: Vocabulary, fields: Fields) -> None:
-        hints: list[str] = []
-        home = next(
-            (other.home for other in NEIGHBOURS[vocabulary.title] if key.text in other.spellings), None
-        )
-        meant = nearest(key.text, vocabulary.names())
-        if meant is not None:
-            fields.suspected.add(vocabulary.spellings[meant].key.name)
-        if home is not None:
-            hints.append(f"{quoted(key.text)} belongs {home}")
-        elif meant is not None:
-            hints.append(f"did you mean {quoted(meant)}?")
-        elif vocabulary is WORKFLOW and key.text in SETTINGS:
-            hints.append("settings belong in the configuration file: see `prodigy config show`")
-        message = f"unknown key {quoted(key.text)} in {vocabulary.title}"
-        self.problems.error("unknown-key", message, key, *hints)
-
-    def not_yet(self, at: Node, what: str) -> None:
-        """Report something of the language that this release refuses."""
-        self.problems.error("not-yet-supported", f"{what} is not supported yet", at)
-
-    def wrong_type(self, node: Node, what: str, wanted: str) -> None:
-        """Report a node of another shape than wanted."""
-        self.problems.error("wrong-type", f"{what} must be {wanted}, not {kind_of(node)}", node)
-
+    # -- texts -----------------------------------------------------------------------------------------------------
     def text(self, entry: Field | None) -> str | None:
         """A scalar's source text."""
         if entry is None:
             return None
-        if not isinstance(entry.value, Scalar):
+        if not isinstance(entry.value, Scalar) or entry.value.is_null:
             self.wrong_type(entry.value, quoted(entry.key.text), "text")
             return None
         if "\0" in entry.value.text:
-            self.problems.error(
-                "bad-value", f"{quoted(entry.key.text)} contains a NUL character", entry.value
-            )
+            message = f"{quoted(entry.key.text)} contains a NUL character"
+            self.problems.error("bad-value", message, entry.value)
             return None
         return entry.value.text
 
+    def filled(self, entry: Field | None) -> str | None:
+        """A text that is not blank."""
+        text = self.text(entry)
+        if entry is not None and text is not None and not text.strip():
+            self.problems.error("bad-value", f"{quoted(entry.key.text)} is empty", entry.value)
+            return None
+        return text
+
+    def text_node(self, entry: Field | None) -> Text | None:
+        """A text that is interpolated where it is used."""
+        text = self.text(entry)
+        return None if entry is None or text is None else Text(text, self.mark(entry.value))
+
+    def each(self, entry: Field | None) -> list[Field]:
+        """The elements of a list, or the one value that stands for a list of one."""
+        if entry is None:
+            return []
+        nodes: Sequence[Node] = entry.value.items if isinstance(entry.value, Listing) else [entry.value]
+        return [Field(entry.name, entry.key, node) for node in nodes]
+
     def texts(self, entry: Field | None) -> tuple[str, ...]:
         """One text or a list of texts."""
-        if entry is None:
-            return ()
-        nodes = entry.value.items if isinstance(entry.value, Listing) else [entry.value]
-        read = (self.text(Field(entry.name, entry.key, node)) for node in nodes)
+        read = (self.text(element) for element in self.each(entry))
         return tuple(text for text in read if text is not None)
 
-    def integer(self, entry: Field | None, minimum: int) -> int | None:
-        """A whole number of at least ``minimum``."""
-        return self._typed(entry, lambda text: scalars.integer(text, minimum))
+    def data(self, entry: Field | None) -> Any:
+        """The value as plain data."""
+        return None if entry is None else value_of(entry.value)
+
+    def choice(
+        self, entry: Field | None, values: Sequence[Value], also: Named[str, Value] | None = None
+    ) -> Value | None:
+        """One of several words, in any style of case (``per_agent``, ``per-agent``, ``PerAgent``).
+
+        Args:
+            entry: the field.
+            values: the words.
+            also: further spellings of them.
+        """
+        text = self.text(entry)
+        if entry is None or text is None:
+            return None
+        choices = {str(value): value for value in values} | dict(also or {})
+        word = _word(text)
+        if word in choices:
+            return choices[word]
+        meant = nearest(word, choices)
+        names = ", ".join(quoted(str(value)) for value in values)
+        hint = f"did you mean {quoted(meant)}?" if meant else f"use one of {names}"
+        message = f"{quoted(text)} is no value of {quoted(entry.key.text)}"
+        self.problems.error("bad-enum", message, entry.value, hint)
+        return None
+
+    # -- numbers and booleans --------------------------------------------------------------------------------------
+    def integer(self, entry: Field | None, minimum: int, maximum: int | None = None) -> int | None:
+        """A whole number between the two, both included, written out."""
+        return self._typed(entry, lambda text: scalars.integer(text, minimum, maximum))
+
+    def count(self, entry: Field | None, least: int, most: int | None = None) -> Count | None:
+        """A whole number between the two, or a reference to one."""
+        return self._deferred(entry, "integer", least) or self.integer(entry, least, most)
+
+    def number(self, entry: Field | None, least: float, most: float | None = None) -> float | None:
+        """A number between the two, both included, written out."""
+        return self._typed(entry, lambda text: scalars.number(text, least, most))
+
+    def share(self, entry: Field | None, least: float, most: float | None = None) -> Share | None:
+        """A number between the two, or a reference to one."""
+        return self._deferred(entry, "number", least) or self.number(entry, least, most)
+
+    def fraction(self, entry: Field | None) -> float | None:
+        """A part of a whole, 0 to 1 or with a percent sign, written out."""
+        return self._typed(entry, scalars.share)
 
     def boolean(self, entry: Field | None) -> bool | None:
-        """``true`` or ``false``."""
+        """``true`` or ``false``, written out."""
         return self._typed(entry, scalars.boolean)
 
-    def seconds(self, entry: Field | None) -> float | None:
-        """A duration in seconds; a mapping of ``secs`` and ``nanos`` too."""
-        if entry is not None and isinstance(entry.value, Mapping):
-            return self._typed(Field(entry.name, entry.key, self._seconds_and_nanos(entry)), scalars.duration)
-        return self._typed(entry, scalars.duration)
+    def flag(self, entry: Field | None) -> Flag | None:
+        """``true`` or ``false``, or a reference to one."""
+        return self._deferred(entry, "boolean") or self.boolean(entry)
 
-    def limit(self, entry: Field | None, default: float | None) -> float | None:
-        """A time limit in seconds: above zero, or ``none`` for no limit."""
+    # -- durations and sizes ---------------------------------------------------------------------------------------
+    def seconds(self, entry: Field | None) -> Seconds:
+        """A duration in seconds, or a reference to one; for a key that ends in ``_ms``, numbers are milliseconds."""
+        return self._deferred(entry, "duration") or self.fixed_seconds(entry)
+
+    def fixed_seconds(self, entry: Field | None) -> float | None:
+        """A duration in seconds, written out."""
+        if entry is None:
+            return None
+        if isinstance(entry.value, Mapping):
+            return self._seconds_and_nanos(entry.value)
+        milliseconds = _in_milliseconds(entry)
+        return self._typed(entry, lambda text: scalars.duration(text, milliseconds=milliseconds))
+
+    def limit(self, entry: Field | None, default: Seconds) -> Seconds:
+        """A time limit in seconds: above zero, a reference, or ``none`` for no limit."""
+        return self._deferred(entry, "duration", scalars.LEAST_LIMIT) or self._bounded(entry, default)
+
+    def fixed_limit(self, entry: Field | None, default: float | None) -> float | None:
+        """A time limit in seconds, written out: above zero, or ``none`` for no limit."""
+        found = self._bounded(entry, default)
+        assert not isinstance(found, Deferred)
+        return found
+
+    def size(self, entry: Field | None) -> Bytes:
+        """A number of bytes, or a reference to one."""
+        return self._deferred(entry, "size") or self.fixed_size(entry)
+
+    def fixed_size(self, entry: Field | None) -> int | None:
+        """A number of bytes, written out."""
+        return self._typed(entry, scalars.size)
+
+    # -- texts with a grammar --------------------------------------------------------------------------------------
+    def expr(self, entry: Field | None, names: Names = "variables") -> Expr | None:
+        """An expression that parses; ``names`` says what its bare names are."""
+        from prodigy.workflow.expression import parse_expression
+
+        text = self.filled(entry)
+        if entry is None or text is None:
+            return None
+        try:
+            parse_expression(text, names)
+        except BadExpression as error:
+            self.bad_expression(entry, text, error)
+            return None
+        return Expr(text, self.mark(entry.value))
+
+    def bad_expression(self, entry: Field, text: str, error: BadExpression) -> None:
+        """Report what is wrong inside an expression, a sort key or the like."""
+        at = character(entry.value, text, error.column - 1)
+        hints = (error.hint,) if error.hint else ()
+        self.problems.error(error.code, f"{quoted(text)}: {error.message}", at, *hints)
+
+    def pattern(self, entry: Field | None) -> str | None:
+        """A regular expression that can be used."""
+        from prodigy.workflow.patterns import BadPattern, check_pattern
+
+        text = self.text(entry)
+        if entry is None or text is None:
+            return None
+        try:
+            check_pattern(text)
+        except BadPattern as error:
+            at = character(entry.value, text, error.position)
+            self.problems.error("bad-regex", error.message, at)
+            return None
+        return text
+
+    def json_path(self, entry: Field | None) -> str | None:
+        """A JSONPath that can be used."""
+        text = self.text(entry)
+        if entry is not None and text is not None:
+            check_json_path(text, entry.value, self.problems)
+        return text
+
+    # -- how -------------------------------------------------------------------------------------------------------
+    def _deferred(self, entry: Field | None, kind: Kind, least: float | None = None) -> Deferred | None:
+        """The value as a reference, if it holds one."""
+        if entry is None or not isinstance(entry.value, Scalar) or "\0" in entry.value.text:
+            return None
+        if not scalars.REFERENCE.search(entry.value.text):
+            return None
+        unit = "ms" if kind == "duration" and _in_milliseconds(entry) else ""
+        return Deferred(entry.value.text.strip() + unit, kind, self.mark(entry.value), least)
+
+    def _bounded(self, entry: Field | None, default: Seconds) -> Seconds:
         if entry is None:
             return default
-        if isinstance(entry.value, Scalar) and entry.value.text.strip().lower() == "none":
+        if isinstance(entry.value, Scalar) and scalars.is_unlimited(entry.value.text):
             return None
-        seconds = self.seconds(entry)
+        seconds = self.fixed_seconds(entry)
         if seconds == 0:
             message = f"{quoted(entry.key.text)} of 0 lets nothing run"
             self.problems.error("bad-value", message, entry.value, "leave it out for no limit")
         return default if seconds is None else seconds
 
-    def _seconds_and_nanos(self, entry: Field) -> Scalar:
-        """``{secs: 5, nanos: 250000000}`` as the text of one number."""
-        node = entry.value
+    def _seconds_and_nanos(self, node: Mapping) -> float:
+        """``{secs: 5, nanos: 250000000}``."""
         total = 0.0
-        for key, value in node.entries if isinstance(node, Mapping) else ():
-            factor = {"secs": 1.0, "nanos": 1e-9}.get(key.text)
+        for key, value in node.entries:
+            factor = {"secs": _SECS, "nanos": _NANOS}.get(key.text)
             if factor is None:
                 message = f"unknown key {quoted(key.text)} in a duration"
                 self.problems.error("unknown-key", message, key, "a duration has `secs` and `nanos`")
             else:
-                number = self._typed(Field(key.text, key, value), lambda text: scalars.integer(text, 0))
-                total += (number or 0) * factor
-        return Scalar(repr(total), True, node.line, node.column, node.end_line, node.end_column)
+                total += (self.integer(Field(key.text, key, value), 0) or 0) * factor
+        return total
 
     def _typed(self, entry: Field | None, convert: Callable[[str], Value]) -> Value | None:
         text = self.text(entry)
         if entry is None or text is None:
             return None
-        if scalars.REFERENCE.fullmatch(text.strip()):
-            self.not_yet(entry.value, f"a variable as the value of {quoted(entry.key.text)}")
+        if scalars.REFERENCE.search(text):
+            self.not_yet(entry.value, f"a variable as the value of {quoted(entry.key.text)}", "write it out")
             return None
         try:
             return convert(text)
@@ -192,5 +252,10 @@ class Reader:
             return None
 
 
-def _is_free(text: str, vocabulary: Vocabulary) -> bool:
-    return text.startswith("x-") or (vocabulary is WORKFLOW and text.startswith("."))
+def _in_milliseconds(entry: Field) -> bool:
+    return entry.key.text.endswith("_ms")
+
+
+def _word(text: str) -> str:
+    """A word in the style of the language: ``per_agent``."""
+    return _HUMP.sub("_", text.strip()).lower().replace("-", "_").replace(" ", "_")

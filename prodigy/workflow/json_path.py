@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct
 
 from prodigy.workflow.nodes import Placed, Span
+from prodigy.workflow.patterns import PatternTimeout
 from prodigy.workflow.problems import Problems, quoted
 
 _SIMPLE = re.compile(r"\$?(?:\.?[A-Za-z_]\w*)?(?:\.[A-Za-z_]\w*|\[(?:\*|-?\d{1,9})\]|\.\*)*", re.ASCII)
@@ -46,7 +47,7 @@ def find(path: str, root: Any) -> Found:
     """Every value of ``root`` that ``path`` leads to, in document order.
 
     Raises:
-        BadJsonPath: the path is not a JSONPath.
+        BadJsonPath: the path is not a JSONPath, or cannot be followed through this value.
     """
     text = path.strip()
     if _SIMPLE.fullmatch(text):
@@ -56,6 +57,8 @@ def find(path: str, root: Any) -> Found:
         return Found(list(query.findall(root)), bool(query.singular_query()))
     except RecursionError:
         raise BadJsonPath("the data is nested too deep for this path", None) from None
+    except PatternTimeout as error:
+        raise BadJsonPath(error.message, None) from None
 
 
 def check_json_path(path: str, at: Placed, problems: Problems) -> None:
@@ -111,9 +114,13 @@ def _strict(token: re.Match[str]) -> str:
 def _compile(path: str) -> Any:
     from jsonpath import JSONPathEnvironment
 
+    from prodigy.workflow.json_path_functions import FUNCTIONS
+
     strict = normalised(path)
+    environment = JSONPathEnvironment(strict=True)
+    environment.function_extensions.update(FUNCTIONS)
     try:
-        return JSONPathEnvironment(strict=True).compile(strict)
+        return environment.compile(strict)
     except Exception as error:  # noqa: BLE001 - the library also lets plain Python errors out of its parser
         token = getattr(error, "token", None)
         index = getattr(token, "index", None)

@@ -1,202 +1,150 @@
-"""The vocabulary of the language: every key, its spellings, and whether this release acts on it.
+"""The vocabulary of the language around the steps: every key, its spellings, and whether this release acts on them.
 
-Pure data. The one place that knows other spellings than the canonical ones: readers of a file ask a
-``Vocabulary`` and see canonical names only. A key is *acting*, *later* (legal, refused until it works in full) or
-*inert* (accepted without effect, with a warning).
+Pure data. One of the places that know other spellings than the canonical ones (steps have theirs): readers of a file
+ask a ``Vocabulary`` and see canonical names only.
 """
 
-from collections.abc import Mapping
-from enum import Enum
 from typing import Final
 
-from msgspec import Struct
+from prodigy.workflow.vocabulary import Key, acting, inert, later, vocabulary
 
-
-class Standing(Enum):
-    """What this release does with a key."""
-
-    ACTING = "acting"
-    LATER = "later"
-    INERT = "inert"
-
-
-class Key(Struct, frozen=True):
-    """One key: canonical name, equal spellings, and spellings that still work but warn."""
-
-    name: str
-    also: tuple[str, ...] = ()
-    old: tuple[str, ...] = ()
-    standing: Standing = Standing.ACTING
-    hint: str | None = None
-
-
-class Spelling(Struct, frozen=True):
-    """A text that names a key."""
-
-    key: Key
-    deprecated: bool = False
-
-
-class Vocabulary(Struct, frozen=True):
-    """The keys of one kind of mapping.
-
-    ``title`` names it in messages (``unknown key `x` in `map```), ``home`` says where such keys belong.
-    """
-
-    title: str
-    home: str
-    spellings: Mapping[str, Spelling]
-
-    def names(self) -> list[str]:
-        """Every text that may be written, canonical names first."""
-        return sorted(self.spellings, key=lambda text: self.spellings[text].key.name != text)
-
-
-def vocabulary(title: str, home: str, *groups: tuple[Key, ...]) -> Vocabulary:
-    """A vocabulary of keys; where a name is given twice the first one counts."""
-    spellings: dict[str, Spelling] = {}
-    for key in (key for group in groups for key in group):
-        for text in (key.name, *key.also):
-            spellings.setdefault(text, Spelling(key))
-        for text in key.old:
-            spellings.setdefault(text, Spelling(key, deprecated=True))
-    return Vocabulary(title, home, spellings)
-
-
-def _acting(*names: str) -> tuple[Key, ...]:
-    return tuple(Key(name) for name in names)
-
-
-def _later(*names: str) -> tuple[Key, ...]:
-    """Keys of coming releases; ``new=other=another`` gives further spellings of ``new``."""
-    spelled = (name.split("=") for name in names)
-    return tuple(Key(name, tuple(others), standing=Standing.LATER) for name, *others in spelled)
-
-
-def _inert(name: str, hint: str) -> Key:
-    return Key(name, standing=Standing.INERT, hint=hint)
-
-
-_POLICY: Final = _later(
-    "error_policy", "on_item_failure", "continue_on_failure", "max_failures", "failure_threshold",
-    "error_collection", "circuit_breaker",
+_POLICY: Final = acting(
+    "on_item_failure", "continue_on_failure", "max_failures", "failure_threshold", "error_collection",
+    "circuit_breaker",
 )  # fmt: skip
+"""What ``error_policy`` says, which may also stand beside it."""
+
+ITEM_POLICY: Final = frozenset(key.name for key in _POLICY) | {"error_policy"}
+"""Keys that speak of items, and so have no effect in a workflow without ``map``."""
+
+_ENVIRONMENT: Final = (
+    Key("env", old=("workflow_env",)),
+    *acting("secrets", "env_files", "profiles", "active_profile", "inherit"),
+)
 
 WORKFLOW: Final = vocabulary(
     "the workflow",
     "at the top level",
-    _acting("name", "description", "version", "author", "tags", "mode"),
+    acting("name", "description", "version", "author", "tags", "mode"),
     (Key("commands", also=("steps",), old=("tasks", "workflow")),),
-    _acting("setup", "map", "reduce", "timeout", "grace", "auto_commit"),
-    _later(
-        "goals", "merge", "env=workflow_env", "secrets", "env_files", "profiles", "active_profile", "inherit",
-        "retry_defaults=retry_config=retry", "idle_timeout", "commit_config", "on_conflict", "worktree", "limits",
-        "budget", "max_concurrent_starts", "max_capture", "claude_options", "model", "imports", "extends",
-        "template", "templates", "parameters", "defaults=variables", "workflows=sub_workflows", "override",
-        "verify", "shell_program", "on_failure", "on_success",
-    ),
+    acting("setup", "map", "reduce", "merge", "verify", "on_failure", "on_success"),
+    _ENVIRONMENT,
+    acting("error_policy"),
     _POLICY,
+    (Key("retry_defaults", old=("retry_config", "retry")),),
+    acting(
+        "timeout", "grace", "idle_timeout", "auto_commit", "commit_config", "on_conflict", "worktree", "limits",
+        "budget", "max_concurrent_starts", "max_capture", "claude_options", "model", "shell_program",
+    ),
+    later("goals"),
+    acting("imports", "extends", "template", "templates", "parameters", "workflows=sub_workflows", "override"),
     (
+        Key("defaults", old=("variables",)),
         Key("map.max_parallel", old=("max_parallel", "parallel")),
-        _inert("max_iterations", "use `prodigy run -n N`"),
-        _inert("agent_merge", "agents are merged by Prodigy"),
+        inert("max_iterations", "use `prodigy run -n N`"),
+        inert("agent_merge", "agents are merged by Prodigy"),
     ),
 )  # fmt: skip
 
 SETUP: Final = vocabulary(
-    "`setup`",
-    "under `setup:`",
-    (Key("commands", also=("steps",)),),
-    _acting("timeout", "auto_commit"),
-    _later("capture_outputs", "env"),
+    "`setup`", "under `setup:`", acting("commands=steps", "timeout", "auto_commit", "capture_outputs", "env")
 )
 
-REDUCE: Final = vocabulary(
-    "`reduce`", "under `reduce:`", (Key("commands", also=("steps",)),), _acting("timeout")
+PHASE_OUTPUT: Final = vocabulary(
+    "an output of `setup`",
+    "under `capture_outputs:`",
+    acting("step=command_index", "source", "pattern", "json_path", "format", "max_size", "multiline"),
+    (Key("default", nullable=True),),
 )
+
+REDUCE: Final = vocabulary("`reduce`", "under `reduce:`", acting("commands=steps", "timeout"))
+
+MERGE: Final = vocabulary("`merge`", "under `merge:`", acting("commands=steps", "timeout", "target"))
 
 AGENT_TEMPLATE: Final = vocabulary(
-    "`agent_template`",
-    "under `agent_template:`",
-    (Key("commands", also=("steps",)),),
-    _acting("auto_commit"),
-    _later("timeout", "env"),
+    "`agent_template`", "under `agent_template:`", acting("commands=steps", "timeout", "env", "auto_commit")
 )
 
 MAP: Final = vocabulary(
     "`map`",
     "under `map:`",
-    _acting("input", "json_path", "max_parallel"),
+    acting("input", "json_path", "filter", "sort_by", "distinct", "offset"),
     (Key("max_items", old=("limit",)),),
-    _acting("offset", "item_id", "input_timeout"),
+    acting("max_parallel", "agent_template", "item_id", "input_timeout"),
     (Key("agent_timeout_secs", also=("agent_timeout",), old=("timeout_per_agent",)),),
-    _acting("agent_template"),
-    _later(
-        "filter", "sort_by", "distinct", "timeout_config", "base", "on_conflict", "limits", "env",
-        "claude_options", "retry=retry_on_failure", "variables", "validation",
-    ),
+    acting("timeout_config", "base", "on_conflict", "limits", "env", "claude_options", "validation"),
+    acting("error_policy"),
     _POLICY,
-)  # fmt: skip
-
-INPUT: Final = vocabulary("`map.input`", "under `input:`", _acting("list", "file", "command"))
-
-_REPAIR: Final = (*_acting("fail_workflow", "retry_original"), Key("max_attempts"))
-
-_STEP_OPTIONS: Final = (
-    *_acting("id", "name", "description"),
-    Key("timeout", old=("timeout_secs",)),
-    *_acting("commit_required", "auto_commit", "on_failure"),
-    Key("continue_on_error", also=("ignore_failure",), old=("allow_failure",)),
-    *_later(
-        "when=condition=if", "idle_timeout", "grace", "limits", "retry=retry_config=retries", "env", "clear_env",
-        "working_dir=cwd", "capture", "capture_output", "capture_format", "capture_streams", "output_file",
-        "commit_config", "on_success", "on_exit_code", "step_validate", "skip_validation", "validation_timeout",
-        "ignore_validation_failure", "outputs", "claude_options", "model", "max_turns", "allowed_tools",
-        "disallowed_tools", "append_system_prompt", "permission_mode", "json_schema", "effort", "detach",
-        "interpolate", "shell_program", "with", "args", "options", "metadata", "output",
-    ),
-    _inert("temporary", "the environment of a step is always temporary"),
-    _inert("analysis", "analysis is not part of a step"),
-)  # fmt: skip
-
-ACTIONS: Final = (
-    *_acting("shell"),
-    *_later(
-        "claude", "test", "foreach", "goal_seek", "write_file", "validate", "analyze", "command", "handler",
-        "template=use",
-    ),
-)  # fmt: skip
-"""What a step does; a step has exactly one (``validate`` beside another is an option of it)."""
-
-STEP: Final = vocabulary("a step", "in a step", ACTIONS, _STEP_OPTIONS, _REPAIR)
-
-FOREACH_OPTIONS: Final = frozenset({"do", "parallel", "max_items", "filter", "sort_by", "json_path"})
-"""Keys that may stand beside ``foreach``; refused together with it."""
-
-HANDLER: Final = vocabulary(
-    "`on_failure`",
-    "under `on_failure:`",
-    (Key("commands", also=("steps",)), Key("max_attempts", old=("max_retries",))),
-    _acting("fail_workflow", "retry_original"),
-    _later("strategy", "handler_failure_fatal", "capture"),
-    ACTIONS,
-    _STEP_OPTIONS,
+    acting("retry", "retry_on_failure"),
+    later("variables"),
 )
 
-HANDLER_OPTIONS: Final = frozenset({"max_attempts", "fail_workflow", "retry_original", "timeout"})
-"""Keys of ``on_failure`` that speak of its rounds; all others speak of the handler's own step."""
+INPUT: Final = vocabulary("`map.input`", "under `input:`", acting("list", "file", "command"))
 
-NEIGHBOURS: Final = {
-    "the workflow": (MAP, SETUP, STEP),
-    "`map`": (WORKFLOW, INPUT, AGENT_TEMPLATE, STEP),
-    "`setup`": (WORKFLOW, STEP),
-    "`reduce`": (WORKFLOW, STEP),
-    "`agent_template`": (MAP, STEP),
-    "`map.input`": (MAP,),
-    "a step": (HANDLER, MAP, WORKFLOW),
-    "`on_failure`": (STEP, MAP, WORKFLOW),
-}
-"""Where a key may belong that is unknown where it stands."""
+VALIDATION: Final = vocabulary("`map.validation`", "under `validation:`", acting("schema", "on_failure"))
+
+ITEM_SCHEMA: Final = vocabulary(
+    "`map.validation.schema`", "under `schema:`", acting("required_fields", "field_types")
+)
+
+ERROR_POLICY: Final = vocabulary(
+    "`error_policy`", "under `error_policy:`", _POLICY, acting("retry_config=retry")
+)
+
+CIRCUIT_BREAKER: Final = vocabulary(
+    "`circuit_breaker`",
+    "under `circuit_breaker:`",
+    acting("failure_threshold", "success_threshold", "half_open_requests"),
+    (Key("timeout", also=("recovery_timeout",), old=("timeout_ms", "recovery_timeout_ms")),),
+)
+
+ERROR_COLLECTION: Final = vocabulary("`error_collection`", "under `error_collection:`", acting("batched"))
+
+BATCH: Final = vocabulary("`batched`", "under `batched:`", acting("size"))
+
+ON_ITEM_FAILURE: Final = vocabulary("`on_item_failure`", "under `on_item_failure:`", acting("custom"))
+
+TIMEOUT_CONFIG: Final = vocabulary(
+    "`timeout_config`",
+    "under `timeout_config:`",
+    acting(
+        "agent_timeout_secs=agent_timeout", "command_timeouts", "timeout_policy", "cleanup_grace_period_secs",
+        "timeout_action", "enable_monitoring",
+    ),
+)  # fmt: skip
+
+TIMED_KINDS: Final = (
+    "shell", "claude", "test", "foreach", "goal_seek", "write_file", "validate", "analyze", "workflow",
+)  # fmt: skip
+"""Kinds of steps that ``command_timeouts`` may speak of."""
+
+LIMITS: Final = vocabulary(
+    "`limits`", "under `limits:`", acting("memory", "cpu_time", "wall", "processes", "output", "open_files")
+)
+
+BUDGET: Final = vocabulary("`budget`", "under `budget:`", acting("usd", "tokens", "wall", "launches", "soft"))
+
+COMMIT_CONFIG: Final = vocabulary(
+    "`commit_config`",
+    "under `commit_config:`",
+    acting(
+        "message_template", "message_pattern", "author", "sign", "include_files", "exclude_files", "squash",
+    ),
+)  # fmt: skip
+
+WORKTREE: Final = vocabulary(
+    "`worktree`", "under `worktree:`", acting("include", "keep", "setup", "setup_key")
+)
+
+CLAUDE_OPTIONS: Final = vocabulary(
+    "`claude_options`",
+    "under `claude_options:`",
+    acting(
+        "model", "fallback_model", "max_turns", "max_budget_usd", "effort", "allowed_tools", "disallowed_tools",
+        "tools", "system_prompt", "append_system_prompt", "permission_mode", "json_schema", "add_dir", "mcp_config",
+        "strict_mcp_config", "settings", "setting_sources", "agents", "extra_args",
+    ),
+)  # fmt: skip
 
 SETTINGS: Final = frozenset({
     "storage", "plugins", "log_level", "claude_api_key", "auto_merge", "retention", "max_concurrent_specs",

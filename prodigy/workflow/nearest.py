@@ -11,8 +11,8 @@ SHORT_NAME = 5
 
 def distance(left: str, right: str, limit: int = 1_000) -> int:
     """Insertions, deletions, replacements and swaps of neighbours between two words; ``limit + 1`` if more."""
-    if abs(len(left) - len(right)) > limit:
-        return limit + 1
+    if abs(len(left) - len(right)) > limit or len(set(left) ^ set(right)) > 2 * limit:
+        return limit + 1  # an edit takes at most one letter away and adds one
     before: list[int] = []
     above = list(range(len(right) + 1))
     for row, letter in enumerate(left, start=1):
@@ -29,7 +29,9 @@ def distance(left: str, right: str, limit: int = 1_000) -> int:
 
 
 def reach(word: str) -> int:
-    """How many edits away a name may be and still count as meant."""
+    """How many edits away a name may be and still count as meant: at one letter, none."""
+    if len(word) <= 1:
+        return 0
     return 1 if len(word) < SHORT_NAME else 2
 
 

@@ -30,6 +30,10 @@ class Placed(Protocol):
     def end_column(self) -> int:
         """The column after its last character."""
 
+    @property
+    def file(self) -> str:
+        """The file's name; empty for the file that is being read."""
+
 
 class Span(Struct, frozen=True):
     """A stretch of the file."""
@@ -38,6 +42,7 @@ class Span(Struct, frozen=True):
     column: int = 1
     end_line: int = 1
     end_column: int = 2
+    file: str = ""
 
 
 class Scalar(Struct):
@@ -49,6 +54,7 @@ class Scalar(Struct):
     column: int
     end_line: int
     end_column: int
+    file: str = ""
 
     @property
     def is_null(self) -> bool:
@@ -64,6 +70,7 @@ class Listing(Struct):
     column: int
     end_line: int
     end_column: int
+    file: str = ""
 
 
 class Mapping(Struct):
@@ -74,6 +81,7 @@ class Mapping(Struct):
     column: int
     end_line: int
     end_column: int
+    file: str = ""
 
 
 Node = Scalar | Listing | Mapping
@@ -124,3 +132,12 @@ def value_of(node: Node) -> Any:
         return _BOOLEANS[node.text]
     number = number_of(node.text)
     return node.text if number is None else number
+
+
+def character(at: Placed, text: str, position: int | None) -> Placed:
+    """The character of a one-line scalar at ``position``, from 0; the scalar itself where that cannot be told."""
+    quotes = (at.end_column - at.column - len(text)) // 2
+    if position is None or at.line != at.end_line or quotes not in {0, 1}:
+        return at
+    column = at.column + quotes + max(0, min(position, len(text) - 1))
+    return Span(at.line, column, at.line, column + 1, at.file)

@@ -6,7 +6,7 @@ one. Only errors make a file invalid; warnings and notes travel with the workflo
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -42,17 +42,19 @@ class Problem(Struct, frozen=True):
 
 
 class Problems:
-    """Collects the problems of one file, in any order."""
+    """Collects the problems of one file, in any order; ``found`` are those known before."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, found: Iterable[Problem] = ()) -> None:
         self.file = file
-        self._found: dict[tuple[str, Mark, str], Problem] = {}
-        self._errors = 0
+        self._found = {(problem.code, problem.mark, problem.message): problem for problem in found}
+        self._errors = sum(problem.severity == "error" for problem in self._found.values())
+        self.partial = False
+        """Whether a part of the workflow could not be read, so that a name which nothing declares may stand there."""
 
     def add(self, severity: Severity, code: str, message: str, at: Placed, *hints: str) -> None:
         """Record a problem once, however often it is found."""
         end = at.end_column if at.end_line == at.line else at.column + 1
-        mark = Mark(self.file, at.line, at.column)
+        mark = Mark(at.file or self.file, at.line, at.column)
         if self.full:
             return
         problem = Problem(code, severity, message, mark, max(end, at.column + 1), hints)
@@ -91,20 +93,20 @@ class WorkflowInvalid(WorkflowError):
 
     Args:
         problems: all problems, sorted.
-        text: the file, for showing the lines.
+        texts: of its files by name, for showing the lines.
     """
 
-    def __init__(self, problems: Sequence[Problem], text: str) -> None:
+    def __init__(self, problems: Sequence[Problem], texts: Mapping[str, str]) -> None:
         errors = [problem for problem in problems if problem.severity == "error"]
         first = errors[0]
         count = "one error" if len(errors) == 1 else f"{len(errors)} errors"
         super().__init__("workflow-invalid", f"{first.mark.file} has {count}", where=str(first.mark))
         self.problems = tuple(problems)
-        self.text = text
+        self.texts = dict(texts)
 
     def report(self) -> str:
         """Every problem with its source line, as people read it."""
-        return render(self.problems, self.text)
+        return render(self.problems, self.texts)
 
 
 def quoted(text: str) -> str:
@@ -118,10 +120,10 @@ def split_lines(text: str) -> list[str]:
     return _LINE_BREAK.split(text)
 
 
-def render(problems: Iterable[Problem], text: str) -> str:
-    """The problems as text: head line, source line, caret line, help lines."""
-    lines = split_lines(text)
-    return "\n".join("\n".join(_shown(problem, lines)) for problem in problems)
+def render(problems: Iterable[Problem], texts: Mapping[str, str]) -> str:
+    """The problems as text: head line, source line, caret line, help lines; ``texts`` are the files by name."""
+    lines = {file: split_lines(text) for file, text in texts.items()}
+    return "\n".join("\n".join(_shown(problem, lines.get(problem.mark.file, ()))) for problem in problems)
 
 
 def _order(problem: Problem) -> tuple[str, int, int, int, str, str]:

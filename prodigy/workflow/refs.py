@@ -34,7 +34,8 @@ AGGREGATES = (
     "count", "sum", "average", "avg", "min", "max", "median", "std_dev", "variance", "collect", "unique", "concat",
     "merge", "flatten", "sort", "sort_desc", "group_by",
 )  # fmt: skip
-_COMPUTED = re.compile(r"\s*(env|file|cmd|json|date):(?![-+?=\s\d$])(.+)", re.DOTALL)
+_COMPUTED = re.compile(r"\s*(file|cmd|json|date):(?![-+?=\s\d$])(.+)", re.DOTALL)
+_ENVIRONMENT = re.compile(r"\s*env:([A-Za-z_]\w*)", re.ASCII)
 _FOLD = re.compile(rf"\s*({'|'.join(AGGREGATES)}):({_PATH})\s*(?:where\s.*)?", re.ASCII | re.DOTALL)
 _MODIFIER = re.compile(r":(?!-)([^:|]*)")
 _FILTER = re.compile(r"\s*\|\s*([a-z]+)\s*(?::(?!-)((?:[^|:]|:(?!-))*))?")
@@ -74,7 +75,12 @@ class Ref(Struct, frozen=True):
     @property
     def is_plain(self) -> bool:
         """Whether it is a name and nothing else."""
-        return len(self.path) == 1 and not (self.modifiers or self.filters or self.default)
+        return len(self.path) == 1 and self.is_path
+
+    @property
+    def is_path(self) -> bool:
+        """Whether it is the value itself, with no modifier, filter or default."""
+        return not (self.modifiers or self.filters or self.default)
 
     @property
     def name(self) -> str:
@@ -84,7 +90,7 @@ class Ref(Struct, frozen=True):
 
 
 class Computed(Struct, frozen=True):
-    """A value that is worked out when asked: ``${env:X}``, ``${date:%Y}``, ``${count:map.results[*]}``."""
+    """A value that is worked out when asked: ``${date:%Y}``, ``${uuid}``, ``${count:map.results[*]}``."""
 
     source: str
     kind: str
@@ -150,6 +156,11 @@ _BRACES = re.compile(r"\$\{|\}|\\[${}\\]")
 def parse_ref(body: str) -> Ref | Computed | None:
     """The reference that a body (between ``${`` and ``}``) is, or ``None``."""
     source = f"${{{body}}}"
+    if body.strip() == "uuid":
+        return Computed(source, "uuid", "")
+    environment = _ENVIRONMENT.match(body)
+    if environment is not None and environment[1] not in MODIFIERS:
+        return _with_rest(source, ("env", environment[1]), body[environment.end() :].rstrip())
     computed = _COMPUTED.fullmatch(body)
     if computed is not None and computed[2].strip() not in MODIFIERS:
         return Computed(source, computed[1], computed[2].strip())
@@ -160,10 +171,7 @@ def parse_ref(body: str) -> Ref | Computed | None:
     if match is None:
         return None
     path = parse_path(match[0])
-    rest = body[match.end() :].rstrip()
-    if not rest:
-        return Ref(source, path)
-    return _with_rest(source, path, rest)
+    return _with_rest(source, path, body[match.end() :].rstrip())
 
 
 def parse_path(text: str) -> Path:

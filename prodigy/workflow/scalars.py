@@ -1,4 +1,4 @@
-"""What a scalar of the language may look like: durations, sizes, whole numbers, booleans.
+"""What a scalar of the language may look like: durations, sizes, numbers, booleans.
 
 Pure: text in, value out, ``ScalarError`` with the diagnostic's code where the text is something else.
 """
@@ -6,17 +6,22 @@ Pure: text in, value out, ``ScalarError`` with the diagnostic's code where the t
 import math
 import re
 
+from prodigy.workflow.model import Deferred
+
 INTEGER_DIGITS = 18
 _SHORTEST_PLURAL = 3
 
 _NUMBER = r"(?:\d+(?:\.\d*)?|\.\d+)"
 _DURATION = re.compile(rf"\s*(?:{_NUMBER}\s*[a-z]+\s*)+", re.ASCII)
 _PART = re.compile(rf"({_NUMBER})\s*([a-z]+)", re.ASCII)
-_SIGNED = re.compile(rf"[-+]?{_NUMBER}(?:[eE][-+]?\d+)?", re.ASCII)
+_SIGNED = re.compile(rf"[-+]?{_NUMBER}(?:e[-+]?\d+)?", re.ASCII)
 _SIZE = re.compile(rf"({_NUMBER})\s*([a-z]*)", re.ASCII)
 _INTEGER = re.compile(rf"[-+]?\d{{1,{INTEGER_DIGITS}}}", re.ASCII)
 REFERENCE = re.compile(r"\$\{[^}]*\}|\$[A-Za-z_]\w*", re.ASCII)
-"""A typed value that is only known at run time, like ``"${LIMIT}"``."""
+"""What makes a typed value one that is only known at run time, like ``"${LIMIT}"``."""
+NO_LIMIT = "none"
+LEAST_LIMIT = 0.001
+"""The shortest time limit, in seconds: 0 would let nothing run."""
 
 _UNITS = {
     "ms": 0.001, "msec": 0.001, "millisecond": 0.001, "s": 1.0, "sec": 1.0, "second": 1.0,
@@ -36,11 +41,17 @@ class ScalarError(ValueError):
         self.message = message
 
 
-def duration(text: str) -> float:
-    """Seconds: ``90``, ``500ms``, ``1.5m``, ``1h30m``, ``1h 30m``, ``2 days``."""
+def duration(text: str, least: float | None = None, *, milliseconds: bool = False) -> float:
+    """Seconds: ``90``, ``500ms``, ``1.5m``, ``1h30m``, ``1h 30m``, ``2 days``.
+
+    Args:
+        text: what is written.
+        least: the shortest one that is accepted; never below zero.
+        milliseconds: whether a number without a unit counts those.
+    """
     lowered = text.strip().lower()
     if _SIGNED.fullmatch(lowered):
-        seconds = float(lowered)
+        seconds = float(lowered) / (1000 if milliseconds else 1)
     elif _DURATION.fullmatch(lowered):
         seconds = sum(float(number) * _unit(unit) for number, unit in _PART.findall(lowered))
     else:
@@ -49,6 +60,8 @@ def duration(text: str) -> float:
         raise ScalarError("bad-value", "a duration cannot be negative")
     if not math.isfinite(seconds):
         raise ScalarError("bad-duration", "this duration is beyond all bounds")
+    if least is not None and seconds < least:
+        raise ScalarError("bad-value", f"must be at least {least:g} s")
     return seconds
 
 
@@ -57,19 +70,34 @@ def size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip().lower())
     unit = match[2].removesuffix("b") if match else "?"
     factor = _PREFIXES.get(unit) or _BINARY_PREFIXES.get(unit)
-    if match is None or factor is None or not math.isfinite(float(match[1])):
+    if match is None or factor is None or not math.isfinite(float(match[1]) * factor):
         raise ScalarError("bad-size", "a size looks like `4096`, `10k`, `512MB` or `2GiB`")
     return math.floor(float(match[1]) * factor)
 
 
-def integer(text: str, minimum: int) -> int:
-    """A whole number of at least ``minimum``."""
+def integer(text: str, minimum: int, maximum: int | None = None) -> int:
+    """A whole number between the two, both included."""
     if not _INTEGER.fullmatch(text.strip()):
         raise ScalarError("wrong-type", "expected a whole number")
     number = int(text)
-    if number < minimum:
-        raise ScalarError("bad-value", f"must be at least {minimum}")
+    _check_range(number, minimum, maximum)
     return number
+
+
+def number(text: str, least: float | None = None, most: float | None = None) -> float:
+    """A number between the two, both included."""
+    if not _SIGNED.fullmatch(text.strip().lower()) or not math.isfinite(float(text)):
+        raise ScalarError("wrong-type", "expected a number")
+    _check_range(float(text), least, most)
+    return float(text)
+
+
+def share(text: str) -> float:
+    """A part of a whole, 0 to 1: ``0.25`` or ``25%``."""
+    stripped = text.strip()
+    if stripped.endswith("%"):
+        return number(stripped[:-1], 0, 100) / 100
+    return number(stripped, 0, 1)
 
 
 def boolean(text: str) -> bool:
@@ -78,6 +106,45 @@ def boolean(text: str) -> bool:
     if lowered not in {"true", "false"}:
         raise ScalarError("wrong-type", "expected `true` or `false`")
     return lowered == "true"
+
+
+def resolved(value: Deferred, text: str) -> float | bool | None:
+    """What a deferred value is, now that its references are filled in.
+
+    Args:
+        value: what was written.
+        text: its source with every reference replaced.
+
+    Returns:
+        Seconds, bytes (``int``), a number or a boolean, as ``value.kind`` says; ``None`` for no limit.
+
+    Raises:
+        ScalarError: the text is not of that kind, or less than ``value.least``.
+    """
+    least = value.least
+    match value.kind:
+        case "duration":
+            return None if is_unlimited(text) else duration(text, least)
+        case "size":
+            return None if is_unlimited(text) else size(text)
+        case "integer":
+            return integer(text, -(10**INTEGER_DIGITS) if least is None else math.ceil(least))
+        case "number":
+            return number(text, least)
+        case "boolean":
+            return boolean(text)
+
+
+def is_unlimited(text: str) -> bool:
+    """Whether a text says that there is no limit."""
+    return text.strip().lower() == NO_LIMIT
+
+
+def _check_range(value: float, least: float | None, most: float | None) -> None:
+    if least is not None and value < least:
+        raise ScalarError("bad-value", f"must be at least {least:g}")
+    if most is not None and value > most:
+        raise ScalarError("bad-value", f"must be at most {most:g}")
 
 
 def _unit(word: str) -> float:

@@ -1,12 +1,13 @@
 """Where the values of variables come from, and how a path reads one.
 
 Pure, and free of everything a worker process should not load. Values are plain data: ``None``, ``bool``, ``int``,
-``float``, ``str``, lists and mappings with text keys.
+``float``, ``str``, lists and mappings with text keys. Secrets are plain text too; that they are secrets is asked
+apart (``Scope.secret``), so that a script can refer to them by their environment variable instead of holding them.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +26,10 @@ UNDEFINED: Final = Undefined.UNDEFINED
 
 _ITEM_ROOTS = ("item", "item_index", "item_total", "item_json")
 
+ComputedKind = Literal["date", "uuid"]
+"""Values that exist only because a text asks for them: ``${date:%Y-%m-%d}`` and ``${uuid}``."""
+COMPUTED: Final[Mapping[str, ComputedKind]] = {"date": "date", "uuid": "uuid"}
+
 
 class Scope(Protocol):
     """What the references of a text may use."""
@@ -37,6 +42,20 @@ class Scope(Protocol):
 
     def names(self) -> Iterable[str]:
         """All names that ``knows`` accepts, for suggestions."""
+
+    def secret(self, path: Path) -> str | None:
+        """The environment variable in which every child finds the value at ``path``, if that value is a secret.
+
+        ``None`` for all other values, also for one that hides a secret of the same name. ``("env", NAME)`` is as
+        secret as ``(NAME,)``.
+        """
+
+    def computed(self, kind: ComputedKind, argument: str) -> Any:
+        """A computed value, the same however often one attempt at a step asks for it.
+
+        ``UNDEFINED`` where nothing is computed. ``texts.uses_of`` tells beforehand what the texts of a step will
+        ask for; ``argument`` is the format of ``date`` and empty for ``uuid``.
+        """
 
 
 class ItemScope(Struct, frozen=True):
@@ -71,6 +90,27 @@ class ItemScope(Struct, frozen=True):
         yield from _ITEM_ROOTS
         if self.under is not None:
             yield from self.under.names()
+
+    def secret(self, path: Path) -> str | None:
+        """As around the item; its own values are no secrets."""
+        return None if self.under is None or path[0] in _ITEM_ROOTS else self.under.secret(path)
+
+    def computed(self, kind: ComputedKind, argument: str) -> Any:
+        """As around the item."""
+        return UNDEFINED if self.under is None else self.under.computed(kind, argument)
+
+
+def old_item_names(item: Any) -> dict[str, Any]:
+    """What older workflows call the item and its path: ``ARGUMENT``, ``ARG``, ``FILE`` and ``FILE_PATH``.
+
+    ``ARG`` gives way to an argument from the command line, the last two are there if the item has a ``path``.
+    """
+    path = resolve(item, ("path",))
+    whole: dict[str, Any] = {
+        "ARGUMENT": resolve_item(item, ("value",)),
+        "ARG": resolve_item(item, ("value",)),
+    }
+    return whole if path is UNDEFINED else whole | {"FILE": path, "FILE_PATH": path}
 
 
 def resolve(value: Any, path: Sequence[str | int]) -> Any:

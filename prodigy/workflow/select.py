@@ -1,12 +1,13 @@
 """Work items: from the content of an input to the items of a run, with their ids.
 
-Pure. The caller reads the file or runs the command; items are chosen once and recorded, never chosen again.
+Pure. The caller reads the file or runs the command; items are chosen once and recorded, never chosen again. The rules
+apply in a fixed order: path, filter, sorting, distinct, offset, maximum; validation looks at what is left.
 """
 
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Literal
 
@@ -15,8 +16,10 @@ from msgspec import Struct
 
 from prodigy.errors import RunError
 from prodigy.ids import ItemId, content_hash, item_ids
+from prodigy.workflow.item_rules import Rules, choose
+from prodigy.workflow.item_schema import faults_of
 from prodigy.workflow.json_path import BadJsonPath, find
-from prodigy.workflow.model import MapPhase
+from prodigy.workflow.model import ItemValidation, MapPhase
 from prodigy.workflow.scope import ItemScope, Scope
 from prodigy.workflow.template import render_text
 
@@ -34,19 +37,23 @@ class BadInput(RunError):
         super().__init__("bad-input", message, where=where, hint=hint)
 
 
-class Selection(Struct, frozen=True):
+class Selection(Struct, frozen=True, kw_only=True):
     """The chosen items in order, each with its id.
 
-    ``found`` counts what the path led to; ``before`` items were passed over by ``offset`` and ``beyond`` left out
-    by ``max_items``. ``matched`` is false when the path led nowhere at all.
+    ``found`` counts what the path led to; the next four say how many items each rule left out, as in ``Chosen``.
+    ``matched`` is false when the path led nowhere at all. ``faults`` says of chosen items that the phase's validation
+    refuses, by their place, what is wrong with them, one sentence each.
     """
 
     items: tuple[Any, ...]
     ids: tuple[ItemId, ...]
     found: int
+    filtered: int
+    duplicates: int
     before: int
     beyond: int
     matched: bool
+    faults: Mapping[int, tuple[str, ...]]
 
 
 def input_kind(text: str, *, exists: bool) -> InputKind:
@@ -101,22 +108,38 @@ def select(
 
     Raises:
         BadInput: the path cannot be followed, or an ``item_id`` is empty.
-        TemplateError: an ``item_id`` refers to something that an item does not have.
+        TemplateError: the rules cannot be applied, or an ``item_id`` refers to something that an item lacks.
     """
-    found, matched = _items(phase.json_path, root, from_command=from_command)
-    rest = found[phase.offset :]
-    chosen = rest if phase.max_items is None else rest[: phase.max_items]
+    found, matched = find_items(phase.json_path, root, from_command=from_command)
+    rules = Rules(
+        filter=phase.filter,
+        sort_by=phase.sort_by,
+        distinct=phase.distinct,
+        offset=phase.offset,
+        max_items=phase.max_items,
+    )
+    chosen = choose(found, rules, scope)
     return Selection(
-        items=tuple(chosen),
-        ids=tuple(item_ids(_names(phase.item_id, chosen, scope))),
+        items=chosen.items,
+        ids=tuple(item_ids(_names(phase.item_id, chosen.items, scope))),
         found=len(found),
-        before=len(found) - len(rest),
-        beyond=len(rest) - len(chosen),
+        filtered=chosen.filtered,
+        duplicates=chosen.duplicates,
+        before=chosen.before,
+        beyond=chosen.beyond,
         matched=matched,
+        faults=_faults(chosen.items, phase.validation),
     )
 
 
-def _items(json_path: str, root: Any, *, from_command: bool) -> tuple[list[Any], bool]:
+def find_items(json_path: str, root: Any, *, from_command: bool = False) -> tuple[list[Any], bool]:
+    """The items that a path leads to, and whether it leads anywhere.
+
+    A path to one list means its elements; a root that is no list is the one item of the path ``$``.
+
+    Raises:
+        BadInput: the path cannot be followed.
+    """
     path = json_path.strip()
     whole = path in _WHOLE_FILE or (from_command and path == "$[*]" and isinstance(root, dict))
     if whole and not isinstance(root, list):
@@ -128,6 +151,13 @@ def _items(json_path: str, root: Any, *, from_command: bool) -> tuple[list[Any],
     if found.singular and len(found.values) == 1 and isinstance(found.values[0], list):
         return found.values[0], True
     return found.values, bool(found.values)
+
+
+def _faults(items: Sequence[Any], rules: ItemValidation | None) -> dict[int, tuple[str, ...]]:
+    if rules is None:
+        return {}
+    found = ((index, faults_of(item, rules)) for index, item in enumerate(items))
+    return {index: faults for index, faults in found if faults}
 
 
 def _names(item_id: str | None, items: Sequence[Any], scope: Scope | None) -> list[str]:

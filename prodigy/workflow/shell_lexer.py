@@ -8,26 +8,25 @@ is quoted: values themselves never become part of the script, so a misreading gi
 import re
 from functools import lru_cache
 
-from msgspec import Struct, field
-
 from prodigy.workflow.refs import Computed, Ref, body_end, parse_ref
+from prodigy.workflow.shell_scanner import Scanner, root_of
 from prodigy.workflow.shell_script import (
     BodyText,
     Delimiter,
     Heredoc,
     Hole,
     Mention,
-    Piece,
     Place,
     Script,
     Terminator,
-    Use,
 )
+from prodigy.workflow.shell_words import QUOTING, Frame
 
 MAX_DEPTH = 48
 
 _ORDINARY = re.compile(r"[^\s'\"\\`$()<>;&|#]+")
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+_KEYS = re.compile(r"\[[@*]\]|[@*]\}")
 _EXPANSION = re.compile(r"\$\{[#!]?(?:([A-Za-z_]\w*)|\d+|[@*#?$!-])?", re.ASCII)
 _DOTTED = re.compile(r"[#!]?([A-Za-z_]\w*(?:-\w+)*)[.]", re.ASCII)
 _DELIMITER = re.compile(r"[ \t]*((?:'[^'\n]*'|\"[^\"\n]*\"|\\[^\n]|[^\s;&|<>()'\"\\`])+)")
@@ -37,105 +36,41 @@ _IN_ARITHMETIC = re.compile(r"[\\`$A-Za-z_]")
 _IN_EXPANSION = re.compile(r"[\"'\\`$}]")
 _BACKQUOTED = re.compile(r"(?:[^`\\]|\\.)*", re.DOTALL)
 _PARENTHESIS = re.compile(r"[()]|\\.|'[^']*'|\"(?:[^\"\\]|\\.)*\"", re.DOTALL)
-_RAW = re.compile(r"\\\$|\$\$|\$\{\{|\$\{|\$[A-Za-z_]\w*", re.ASCII)
-_ARGUMENT = re.compile(r"ARG(?:_\d+)?", re.ASCII)
 _SHELL_TEXT = re.compile(r"[\s$`'\"\\]")
-_ASSIGNING = re.compile(r"[A-Za-z_]\w*(?:\[.*?\])?\+?=", re.ASCII | re.DOTALL)
-_SUBSCRIPT = re.compile(r"[A-Za-z_]\w*\[", re.ASCII)
-_QUOTING = re.compile(r"['\"\\]")
-_RUNS_TEXT = re.compile(r"-[a-zA-Z]*c")
-
-_BEFORE_COMMAND = frozenset({
-    "if", "then", "else", "elif", "do", "while", "until", "!", "{", "}", "time", "fi", "done", "coproc",
-})  # fmt: skip
-_ARITHMETIC_TESTS = frozenset({"-eq", "-ne", "-lt", "-le", "-gt", "-ge"})
-_NAME_TESTS = frozenset({"-v", "-R"})
-_NAMING = frozenset({"let", "declare", "typeset", "local", "unset", "read"})
-"""Commands of bash that evaluate their arguments' names, subscripts included, as arithmetic."""
-_SHELLS = frozenset({"sh", "bash", "dash", "zsh", "ksh", "ash", "su"})
 
 
 @lru_cache(maxsize=4096)
 def read_script(text: str) -> Script:
     """The script with its references and mentions found."""
     lexer = _Lexer(text)
-    lexer.command(_Frame())
+    lexer.command(Frame(names=lexer.names))
     lexer.flush(len(text))
+    lexer.follow()
     return Script(text, tuple(lexer.pieces), tuple(lexer.mentions))
 
 
-class _Frame(Struct):
-    """One level of commands: the script itself, or the inside of a substitution."""
-
-    closer: str = ""
-    escaped_quotes: bool = False
-    nesting: list[str] = field(default_factory=list)
-    pending: list[Heredoc] = field(default_factory=list)
-    fresh: bool = True
-    redirect: bool = False
-    testing: bool = False
-    number_next: bool = False
-    word_start: int = -1
-    word_uses: list[Use] = field(default_factory=list)
-    last_uses: list[Use] = field(default_factory=list)
-    words: list[str] = field(default_factory=list)
-    uses: list[tuple[int, Use]] = field(default_factory=list)
-
-
-class _Lexer:
+class _Lexer(Scanner):
     """A recursive descent; ``position`` only grows, ``end`` bounds the region that is being read."""
 
     def __init__(self, text: str) -> None:
-        self.text = text
+        super().__init__(text)
         self.position = 0
         self.end = len(text)
-        self.pieces: list[Piece] = []
-        self.mentions: list[Mention] = []
-        self.written = 0
         self.depth = 0
         self.backquotes = 0
-        self.number = False
         self.unclosed_arithmetic = False
-        self.frames: list[_Frame] = []
 
-    # Output
-
-    def flush(self, upto: int) -> None:
-        """Everything before ``upto`` that is not written yet is literal."""
-        if upto > self.written:
-            self.pieces.append(self.text[self.written : upto])
-            self.written = upto
-
-    def use(self, use: Use) -> None:
-        """Note a hole or mention for the word it stands in."""
-        use.number = use.number or self.number
-        if isinstance(use, Mention):
-            self.mentions.append(use)
-        if self.frames:
-            self.frames[-1].word_uses.append(use)
-
-    def hole(
-        self,
-        ref: Ref | Computed | None,
-        name: str,
-        start: int,
-        end: int,
-        place: Place,
-        *,
-        buried: bool = False,
-    ) -> Hole:
-        """Put a reference in place of the text from ``start`` to ``end``."""
-        self.flush(start)
-        source = self.text[start:end]
-        hole = Hole(name, start, place, source=source, ref=ref, buried=buried)
-        self.pieces.append(hole)
-        self.written = end
-        self.use(hole)
-        return hole
+    def follow(self) -> None:
+        """What a variable of the script is set from is evaluated where the variable is."""
+        numbers = {mention.name for mention in self.mentions if mention.number} | self.names.evaluated
+        names = {mention.name for mention in self.mentions if mention.name_only}
+        for name, use in self.names.assigned:
+            use.number = use.number or name in numbers
+            use.name_only = use.name_only or name in names
 
     # Commands
 
-    def command(self, frame: _Frame) -> None:
+    def command(self, frame: Frame) -> None:
         """Commands up to the frame's closer or the end of the region."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
@@ -145,15 +80,15 @@ class _Lexer:
         while self.position < self.end:
             ordinary = _ORDINARY.match(self.text, self.position, self.end)
             if ordinary is not None:
-                self.begin_word(frame)
+                frame.begin_word(self.position)
                 self.position = ordinary.end()
             elif self.sign(frame, self.text[self.position]):
                 break
-        self.end_command(frame)
+        frame.end_command(self.text, self.position)
         self.frames.pop()
         self.depth -= 1
 
-    def sign(self, frame: _Frame, sign: str) -> bool:
+    def sign(self, frame: Frame, sign: str) -> bool:
         """One sign that means something to the shell; true if it ends the frame."""
         match sign:
             case "'" | '"' | "`" | "$" | "\\":
@@ -163,22 +98,23 @@ class _Lexer:
             case "<" | ">":
                 self.redirection(frame, sign)
             case ";" | "&" | "|" | "\n":
-                self.end_command(frame)
+                pipes = sign == "|" and self.text[self.position - 1 : self.position + 2].count("|") == 1
+                frame.end_command(self.text, self.position, pipes=pipes)
                 self.position += 1
                 if sign == "\n":
                     self.heredocs(frame)
             case "#":
                 self.comment(frame)
             case _:
-                self.end_word(frame)
+                frame.end_word(self.text, self.position)
                 self.position += 1
         return False
 
-    def quoting(self, frame: _Frame, sign: str) -> None:
+    def quoting(self, frame: Frame, sign: str) -> None:
         if sign == "\\":
             self.backslash(frame)
             return
-        self.begin_word(frame)
+        frame.begin_word(self.position)
         match sign:
             case "'":
                 self.single()
@@ -190,12 +126,12 @@ class _Lexer:
             case _:
                 self.dollar(Place.BARE)
 
-    def backslash(self, frame: _Frame) -> None:
+    def backslash(self, frame: Frame) -> None:
         after = self.text[self.position + 1 : self.position + 2]
         if after == "\n":
             self.position += 2
             return
-        self.begin_word(frame)
+        frame.begin_word(self.position)
         if after == '"' and frame.escaped_quotes:
             self.position += 2
             self.double('\\"')
@@ -207,7 +143,7 @@ class _Lexer:
         else:
             self.position = min(self.end, self.position + 2)
 
-    def comment(self, frame: _Frame) -> None:
+    def comment(self, frame: Frame) -> None:
         if frame.word_start >= 0:
             self.position += 1
             return
@@ -217,124 +153,39 @@ class _Lexer:
         frame.word_uses.clear()
         self.position = stop
 
-    def parenthesis(self, frame: _Frame, sign: str) -> bool:
+    def parenthesis(self, frame: Frame, sign: str) -> bool:
         if sign == "(":
-            opens = frame.fresh and frame.word_start < 0 and self.text.startswith("((", self.position)
+            begins = frame.word_start < 0 and (frame.fresh or frame.words == ["for"])
+            opens = begins and self.text.startswith("((", self.position)
             if opens and (close := self.arithmetic_end(self.position + 2)) >= 0:
                 self.arithmetic(self.position + 2, close)
                 self.position = close + 2
                 frame.fresh = False
                 return False
-            self.end_word(frame)
-            frame.nesting.append("(")
-            frame.fresh = True
+            frame.open(self.text, self.position)
             self.position += 1
             return False
-        self.end_command(frame)
+        frame.end_command(self.text, self.position)
         self.position += 1
         if frame.nesting:
-            if frame.nesting[-1] == "(":
+            if frame.nesting[-1] != "case":
                 frame.nesting.pop()
             return False
         return frame.closer == ")"
 
-    def redirection(self, frame: _Frame, sign: str) -> None:
+    def redirection(self, frame: Frame, sign: str) -> None:
         if self.text[frame.word_start : self.position].isdigit() and frame.word_start >= 0:
             frame.word_start = -1
-        self.end_word(frame)
+        frame.end_word(self.text, self.position)
         if self.text.startswith("<<", self.position) and not self.text.startswith("<<<", self.position):
             self.position += 2
             self.heredoc(frame)
             return
+        frame.here_text = self.text.startswith("<<<", self.position)
         while self.position < self.end and self.text[self.position] in "<>&|":
             self.position += 1
         if sign == "<" or not self.text.startswith("(", self.position):
             frame.redirect = not frame.testing
-
-    # Words
-
-    def begin_word(self, frame: _Frame) -> None:
-        if frame.word_start < 0:
-            frame.word_start = self.position
-
-    def end_word(self, frame: _Frame) -> None:
-        """Decide what the word that ends here means for the uses in it."""
-        if frame.word_start < 0:
-            return
-        raw = self.text[frame.word_start : self.position]
-        uses, frame.word_uses, frame.word_start = frame.word_uses, [], -1
-        assigns = frame.fresh and _ASSIGNING.match(raw) is not None
-        if uses:
-            self.judge(frame, raw, uses, assigns=assigns)
-        self.tests(frame, raw, uses)
-        if frame.redirect:
-            frame.redirect = False
-        elif not assigns:
-            frame.uses += [(len(frame.words), use) for use in uses]
-            self.grammar(frame, raw)
-        frame.last_uses = uses
-
-    def judge(self, frame: _Frame, raw: str, uses: list[Use], *, assigns: bool) -> None:
-        first = uses[0]
-        subject = frame.words == ["case"]
-        whole = isinstance(first, Hole) and first.place is Place.BARE and first.source == raw
-        if whole and isinstance(first, Hole) and not (frame.redirect or frame.testing or subject):
-            first.alone = True
-        if assigns and _SUBSCRIPT.match(raw):
-            stop = self.position - len(raw) + raw.find("]=") if "]=" in raw else self.position
-            for use in uses:
-                use.number = use.number or use.offset < stop
-
-    def tests(self, frame: _Frame, raw: str, uses: list[Use]) -> None:
-        """``[[ … ]]`` evaluates the operands of ``-eq`` and its like."""
-        if raw == "[[":
-            frame.testing = True
-        elif raw == "]]":
-            frame.testing = frame.number_next = False
-        elif frame.testing and raw in _ARITHMETIC_TESTS | _NAME_TESTS:
-            frame.number_next = True
-            for use in frame.last_uses if raw in _ARITHMETIC_TESTS else ():
-                use.number = True
-        else:
-            for use in uses if frame.number_next else ():
-                use.number = True
-            frame.number_next = False
-
-    def grammar(self, frame: _Frame, raw: str) -> None:
-        """Keep track of where commands begin, and of ``case``, whose ``)`` closes nothing."""
-        if frame.fresh and raw in _BEFORE_COMMAND:
-            return
-        if frame.fresh and raw == "esac" and "case" in frame.nesting:
-            while frame.nesting.pop() != "case":
-                pass
-            return
-        if frame.fresh and raw == "case":
-            frame.nesting.append("case")
-        starts_patterns = raw == "in" and len(frame.words) == 2 and frame.words[0] == "case"  # noqa: PLR2004 - case WORD in
-        frame.fresh = starts_patterns
-        if starts_patterns:
-            frame.words.clear()
-        else:
-            frame.words.append(_QUOTING.sub("", raw))
-
-    def end_command(self, frame: _Frame) -> None:
-        """Decide what the whole command means for the uses in it."""
-        self.end_word(frame)
-        words = frame.words
-        if frame.uses and words:
-            reread = _reread(words)
-            name = words[0]
-            loop = name in {"for", "select"} and words[2:3] == ["in"]
-            for index, use in frame.uses:
-                use.reread = use.reread or index in reread
-                use.for_list = loop and index > 2  # noqa: PLR2004 - for NAME in …
-                if name in _NAMING and index > 0 and (name == "let" or _names(words[index], use)):
-                    use.number = True
-        frame.uses = []
-        frame.words = []
-        frame.last_uses = []
-        frame.fresh = True
-        frame.redirect = frame.testing = frame.number_next = False
 
     # Quotes
 
@@ -373,31 +224,6 @@ class _Lexer:
         else:
             self.position += 1
 
-    def raw(self, start: int, end: int, place: Place, *, buried: bool = False) -> None:
-        """References in text that the shell does not expand."""
-        position = start
-        while (sign := _RAW.search(self.text, position, end)) is not None:
-            position = sign.end()
-            if sign[0] == "${{":
-                close = self.text.find("}}", position, end)
-                position = position if close < 0 else close + 2
-            elif sign[0] == "${":
-                close = body_end(self.text, position, end)
-                ref = parse_ref(self.text[position:close]) if close >= 0 else None
-                if ref is not None:
-                    self.hole(ref, _root(ref), sign.start(), close + 1, place, buried=buried)
-                    position = close + 1
-            elif sign[0][1:2].isalpha() or sign[0][1:2] == "_":
-                self.raw_name(sign[0][1:], sign.start(), place, buried=buried)
-
-    def raw_name(self, name: str, start: int, place: Place, *, buried: bool) -> None:
-        """``$ARG`` is a reference even in single quotes, as it always was; other names are only noted."""
-        if _ARGUMENT.fullmatch(name) and place is Place.SINGLE:
-            ref = Ref(f"${name}", (name,))
-            self.hole(ref, name, start, start + len(name) + 1, place, buried=buried)
-        elif place is not Place.COMMENT:
-            self.use(Mention(name, start, place))
-
     # Substitutions
 
     def dollar(self, place: Place) -> None:
@@ -413,7 +239,7 @@ class _Lexer:
             self.position = close + 2
         elif after.startswith("("):
             self.position += 2
-            self.nested(_Frame(closer=")"))
+            self.nested(Frame(names=self.names, closer=")"))
         elif after.startswith("[") and (close := self.text.find("]", self.position, self.end)) >= 0:
             self.arithmetic(self.position + 2, close)
             self.position = close + 1
@@ -432,7 +258,7 @@ class _Lexer:
             follows = self.text[self.position + 1 : self.position + 2]
             self.position += 2 if follows and follows in "$@*#?!-0123456789" else 1
 
-    def nested(self, frame: _Frame) -> None:
+    def nested(self, frame: Frame) -> None:
         """The inside of a substitution; heredocs that it leaves open are read by the level around it."""
         number, self.number = self.number, False
         self.command(frame)
@@ -446,7 +272,7 @@ class _Lexer:
         end, self.end = self.end, stop
         self.position += 1
         self.backquotes += 1
-        self.nested(_Frame(closer="`", escaped_quotes=in_double))
+        self.nested(Frame(names=self.names, closer="`", escaped_quotes=in_double))
         self.backquotes -= 1
         self.position, self.end = min(end, stop + 1), end
 
@@ -458,7 +284,7 @@ class _Lexer:
         ref = _shell_ref(body)
         dotted = _DOTTED.match(body)
         if ref is not None:
-            self.hole(ref, _root(ref), start, close + 1, place)
+            self.hole(ref, root_of(ref), start, close + 1, place)
             self.position = close + 1
         elif dotted is not None:
             self.hole(None, dotted[1], start, close + 1, place)
@@ -472,20 +298,24 @@ class _Lexer:
         if head is None:
             self.position += 1
             return
+        keyed = head[1] in self.names.keyed
         if head[1]:
-            self.use(Mention(head[1], self.position, place))
+            indirect = head[0][2] == "!" and _KEYS.match(self.text, head.end(), self.end) is None
+            self.use(Mention(head[1], self.position, place, name_only=indirect))
         self.position = head.end()
         self.depth += 1
         if self.depth > MAX_DEPTH:
             self.raw(self.position, self.end, Place.BARE, buried=True)
             self.position = self.end
-        self.operand(in_double=place is not Place.BARE)
+        self.operand(in_double=place is not Place.BARE, keyed=keyed)
         self.depth -= 1
 
-    def operand(self, *, in_double: bool) -> None:
+    def operand(self, *, in_double: bool, keyed: bool) -> None:
         """What follows the name in ``${x…}``, up to the closing brace."""
         operator = self.text[self.position : self.position + 2]
-        arithmetic = operator[:1] == "[" or (operator[:1] == ":" and operator[1:] not in "-=?+")
+        arithmetic = (operator[:1] == "[" and not keyed) or (
+            operator[:1] == ":" and operator[1:] not in "-=?+"
+        )
         pattern = operator[:1] in {"#", "%", "/", "^", ","}
         number, self.number = self.number, self.number or arithmetic
         quotes = pattern or not in_double
@@ -544,7 +374,7 @@ class _Lexer:
 
     # Heredocs
 
-    def heredoc(self, frame: _Frame) -> None:
+    def heredoc(self, frame: Frame) -> None:
         """``<<word``: remember it; its body follows the line."""
         strip = self.text.startswith("-", self.position)
         self.position += strip
@@ -552,14 +382,14 @@ class _Lexer:
         if word is None:
             return
         raw = word[1]
-        delimiter = _QUOTING.sub("", raw)
+        delimiter = QUOTING.sub("", raw)
         heredoc = Heredoc(delimiter, quoted=delimiter != raw, strip_tabs=strip)
         self.flush(word.start(1))
         self.pieces.append(Delimiter(heredoc, raw))
         self.written = self.position = word.end()
         frame.pending.append(heredoc)
 
-    def heredocs(self, frame: _Frame) -> None:
+    def heredocs(self, frame: Frame) -> None:
         """The bodies of the heredocs of the line that just ended."""
         pending, frame.pending = frame.pending, []
         for heredoc in pending:
@@ -569,6 +399,8 @@ class _Lexer:
                 self.quoted_body(heredoc, start, stop, after)
             else:
                 self.open_body(stop)
+            for use in frame.word_uses if heredoc.is_code else ():
+                use.reread = True
             frame.word_uses.clear()
             self.position = min(self.end, after + 1)
 
@@ -608,14 +440,6 @@ class _Lexer:
             self.written = after
 
 
-def _source(use: Use) -> str:
-    return use.source if isinstance(use, Hole) else f"${use.name}"
-
-
-def _root(ref: Ref | Computed) -> str:
-    return ref.root if isinstance(ref, Ref) else ref.kind
-
-
 def _shell_ref(body: str) -> Ref | Computed | None:
     """The reference that a body is in a script; a plain name with a default full of shell stays the shell's."""
     ref = parse_ref(body) if body else None
@@ -623,23 +447,3 @@ def _shell_ref(body: str) -> Ref | Computed | None:
     if plain and _SHELL_TEXT.search(body.partition(":-")[2]):
         return None
     return ref
-
-
-def _reread(words: list[str]) -> frozenset[int]:
-    """The words of a command that another shell reads as code, by index."""
-    names = [word.rpartition("/")[2] for word in words]
-    if names[0] == "eval":
-        return frozenset(range(1, len(words)))
-    if names[0] == "ssh":
-        return frozenset(range(2, len(words)))
-    for index, name in enumerate(names):
-        if name in _SHELLS:
-            for option in range(index + 1, len(words)):
-                if _RUNS_TEXT.fullmatch(words[option]):
-                    return frozenset({option + 1})
-    return frozenset()
-
-
-def _names(word: str, use: Use) -> bool:
-    """Whether a use stands in the name part of a ``declare``-like argument."""
-    return "=" not in word.partition(_source(use))[0]

@@ -1,15 +1,16 @@
 """References in a shell script: written so that a value is whole wherever it stands, and never code.
 
 Pure. A value is assigned to a private variable of the shell in a prologue, single-quoted; its place gets a
-reference to that variable, quoted for how the shell reads that place. Shell syntax that is not ours survives byte
-for byte, and a script without references of ours is returned as it is.
+reference to that variable, quoted for how the shell reads that place. A secret is never assigned: its place gets a
+reference to the environment variable that holds it. Shell syntax that is not ours survives byte for byte, and a
+script without references of ours is returned as it is.
 """
 
 import re
 from collections.abc import Callable
 from typing import Any
 
-from prodigy.workflow.refs import Computed, Modifier, Ref
+from prodigy.workflow.refs import Computed, Dollar, Modifier, Ref, Template
 from prodigy.workflow.scope import UNDEFINED, Scope
 from prodigy.workflow.shell_lexer import read_script
 from prodigy.workflow.shell_script import (
@@ -22,9 +23,10 @@ from prodigy.workflow.shell_script import (
     Place,
     Script,
     Terminator,
+    is_array,
 )
 from prodigy.workflow.template import evaluate, text
-from prodigy.workflow.values import BadReference, text_of
+from prodigy.workflow.values import BadReference, is_blank, text_of
 
 _NUMBER = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)\s*", re.ASCII)
 _WORD = re.compile(r"\w+", re.ASCII)
@@ -59,20 +61,23 @@ def is_ours(hole: Hole, script: Script, knows: Callable[[str], bool]) -> bool:
     the shell would not expand it or the script defines the name itself.
     """
     if isinstance(hole.ref, Computed):
-        return hole.place not in _INERT
+        return hole.place not in _INERT and hole.name not in script.assigned
     if knows(hole.name):
         return True
     if hole.ref is None or hole.place in _INERT or hole.name in script.assigned:
         return False
-    return not _is_shell_syntax(hole.ref)
+    return not _is_shell_syntax(hole.ref, script)
 
 
-def _is_shell_syntax(ref: Ref) -> bool:
-    """A name, or a name with a default: what the shell reads as we do."""
-    return len(ref.path) == 1 and not (ref.modifiers or ref.filters)
+def _is_shell_syntax(ref: Ref, script: Script) -> bool:
+    """A name, or a name with a default: what the shell reads as we do; or an array that the script may have."""
+    if ref.modifiers or ref.filters:
+        return False
+    is_element = len(ref.path) == 2 and "[" in ref.source  # noqa: PLR2004 - NAME[index]
+    return len(ref.path) == 1 or (is_element and (script.loads_code or is_array(ref.root)))
 
 
-_INERT = frozenset({Place.SINGLE, Place.QUOTED_HEREDOC, Place.COMMENT})
+_INERT = frozenset({Place.SINGLE, Place.DOLLAR_SINGLE, Place.QUOTED_HEREDOC, Place.COMMENT})
 """Places where a script keeps the code of other languages: an unknown name there is theirs."""
 
 
@@ -85,6 +90,9 @@ class _Rendering:
         self.ours = {id(hole) for hole in script.holes if is_ours(hole, script, scope.knows)}
         self.opened = {id(hole.heredoc) for hole in script.holes if id(hole) in self.ours and hole.heredoc}
         self.variables: dict[str, str] = {}
+        self.followed = script.assigned - {mention.name for mention in script.mentions if mention.number}
+        """Names that the script sets anew: their places refer to the name itself, so that they follow it."""
+        self.shared: set[str] = set()
         self.prefix = "__p"
         while self.prefix in script.text:
             self.prefix += "_"
@@ -120,19 +128,54 @@ class _Rendering:
     def hole(self, hole: Hole) -> str:
         if hole.place is Place.COMMENT:
             return ""
-        ref = _usable(hole)
+        ref = self.chosen(_usable(hole))
         value = evaluate(ref, self.scope)
+        secret = self.secret(ref)
+        if secret is not None:
+            self.check_number(hole, text_of(value))
+            return self.quoted(_to_secret(secret, hole), hole)
         if isinstance(ref, Ref) and _RAW in ref.modifiers:
             return text(value, ref)
         if isinstance(value, list | tuple) and hole.alone:
             return " ".join(f'"{self.variable(text_of(element))}"' for element in value)
         written = text(value, ref)
+        self.check_number(hole, written)
+        if isinstance(ref, Ref) and ref.is_plain and ref.root in self.followed:
+            self.shared.add(ref.root)
+            return self.quoted(f"${{{ref.root}}}", hole)
+        return self.quoted(self.variable(written), hole)
+
+    def chosen(self, ref: Ref | Computed) -> Ref | Computed:
+        """The reference itself, or the one reference that is its default where it has no value of its own."""
+        while isinstance(ref, Ref) and ref.default is not None and is_blank(self.scope.lookup(ref.path)):
+            only = ref.default.pieces[0] if len(ref.default.pieces) == 1 else None
+            if not isinstance(only, Ref | Computed):
+                self.refuse_secrets(ref.default, ref)
+                break
+            ref = only
+        return ref
+
+    def secret(self, ref: Ref | Computed) -> str | None:
+        """The environment variable to refer to instead of a value."""
+        name = self.scope.secret(ref.path) if isinstance(ref, Ref) else None
+        if name is not None and isinstance(ref, Ref) and (ref.modifiers or ref.filters):
+            raise _changed_secret(ref.source)
+        return name
+
+    def refuse_secrets(self, template: Template, ref: Ref) -> None:
+        for piece in template.refs():
+            path = (
+                (piece.name,) if isinstance(piece, Dollar) else piece.path if isinstance(piece, Ref) else None
+            )
+            if path is not None and self.scope.secret(path) is not None:
+                raise _changed_secret(ref.source)
+
+    @staticmethod
+    def check_number(hole: Hole, written: str) -> None:
         if hole.number and not _NUMBER.fullmatch(written):
             raise BadReference(f"`{hole.source}` stands in arithmetic and must be a number")
-        if hole.heredoc is not None and hole.heredoc.delimiter in written.split("\n"):
-            message = f"a line of `{hole.source}` would end the heredoc it stands in"
-            raise BadReference(message, code="quoted-heredoc-collision", hint="choose another delimiter")
-        return self.quoted(self.variable(written), hole)
+        if hole.name_only and not _WORD.fullmatch(written):
+            raise BadReference(f"`{hole.source}` must be the name of a variable")
 
     def quoted(self, reference: str, hole: Hole) -> str:
         if hole.number and hole.place is not Place.SINGLE:
@@ -152,7 +195,7 @@ class _Rendering:
 
     def named(self) -> list[str]:
         """Assignments of the known names that the script itself mentions."""
-        wanted: dict[str, list[Mention]] = {}
+        wanted: dict[str, list[Mention]] = {name: [] for name in sorted(self.shared)}
         for mention in self.source.mentions:
             if mention.place not in _INERT and self.scope.knows(mention.name):
                 wanted.setdefault(mention.name, []).append(mention)
@@ -164,11 +207,28 @@ class _Rendering:
         if value is UNDEFINED:
             return ""
         written = text_of(value)
+        if any(mention.name_only for mention in mentions) and not _WORD.fullmatch(written):
+            raise BadReference(f"`${{!{name}}}` needs the name of a variable")
         if any(mention.number for mention in mentions) and not _NUMBER.fullmatch(written):
-            if name in self.source.assigned or all(mention.bare for mention in mentions):
+            inherited = self.scope.lookup(("env", name)) is not UNDEFINED
+            bare = all(mention.bare for mention in mentions)
+            if name in self.source.assigned or (bare and not inherited):
                 return ""
             raise BadReference(f"`${name}` stands in arithmetic and must be a number")
-        return f"{name}={single_quoted(written)}\n"
+        return "" if self.scope.secret((name,)) is not None else f"{name}={single_quoted(written)}\n"
+
+
+def _to_secret(name: str, hole: Hole) -> str:
+    """A reference to the variable that holds a secret, refused where the value would become part of a text."""
+    if hole.heredoc is not None:
+        hint = "leave the quotes of the heredoc's delimiter away"
+        raise BadReference(f"the secret `{hole.source}` stands in a quoted heredoc", hint=hint)
+    return f"${{{name}}}"
+
+
+def _changed_secret(source: str) -> BadReference:
+    hint = "read the environment variable in the command itself and change it there"
+    return BadReference(f"`{source}` would write a secret into the script", hint=hint)
 
 
 def _usable(hole: Hole) -> Ref | Computed:

@@ -26,14 +26,15 @@ class Place(Enum):
 class Use(Struct):
     """Something of a script whose value may be ours, and what the shell will do with it there.
 
-    ``number``: the shell evaluates it as arithmetic. ``reread``: another shell reads it as code. ``for_list``: it
-    is a word of ``for … in``.
+    ``number``: the shell evaluates it as arithmetic. ``name_only``: it becomes the name of a variable. ``reread``: another
+    shell reads it as code. ``for_list``: it is a word of ``for … in``.
     """
 
     name: str
     offset: int
     place: Place
     number: bool = False
+    name_only: bool = False
     reread: bool = False
     for_list: bool = False
 
@@ -62,12 +63,13 @@ class Hole(Use, kw_only=True):
 
 
 class Heredoc(Struct, eq=False):
-    """``<<word``; ``quoted`` bodies are not expanded by the shell."""
+    """``<<word``; ``quoted`` bodies are not expanded by the shell that reads the script."""
 
     delimiter: str
     quoted: bool
     strip_tabs: bool
-    closer: str = ""
+    is_code: bool | None = None
+    """Whether a shell reads the body; ``None`` until the command is known."""
 
 
 class Delimiter(Struct):
@@ -117,6 +119,15 @@ class Script:
         return _LOADS.search(self.text) is not None
 
 
+def is_array(name: str) -> bool:
+    """Whether bash itself keeps an array of this name."""
+    return _ARRAYS.fullmatch(name) is not None
+
+
+_ARRAYS = re.compile(
+    r"BASH_(?:ALIASES|ARGC|ARGV|CMDS|LINENO|REMATCH|SOURCE|VERSINFO)|COMP_WORDS|COMPREPLY|COPROC|DIRSTACK|FUNCNAME"
+    r"|GROUPS|MAPFILE|PIPESTATUS"
+)
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _ASSIGNMENT = re.compile(
     r"(?<![\w$-])([A-Za-z_]\w*)(?:\[[^\]\n]*\])?\+?=|\$\{([A-Za-z_]\w*):?="
@@ -127,4 +138,7 @@ _ASSIGNMENT = re.compile(
 _READ = re.compile(
     r"\b(?:read|mapfile|readarray|declare|typeset|local|export|readonly)\b([^\n;&|<>]*)", re.ASCII
 )
-_LOADS = re.compile(r"(?:^|[;&|({\n]|\b(?:then|do|else))\s*(?:\.|source|eval)\s", re.ASCII)
+_LOADS = re.compile(
+    r"(?:^|[;&|({\n]|\b(?:then|do|else))\s*(?:(?:\.|source|eval)\s|(?:export|declare)\s+(?:-\w+\s+)?\"?(?:\$\(|`))",
+    re.ASCII,
+)

@@ -9,7 +9,7 @@ from typing import Any
 
 from prodigy.workflow.nearest import nearest
 from prodigy.workflow.refs import Computed, Dollar, Malformed, Ref, Template, compile_text
-from prodigy.workflow.scope import UNDEFINED, Scope
+from prodigy.workflow.scope import COMPUTED, UNDEFINED, Scope
 from prodigy.workflow.values import (
     BadModifier,
     BadReference,
@@ -28,6 +28,8 @@ __all__ = [
     "UndefinedVariable",
     "evaluate",
     "render_text",
+    "render_value",
+    "secret_of",
     "text",
 ]
 
@@ -37,6 +39,8 @@ _SPACED = frozenset({
 })  # fmt: skip
 """Lists of files and commits are joined by one space; all others by a comma and a space."""
 _OWN_DATA = frozenset({"item", "map"})
+_EMPTY = ("map", "key")
+"""A path of older workflows that never had a value; it is empty text."""
 
 
 def render_text(source: str, scope: Scope) -> str:
@@ -48,6 +52,25 @@ def render_text(source: str, scope: Scope) -> str:
     return _render(compile_text(source), scope)
 
 
+def render_value(source: str, scope: Scope) -> Any:
+    """What a text stands for: one that is a reference, and nothing else, is the value with its type.
+
+    Raises:
+        TemplateError: as ``render_text``.
+    """
+    pieces = compile_text(source).pieces
+    if len(pieces) == 1 and isinstance(pieces[0], Ref | Computed):
+        return evaluate(pieces[0], scope)
+    return render_text(source, scope)
+
+
+def secret_of(source: str, scope: Scope) -> str | None:
+    """The environment variable that holds what a text stands for, if that is a secret and nothing else."""
+    pieces = compile_text(source).pieces
+    ref = pieces[0] if len(pieces) == 1 else None
+    return scope.secret(ref.path) if isinstance(ref, Ref) and ref.is_path else None
+
+
 def evaluate(ref: Ref | Computed, scope: Scope) -> Any:
     """The typed value of a reference, after default, modifiers and filters.
 
@@ -57,6 +80,8 @@ def evaluate(ref: Ref | Computed, scope: Scope) -> Any:
     if isinstance(ref, Computed):
         return _computed(ref, scope)
     value = scope.lookup(ref.path)
+    if value is UNDEFINED and ref.path == _EMPTY:
+        value = ""
     if ref.default is not None and is_blank(value):
         return _render(ref.default, scope)
     if value is UNDEFINED and not ref.filters:
@@ -90,12 +115,14 @@ def undefined(ref: Ref, scope: Scope) -> UndefinedVariable:
 
 
 def _computed(ref: Computed, scope: Scope) -> Any:
-    if ref.kind == "env" and scope.knows("env"):
-        value = scope.lookup(("env", ref.argument))
-        if value is UNDEFINED:
-            raise UndefinedVariable(f"env.{ref.argument}")
-        return value
-    raise BadReference(f"`{ref.source}` is not supported yet", code="not-yet-supported")
+    kind = COMPUTED.get(ref.kind)
+    if kind is None:
+        raise BadReference(f"`{ref.source}` is not supported yet", code="not-yet-supported")
+    is_users = kind == "uuid" and scope.knows(kind)
+    value = scope.lookup((kind,)) if is_users else scope.computed(kind, ref.argument)
+    if value is UNDEFINED:
+        raise UndefinedVariable(ref.source[2:-1].strip())
+    return value
 
 
 def _render(template: Template, scope: Scope) -> str:

@@ -99,6 +99,15 @@ def matches(text: str, globs: tuple[str, ...]) -> bool:
     return any(_glob(glob).fullmatch(text if "/" in glob else name) for glob in globs)
 
 
+def matches_path(path: str, glob: str) -> bool:
+    """Whether a whole path matches a glob, which speaks of the top folder where it holds no ``/``.
+
+    Raises:
+        BadModifier: it is no glob.
+    """
+    return _glob(glob).fullmatch(path) is not None
+
+
 def _over_text(value: Any, name: str) -> Any:
     """A filter on text, applied to every element of a list."""
     if isinstance(value, list | tuple):

@@ -1,216 +1,195 @@
 """Which variables exist where: one row per root name, with the phases that know it and its legal fields.
 
-Pure data, and the static view of a place in the workflow that the checker asks.
+Pure data; ``known`` looks references up in it for one place of a workflow.
 """
 
 import re
-from collections.abc import Iterator
 from typing import Final, Literal
 
 from msgspec import Struct
 
-from prodigy.workflow.nearest import nearest
-from prodigy.workflow.refs import Computed, Ref
+Phase = Literal[
+    "setup", "steps", "agents", "reduce", "merge", "input", "item id", "on_success", "on_failure", "verify",
+    "worktree", "environment", "sub-workflow",
+]  # fmt: skip
+"""Step lists of a workflow, and the texts that stand apart: ``input`` and ``item id`` of map, and the environment."""
 
-Phase = Literal["setup", "steps", "agents", "reduce", "input", "item id"]
+Context = Literal["handler", "test handler", "foreach", "goal_seek", "incomplete"]
+"""What a step list may stand inside of, whatever its phase."""
 
-EVERYWHERE: Final[frozenset[Phase]] = frozenset({"setup", "steps", "agents", "reduce", "input", "item id"})
-_WITH_STEPS: Final[frozenset[Phase]] = frozenset({"setup", "steps", "agents", "reduce"})
+PHASES: Final[dict[Phase, str]] = {
+    "setup": "setup",
+    "steps": "the steps",
+    "agents": "agents",
+    "reduce": "reduce",
+    "merge": "merge",
+    "input": "`map.input`",
+    "item id": "`item_id`",
+    "on_success": "the workflow's `on_success`",
+    "on_failure": "the workflow's `on_failure`",
+    "verify": "verify",
+    "worktree": "`worktree.setup`",
+    "environment": "the environment",
+    "sub-workflow": "a sub-workflow",
+}
+"""Every phase as people call it."""
+
+CONTEXTS: Final[dict[Context, str]] = {
+    "handler": "inside `on_failure`",
+    "test handler": "inside `on_failure` of a shell or test step",
+    "foreach": "inside `foreach`",
+    "goal_seek": "inside `goal_seek`",
+    "incomplete": "inside `on_incomplete`",
+}
+
+_EVERYWHERE: Final = frozenset(PHASES)
+_WITH_STEPS: Final = frozenset(PHASES) - {"input", "item id", "environment"}
+_NOWHERE: Final[frozenset[Phase]] = frozenset()
 _AGENTS: Final[frozenset[Phase]] = frozenset({"agents"})
 _ITEMS: Final[frozenset[Phase]] = frozenset({"agents", "item id"})
-_REDUCE: Final[frozenset[Phase]] = frozenset({"reduce"})
+_AFTER_MAP: Final[frozenset[Phase]] = frozenset({"reduce", "merge", "on_success", "on_failure"})
+_FAILURES: Final[frozenset[Context]] = frozenset({"handler"})
 
-_GIT = frozenset({
+_COUNTS = frozenset({
     "files_added", "files_modified", "files_deleted", "files_changed", "commits", "commit_count", "insertions",
     "deletions",
 })  # fmt: skip
 OUTCOME: Final = frozenset({"output", "stdout", "stderr", "exit_code", "success", "duration"})
-STEP_RESULT: Final = OUTCOME | {"attempt"}
-"""Fields of ``${ID.…}``."""
-STEP_RESULT_LATER: Final = frozenset({"commits", "files_changed"})
+_RESULT = OUTCOME | {"attempt"}
+STEP_RESULT: Final = _RESULT | {"commits", "files_changed"}
+"""Fields of ``${ID.…}``, with those of ``RESULTS``; a step's ``outputs`` are further ones."""
 _MAP = frozenset({
     "total", "successful", "failed", "skipped", "success_count", "failure_count", "success_rate", "failure_rate",
     "results", "results_json", "results_file", "outputs", "total_duration_secs", "average_duration_secs",
     "cost_usd",
+})  # fmt: skip
+_VALIDATION = frozenset({
+    "completion", "completion_percentage", "missing", "missing_count", "implemented", "gaps", "status", "attempt_number", "output",
+})  # fmt: skip
+RESULTS: Final = {
+    "claude": frozenset({"structured", "session_id", "cost_usd", "turns", "json_log_location"}),
+    "foreach": frozenset({"total", "successful", "failed", "results"}),
+    "goal_seek": frozenset({"score", "attempts", "status", "goal", "max_attempts", "threshold"}),
+    "validate": _VALIDATION,
+    "write_file": frozenset({"path"}),
+}
+"""What some kinds of step say of themselves besides what every step does."""
+_MERGE = frozenset({
+    "worktree", "source_branch", "target_branch", "session_id", "commits", "commit_ids", "commit_count",
+    "modified_files", "file_list", "file_count",
+})  # fmt: skip
+_GIT = frozenset({
+    "branch", "commit", "short_commit", "staged_files", "unstaged_files", "modified_files", "untracked_files",
 })  # fmt: skip
 TEXTS: Final = frozenset({"output", "stdout", "stderr"})
 """Fields that are always one text, never a list."""
 
 
 class Variable(Struct, frozen=True):
-    """One root name. ``fields`` is ``None`` when it is plain data with any fields.
+    """One root name, known in ``phases`` and in ``contexts`` of any phase.
 
-    ``later`` are fields of the language that this release does not fill.
+    ``fields`` is ``None`` when it is plain data with any fields. ``after`` names the kind of step that must have
+    run earlier in the list (``last``: any kind), unless a context makes it known; fields in ``early`` need no such step.
     """
 
     name: str
-    phases: frozenset[Phase]
+    phases: frozenset[Phase] = _EVERYWHERE
     fields: frozenset[str] | None = None
-    later: frozenset[str] = frozenset()
-    in_handlers_only: bool = False
-    of_earlier_step: bool = False
+    contexts: frozenset[Context] = frozenset()
+    after: str | None = None
+    early: frozenset[str] = frozenset()
 
 
 def _plain(phases: frozenset[Phase], *names: str) -> tuple[Variable, ...]:
     return tuple(Variable(name, phases) for name in names)
 
 
+def _of_kind(
+    kind: str, more: frozenset[str] = frozenset(), *, contexts: frozenset[Context] = frozenset()
+) -> Variable:
+    """The last result of one kind of step."""
+    fields = _RESULT | RESULTS.get(kind, frozenset()) | more
+    return Variable(kind, _WITH_STEPS, fields, contexts, after=kind)
+
+
 VARIABLES: Final = {
     variable.name: variable
     for variable in (
-        *_plain(EVERYWHERE, "job_id", "session_id", "branch", "PROJECT_ROOT", "WORKTREE", "ITERATION"),
-        *_plain(_ITEMS, "item", "item_index", "item_total", "item_json"),
-        *_plain(_AGENTS, "item_id"),
+        *_plain(_EVERYWHERE, "ARG", "INDEX", "TOTAL", "job_id", "session_id", "branch"),
+        *_plain(_EVERYWHERE, "PROJECT_ROOT", "WORKTREE", "ITERATION", "env"),
         Variable(
             "workflow",
-            EVERYWHERE,
-            frozenset({"name", "id", "session_id", "iteration", "started_at"}),
-            later=_GIT | {"duration"},
+            fields=frozenset({"name", "id", "session_id", "iteration", "duration", "started_at"}) | _COUNTS,
         ),
         Variable(
             "step",
             _WITH_STEPS,
-            frozenset({"name", "index", "id", "attempt"}),
-            later=_GIT | {"files"},
-            of_earlier_step=True,
+            frozenset({"name", "index", "id", "attempt", "files"}) | _COUNTS,
+            after="last",
+            early=_COUNTS | {"files"},
         ),
-        Variable("shell", _WITH_STEPS, OUTCOME | {"attempt"}, of_earlier_step=True),
-        Variable("last", _WITH_STEPS, OUTCOME | {"attempt"}, of_earlier_step=True),
+        Variable("git", _WITH_STEPS, _GIT),
+        *(
+            Variable(name, _ITEMS, contexts=frozenset({"foreach"}))
+            for name in ("item", "item_id", "item_index", "item_total", "item_json", "item_file")
+        ),
+        *(
+            Variable(name, _AGENTS, fields)
+            for name, fields in (
+                ("agent", frozenset({"id", "attempt", "branch"})),
+                ("worker", frozenset({"id"})),
+                *((name, None) for name in ("ARGUMENT", "FILE", "FILE_PATH")),
+            )
+        ),
+        *(Variable(name, _NOWHERE, contexts=frozenset({"foreach"})) for name in ("index", "total")),
+        _of_kind("shell", contexts=_FAILURES),
+        _of_kind("claude"),
+        _of_kind("test", contexts=frozenset({"test handler"})),
+        _of_kind("foreach", frozenset({"item", "index"}), contexts=frozenset({"foreach"})),
+        _of_kind("goal_seek", contexts=frozenset({"goal_seek"})),
+        _of_kind("write_file"),
+        _of_kind("handler", frozenset({"max_attempts"}), contexts=_FAILURES),
+        Variable("last", _WITH_STEPS, _RESULT.union(*RESULTS.values()), after="last"),
+        Variable("CAPTURED_OUTPUT", _WITH_STEPS, after="last"),
+        Variable(
+            "validation",
+            _WITH_STEPS,
+            _VALIDATION,
+            contexts=frozenset({"incomplete", "goal_seek"}),
+            after="validation",
+        ),
         Variable(
             "error",
-            _WITH_STEPS,
-            frozenset({"message", "exit_code", "signal", "step", "class", "log"}),
-            later=frozenset({"timestamp"}),
-            in_handlers_only=True,
+            frozenset({"on_failure"}),
+            frozenset({"message", "exit_code", "signal", "step", "class", "timestamp", "log"}),
+            contexts=_FAILURES,
         ),
-        Variable(
-            "handler",
-            _WITH_STEPS,
-            frozenset({"attempt", "max_attempts"}),
-            later=frozenset({"output"}),
-            in_handlers_only=True,
+        *(
+            Variable(name, _NOWHERE, fields, contexts=frozenset({"goal_seek"}))
+            for name, fields in (("attempt", None), ("check", frozenset({"output", "exit_code"})))
         ),
-        Variable("agent", _AGENTS, frozenset({"id", "attempt", "branch"})),
-        Variable("map", _REDUCE, _MAP),
+        Variable("map", _AFTER_MAP, _MAP),
+        Variable("merge", frozenset({"merge"}), _MERGE),
     )
 }
 
 _NUMBERED_ARGUMENT = re.compile(r"ARG_\d+", re.ASCII)
 
-LATER: Final = frozenset({
-    "env", "setup", "git", "claude", "test", "foreach", "goal_seek", "write_file", "validation", "merge", "check",
-    "CAPTURED_OUTPUT", "uuid", "ARG", "INDEX", "TOTAL", "item_file", "worker",
-})  # fmt: skip
-"""Roots of the language that this release does not fill."""
-
-
-def is_later(root: str) -> bool:
-    """Whether a root name belongs to the language and this release does not fill it."""
-    return root in LATER or _NUMBERED_ARGUMENT.fullmatch(root) is not None
-
-
 RESERVED: Final = frozenset({
     "item", "item_id", "map", "merge", "step", "workflow", "shell", "claude", "last", "error", "validation", "setup",
     "foreach",
 })  # fmt: skip
-"""Names that no id may take."""
+"""Names that no id, capture or parameter may take."""
+
+KINDS: Final = frozenset({"shell", "claude", "test", "foreach", "goal_seek", "write_file", "handler"})
+"""Roots that hold the last result of one kind of step."""
+
+DEPRECATED: Final = {"ARGUMENT": "item", "FILE": "item.path", "FILE_PATH": "item.path"}
+"""What older files call parts of an item, and what to write instead."""
 
 
-class Refusal(Struct, frozen=True):
-    """Why a reference cannot work: code, message and hints of a problem."""
-
-    code: str
-    message: str
-    hints: tuple[str, ...] = ()
-
-
-class Known(Struct, frozen=True):
-    """What is known at one place of a workflow: a scope without values.
-
-    ``ids`` are those of steps that come before, ``later_ids`` of all others in the file.
-    """
-
-    phase: Phase
-    ids: frozenset[str] = frozenset()
-    later_ids: frozenset[str] = frozenset()
-    in_handler: bool = False
-    after_step: bool = False
-
-    def knows(self, root: str) -> bool:
-        """Whether a root name can have a value here."""
-        variable = VARIABLES.get(root)
-        if root in self.ids:
-            return True
-        return variable is not None and self._reaches(variable)
-
-    def names(self) -> Iterator[str]:
-        """Every root name that can have a value here."""
-        yield from (name for name, variable in VARIABLES.items() if self._reaches(variable))
-        yield from sorted(self.ids)
-
-    def refusal(self, ref: Ref | Computed) -> Refusal | None:
-        """Why a reference can never have a value here, if it cannot."""
-        if isinstance(ref, Computed):
-            return Refusal("not-yet-supported", f"`{ref.source}` is not supported yet")
-        variable = VARIABLES.get(ref.root)
-        if ref.root in self.ids and (variable is None or ref.path[1:2] in [(name,) for name in STEP_RESULT]):
-            return _wrong_field(ref, STEP_RESULT, STEP_RESULT_LATER)
-        if variable is None:
-            return self._unknown(ref)
-        if not self._reaches(variable):
-            return self._out_of_reach(ref, variable)
-        missing = variable.of_earlier_step and not (self.after_step or self.in_handler)
-        if missing and ref.default is None:
-            hint = "no step of this list has run before it"
-            return Refusal("undefined-variable", f"`{ref.name}` is not defined here", (hint,))
-        return None if variable.fields is None else _wrong_field(ref, variable.fields, variable.later)
-
-    def _reaches(self, variable: Variable) -> bool:
-        return self.phase in variable.phases and (self.in_handler or not variable.in_handlers_only)
-
-    def _unknown(self, ref: Ref) -> Refusal:
-        if is_later(ref.root):
-            return Refusal("not-yet-supported", f"the variable `{ref.root}` is not supported yet")
-        hints: tuple[str, ...] = ()
-        meant = nearest(ref.root, self.names())
-        if ref.root in self.later_ids:
-            hints = (f"the step `{ref.root}` has not run before this one in the same list",)
-        elif meant is not None:
-            hints = (f"did you mean `{ref.name.replace(ref.root, meant, 1)}`?",)
-        return Refusal("undefined-variable", f"`{ref.name}` is not defined", hints)
-
-    def _out_of_reach(self, ref: Ref, variable: Variable) -> Refusal:
-        if self.phase in variable.phases:
-            where = "inside `on_failure`"
-        else:
-            where = f"in {_AND.join(sorted(_PHASE_NAMES[phase] for phase in variable.phases & _WITH_STEPS))}"
-        hint = f"`{variable.name}` is known {where} only"
-        return Refusal(
-            "undefined-variable", f"`{ref.name}` is not defined in {_PHASE_NAMES[self.phase]}", (hint,)
-        )
-
-
-_AND = " and "
-_PHASE_NAMES: Final[dict[Phase, str]] = {
-    "setup": "setup",
-    "steps": "the steps",
-    "agents": "agents",
-    "reduce": "reduce",
-    "input": "`map.input`",
-    "item id": "`item_id`",
-}
-
-
-def _wrong_field(ref: Ref, fields: frozenset[str], later: frozenset[str]) -> Refusal | None:
-    field = ref.path[1] if len(ref.path) > 1 else None
-    if field is None or field in fields:
-        return None
-    if field in later:
-        return Refusal("not-yet-supported", f"`{ref.root}.{field}` is not supported yet")
-    meant = nearest(str(field), sorted(fields))
-    if meant is None:
-        hint = f"`{ref.root}` has {', '.join(sorted(fields))}"
-    else:
-        rest = ref.name.removeprefix(f"{ref.root}.{field}")
-        hint = f"did you mean `{ref.root}.{meant}{rest}`?"
-    return Refusal("undefined-variable", f"`{ref.name}` is not defined", (hint,))
+def variable(root: str) -> Variable | None:
+    """The row of a root name, ``ARG_1`` and its like included."""
+    if _NUMBERED_ARGUMENT.fullmatch(root):
+        return VARIABLES["ARG"]
+    return VARIABLES.get(root)

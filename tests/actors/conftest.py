@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 import trio
+from msgspec import structs
 
 from prodigy.actors import launch
+from prodigy.actors.finish import Answer
 from prodigy.actors.recorder import Stamp
-from prodigy.actors.run import Answer
 from prodigy.actors.tree import Surroundings, Tree
 from prodigy.events import AnyEvent, Record
 from prodigy.job.state import JobState
@@ -47,13 +48,16 @@ class Stage:
     def kinds(self, kind: type[Any]) -> list[Any]:
         return [event for event in self.happened if isinstance(event, kind)]
 
-    async def tree(self, flow: str, **changes: Any) -> Tree:
+    async def tree(self, flow: str, asked: Mapping[str, Any] | None = None, **changes: Any) -> Tree:
+        """A tree for a workflow; `asked` are fields of its plan, `changes` of its surroundings."""
         ground = await launch.survey(self.folder / "project", self.environ)
         now = datetime.now(UTC)
         layout = self.layout = launch.layout_for(self.folder / "home", ground, now)
         workflow = load_workflow(flow.encode(), "flow.yml").workflow
         plan = launch.make_plan(ground, launch.Source(workflow, "flow.yml", "0" * 64), layout, now, ())
+        plan = structs.replace(plan, **(asked or {}))
         forge = await launch.forge_for(ground)
+        prepared = await launch.prepare_environment(workflow, ground, self.environ)
 
         async def yes(_session: str, _branch: str) -> Answer:
             return "flag-yes"
@@ -61,7 +65,8 @@ class Stage:
         options: dict[str, Any] = {
             "layout": layout,
             "forge": forge,
-            "environment": await launch.child_environment(plan, layout, ground, forge, self.environ),
+            "environment": await launch.child_environment(plan, layout, ground, forge, prepared),
+            "prepared": prepared,
             "metadata": launch.this_process(plan.session_id),
             "stamp": Stamp(lambda: datetime.now(UTC), launch.random_uuid),
             "workers": 1,
@@ -70,8 +75,10 @@ class Stage:
         }
         return Tree(plan, Surroundings(**(options | changes)))
 
-    async def run(self, flow: str, beside: Callable[[], Awaitable[None]] = trio.sleep_forever) -> Tree:
-        tree = await self.tree(flow)
+    async def run(
+        self, flow: str, beside: Callable[[], Awaitable[None]] = trio.sleep_forever, **asked: Any
+    ) -> Tree:
+        tree = await self.tree(flow, asked)
         await tree.live(beside)
         return tree
 

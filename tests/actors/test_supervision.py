@@ -9,9 +9,9 @@ import trio
 
 from prodigy import events
 from prodigy.actors.dead_letters import DeadLetters
+from prodigy.actors.finish import Conductor
+from prodigy.actors.map_phase import MapActor
 from prodigy.actors.merger import Merger
-from prodigy.actors.phase import MapActor
-from prodigy.actors.run import Run
 from prodigy.actors.slots import Slots
 from prodigy.actors.workspaces import Workspaces
 from prodigy.store.journal import FileSegment, StorageFailed
@@ -59,7 +59,7 @@ def crash_once(
         (Workspaces, "_attach"),
         (MapActor, "_select"),
         (MapActor, "_drive"),
-        (Run, "_run_phase"),
+        (Conductor, "run_phase"),
     ],
 )
 async def test_a_crash_costs_nothing(

@@ -125,6 +125,41 @@ def test_steps_outside_the_map_phase(story: Story) -> None:
     ) == ["setup: 4 steps", "[2/4] shell: npm ci", "✅ Completed | 1.2 s"]
 
 
+def test_a_command_takes_one_line_of_the_terminal() -> None:
+    narrow = Story(STYLE._replace(width=40))
+    step = events.StepIntended(phase="setup", step="2", kind="shell", command=f"echo {'漢' * 40}")
+    (line,) = narrow.happens(step)
+    assert line == f"[2/4] shell: echo {'漢' * 10}…"
+
+
+def test_a_claude_step_names_its_log(story: Story) -> None:
+    used = events.ClaudeUse(session_id="s", json_log_location="/home/ann/.claude/projects/w/s.jsonl")
+    failure = Failure(error_class="claude-error", message="Claude failed: no", logs=("/l/1.err",))
+    assert story.happens(
+        events.StepCompleted(phase="setup", step="1", intent=3, kind="claude", duration_ms=1234, claude=used),
+        events.StepFailed(
+            phase="setup", step="2", intent=4, kind="claude", duration_ms=5, error=failure, claude=used
+        ),
+    ) == [
+        "✅ Completed | Log: ~/.claude/projects/w/s.jsonl",
+        "❌ Failed (Claude failed: no) | Log: ~/.claude/projects/w/s.jsonl",
+    ]
+
+
+def test_steps_that_run_side_by_side_are_named_at_their_end(story: Story) -> None:
+    place = {"phase": "setup", "intent": 3, "kind": "shell", "duration_ms": 1234}
+    failure = Failure(error_class="command-failed", message="Exited with 1", exit_code=1)
+    assert story.happens(
+        events.StepCompleted(step="2.foreach[0].1", **place),
+        events.StepFailed(step="2.foreach[1].1", error=failure, **place),
+    ) == ["✅ [2/4 foreach[0].1] Completed | 1.2 s", "❌ [2/4 foreach[1].1] Failed (exit 1)"]
+
+
+def test_a_wait_before_another_try_is_told(story: Story) -> None:
+    again = events.StepRetrying(phase="setup", step="2", try_=2, backoff_ms=20_000, message="Exited with 1")
+    assert story.happens(again) == ["[2/4] run 2 follows in 20 s: Exited with 1"]
+
+
 def test_a_failed_step_names_its_exit_code_and_its_error_log(story: Story) -> None:
     failure = Failure(
         error_class="command-failed",
@@ -296,3 +331,50 @@ def _moved(done: int) -> JobState:
     _TEN_THOUSAND.counts.update(done=1, pending=-1)
     assert _TEN_THOUSAND.counts["done"] == done
     return _TEN_THOUSAND
+
+
+# -- policies ------------------------------------------------------------------------------------------------------
+def bury(story: Story, index: int) -> list[str]:
+    error = Attempt(
+        attempt_number=1, timestamp=BEGAN, phase="map", error_type="timeout", error_message=f"no {index}"
+    )
+    added = events.DlqItemAdded(
+        item_id=f"i{index}", index=index, item=index, error_signature="s", history=(error,)
+    )
+    return story.happens(added)
+
+
+@pytest.mark.parametrize(
+    ("failures", "told_at_once", "told_at_the_end"),
+    [
+        (1, [["❌ a | no 0"], ["❌ b | no 1"], ["❌ c | no 2"]], []),
+        (2, [[], ["❌ a | no 0", "❌ b | no 1"], []], ["❌ c | no 2"]),
+        (None, [[], [], []], ["❌ a | no 0", "❌ b | no 1", "❌ c | no 2"]),
+    ],
+)
+def test_failed_items_are_told_as_the_workflow_wants(
+    failures: int | None, told_at_once: list[list[str]], told_at_the_end: list[str]
+) -> None:
+    story = Story(STYLE._replace(failures=failures))
+    story.happens(events.PhaseStarted(phase="map"))
+    story.select("a", "b", "c")
+    marks = [[line.replace(UNICODE.failed, "❌") for line in bury(story, index)] for index in range(3)]
+    assert marks == told_at_once
+    ended = story.happens(events.PhaseCompleted(phase="map", duration_ms=1))
+    assert [line.replace(UNICODE.failed, "❌") for line in ended] == told_at_the_end
+
+
+def test_a_policy_that_acts_says_so(story: Story) -> None:
+    story.happens(events.PhaseStarted(phase="map"))
+    story.select("a", "b")
+    assert story.happens(
+        events.CircuitOpened(failures=5, opening=1, pause_ms=30_000),
+        events.CircuitClosed(),
+        events.ItemSkipped(item_id="i0", reason="Exited with 1"),
+        events.MapHalted(reason="stop", message="An item failed"),
+    ) == [
+        f"circuit open {UNICODE.dash} 5 failures in a row; nothing is started for 30 s",
+        f"circuit closed {UNICODE.dash} items are started again",
+        f"{UNICODE.failed} a | skipped: Exited with 1",
+        f"map {UNICODE.dash} An item failed; no more items are started",
+    ]

@@ -89,6 +89,11 @@ def refused(state: JobState) -> None:
     )
 
 
+def unanswered(state: JobState) -> None:
+    """The question was open when the run was stopped."""
+    state.merge, state.merge_answer = "pending", None
+
+
 def answered(answer: str) -> Callable[[JobState], None]:
     def change(state: JobState) -> None:
         state.merge_answer = answer
@@ -104,6 +109,7 @@ def answered(answer: str) -> Callable[[JobState], None]:
         (answered("no"), "merge    not merged: prodigy worktree merge k7m2pq"),
         (answered("eof"), "merge    not merged (no answer): prodigy worktree merge k7m2pq"),
         (answered("flag-no"), "merge    not merged (--no-merge): prodigy worktree merge k7m2pq"),
+        (unanswered, "merge    not merged, the branch is kept: prodigy worktree merge k7m2pq"),
     ],
 )
 def test_what_became_of_the_merge(change: Callable[[JobState], None], line: str) -> None:
@@ -115,6 +121,11 @@ def test_an_interrupted_run_counts_what_is_left() -> None:
         state.status, state.merge, state.merge_answer = "interrupted", "pending", None
         state.counts.update(done=-8, pending=5, running=3)
 
+    def bury_too(state: JobState) -> None:
+        change(state)
+        bury(state)
+
+    assert ended(bury_too)[4] == "next     prodigy resume k7m2pq"
     lines = ended(change)
     assert lines[0] == f"{SESSION}  interrupted after 12m 04s"
     assert lines[1] == "items    192 done, 0 in DLQ, 0 skipped, 8 not finished (of 200)"

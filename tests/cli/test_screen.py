@@ -201,6 +201,16 @@ async def test_ten_frames_a_second_and_every_finished_line_once(
     assert said.err.getvalue() == "afterwards\n"
 
 
+async def test_what_the_terminal_echoes_has_room(
+    spoken: Callable[..., Any], autojump_clock: MockClock
+) -> None:
+    said, paper = spoken(), Paper()
+    with trio.move_on_after(0.35):
+        await live(lambda: in_map(["x" * 200]), lambda: NOW, said.printer, paper)
+    widest = max(cells(line) for frame in paper.frames for line in frame.splitlines())
+    assert widest + cells("^C^C") == paper.size[0]
+
+
 async def test_a_broken_screen_is_closed_too(spoken: Callable[..., Any]) -> None:
     said, paper = spoken(), Paper()
 

@@ -159,7 +159,7 @@ def test_status_says_what_each_run_asks_for(desk: Any, write: Write) -> None:
     said = desk.call("status")
     assert (said.code, said.err) == (0, "")
     assert said.out == (
-        "RESUMABLE  h8w1zz  fix         interrupted in map 1/2, 1h ago    prodigy events h8w1zz\n"
+        "RESUMABLE  h8w1zz  fix         interrupted in map 1/2, 1h ago    prodigy resume h8w1zz\n"
         "WAITING    k7m2pq  lint-files  1 item in DLQ                     prodigy dlq show k7m2pq\n"
         "UNMERGED   k7m2pq  lint-files  1 commit for main, 1h ago         prodigy worktree merge k7m2pq\n"
     )

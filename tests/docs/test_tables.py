@@ -14,13 +14,23 @@ from pages import ROOT, Row, code, column, tables
 from prodigy import errors, events
 from prodigy.cli.printer import ErrorDocument
 from prodigy.events import ErrorClass, StepEvent
-from prodigy.workflow import language
-from prodigy.workflow.language import Key, Standing, Vocabulary
+from prodigy.steps.asking import OF_CHANGES
+from prodigy.workflow import language, language_steps, parse_env, parse_env_values, subworkflows
+from prodigy.workflow.expression_functions import EACH, FUNCTIONS, plain_word
 from prodigy.workflow.refs import FILTERS, MODIFIERS
-from prodigy.workflow.variables import VARIABLES, Variable
+from prodigy.workflow.variables import OUTCOME, RESERVED, VARIABLES, Variable
+from prodigy.workflow.vocabulary import Key, Standing, Vocabulary
 
 TABLES = tables()
-VOCABULARIES = {name: value for name, value in vars(language).items() if isinstance(value, Vocabulary)}
+LANGUAGE = "".join(
+    (ROOT / "docs" / name).read_text() for name in ("steps.md", "variables.md", "workflow-language.md")
+)
+VOCABULARIES = {
+    name: value
+    for module in (language, language_steps, parse_env, parse_env_values, subworkflows)
+    for name, value in vars(module).items()
+    if isinstance(value, Vocabulary)
+}
 Spelt = dict[str, tuple[frozenset[str], frozenset[str]]]
 
 
@@ -30,55 +40,120 @@ def keys(vocabulary: Vocabulary, standing: Standing = Standing.ACTING) -> dict[s
     return {key.name: key for key in found if key.standing is standing}
 
 
+def spellings(vocabulary: Vocabulary, name: str) -> tuple[frozenset[str], frozenset[str]]:
+    """The other texts that name a key: equal ones, and those that warn."""
+    found = {text: one for text, one in vocabulary.spellings.items() if one.key.name == name != text}
+    old = frozenset(text for text, one in found.items() if one.deprecated)
+    return frozenset(found) - old, old
+
+
 def spelt(rows: list[Row]) -> Spelt:
     return {name: (frozenset(code(row[1])), frozenset(code(row[2]))) for row in rows for name in code(row[0])}
 
 
-@pytest.mark.parametrize("name", VOCABULARIES)
+OWN = {
+    "HANDLER": language_steps.HANDLER_NAMES,
+    "GOAL_SEEK": language_steps.GOAL_SEEK_NAMES,
+    "INCOMPLETE": language_steps.INCOMPLETE_NAMES,
+    "CLAUDE": {"prompt"},
+}
+"""What the tables of mappings say that also take the keys of others: only what is their own."""
+WITH_FOREACH = ("STEP", "HANDLER", "INCOMPLETE")
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in VOCABULARIES if not name.startswith("FOREACH_") or name == "FOREACH_INPUT"]
+)
 def test_keys(name: str) -> None:
     """Every key that acts is in the table with all its spellings, and nothing else is."""
-    acting = keys(VOCABULARIES[name])
-    if name == "HANDLER":
-        of_a_step = {key for key in keys(language.STEP) if key not in language.HANDLER_OPTIONS}
-        acting = {key: value for key, value in acting.items() if key not in of_a_step}
-    wanted = {key.name: (frozenset(key.also), frozenset(key.old)) for key in acting.values()}
-    assert spelt(TABLES[f"keys {name}"]) == wanted
+    own = OWN.get(name, keys(VOCABULARIES[name]).keys())
+    assert spelt(TABLES[f"keys {name}"]) == {key: spellings(VOCABULARIES[name], key) for key in own}
 
 
-def test_a_step_inside_on_failure_takes_every_key_of_a_step() -> None:
-    assert keys(language.STEP).keys() <= keys(language.HANDLER).keys()
+def test_the_kinds_of_backoff() -> None:
+    rows = {code(row[0])[0]: set(code(row[3])) for row in TABLES["keys BACKOFF"]}
+    for kind, taken in language_steps.BACKOFF_KEYS.items():
+        names = {text for key in taken for text in (key.name, *key.also)}
+        assert rows[kind] <= names
+        assert {key.name for key in taken} <= rows[kind]
+
+
+def test_mappings_with_an_action_take_every_key_of_a_step() -> None:
+    step = keys(language_steps.STEP).keys()
+    for vocabulary in (language_steps.HANDLER, language_steps.INCOMPLETE):
+        assert step - keys(vocabulary).keys() <= {"fail_workflow", "max_attempts", "retry_original"}
+    assert keys(language.CLAUDE_OPTIONS).keys() <= keys(language_steps.CLAUDE).keys()
+
+
+@pytest.mark.parametrize("name", WITH_FOREACH)
+def test_options_of_foreach_may_stand_beside_it(name: str) -> None:
+    plain, extended = VOCABULARIES[name], VOCABULARIES[f"FOREACH_{name}"]
+    assert (
+        keys(extended).keys() - keys(plain).keys() == set(language_steps.FOREACH_OPTIONS) - keys(plain).keys()
+    )
 
 
 def test_keys_without_effect_are_named() -> None:
-    page = (ROOT / "docs/workflow-language.md").read_text()
     for vocabulary in VOCABULARIES.values():
         for name in keys(vocabulary, Standing.INERT):
-            assert f"`{name}`" in page
+            assert f"`{name}`" in LANGUAGE
+
+
+def test_keys_of_later_releases_are_named() -> None:
+    text = LANGUAGE[LANGUAGE.index("## Not supported yet") : LANGUAGE.index("## Known limits")]
+    for vocabulary in VOCABULARIES.values():
+        for name in keys(vocabulary, Standing.LATER):
+            assert f"`{name}`" in text
 
 
 # -- variables -----------------------------------------------------------------------------------------------------
 def where(variable: Variable) -> str:
-    if variable.in_handlers_only:
-        return "handlers"
-    if variable.of_earlier_step:
-        return "steps, after a step"
-    known = {
-        frozenset({"agents", "item id"}): "agents, `item_id`",
-        frozenset({"agents"}): "agents",
-        frozenset({"reduce"}): "reduce",
-        frozenset({"setup", "steps", "agents", "reduce", "input", "item id"}): "everywhere",
-    }
-    return known[frozenset(map(str, variable.phases))]
+    """The places that know a variable, as the table names them."""
+    if variable.after is not None:
+        known = {"last": "after any step", "validation": "after a check"}
+        after = known.get(variable.after, "after such a step")
+        return ", ".join([after, *map(_context, sorted(variable.contexts))])
+    phases = set(map(str, variable.phases))
+    if len(phases) > 4:  # one of two large sets
+        return "everywhere" if "input" in phases else "steps"
+    order = ("reduce", "merge", "on_success", "on_failure", "agents", "item id")
+    spelt = {"item id": "`item_id`"}
+    places = [spelt.get(name, name) for name in order if name in phases]
+    return ", ".join([*places, *map(_context, sorted(variable.contexts))])
+
+
+def _context(name: str) -> str:
+    return {
+        "handler": "handlers",
+        "test handler": "handlers of scripts",
+        "incomplete": "`on_incomplete`",
+    }.get(name, f"`{name}`")
 
 
 def test_variables() -> None:
     documented = {code(row[0])[0]: (row[1], row[2]) for row in TABLES["variables"]}
     assert documented.keys() == VARIABLES.keys()
+    shared = {"results": OUTCOME | {"attempt"}, "changes": OF_CHANGES - {"files"}}
     for name, variable in VARIABLES.items():
         place, fields = documented[name]
         assert place == where(variable), name
         if variable.fields is not None:
-            assert set(code(fields)) == variable.fields, name
+            assert set(code(fields)) | shared.get(fields.partition(",")[0], set()) == variable.fields, name
+
+
+def test_fields_that_variables_share() -> None:
+    assert set(column(TABLES["results"])) == OUTCOME | {"attempt"}
+    assert set(column(TABLES["changes"])) == OF_CHANGES - {"files"}
+
+
+def test_reserved_names() -> None:
+    [sentence] = re.findall(r"^These names cannot be given.*?\.\s", LANGUAGE, flags=re.MULTILINE | re.DOTALL)
+    assert set(code(sentence)) - {"reserved-name"} == RESERVED
+
+
+def test_functions() -> None:
+    documented = {plain_word(text.partition("(")[0]) for text in column(TABLES["functions"])}
+    assert documented == FUNCTIONS.keys() | EACH
 
 
 def test_modifiers() -> None:
@@ -159,7 +234,7 @@ def test_codes_of_problems() -> None:
     reported |= {
         given[1] for _, given in calls("prodigy/workflow") if len(given) > 1 and given[0] in severities
     }
-    assert reported - {"bad-size"} <= documented, "sizes are read, but no key takes one yet"
+    assert reported <= documented
     assert documented <= literals("prodigy/workflow")
 
 
@@ -187,6 +262,14 @@ def test_schemas() -> None:
     assert str(ErrorDocument.__struct_config__.tag) in documented
     written = {text for text in literals("prodigy") if text.startswith("prodigy.") and text.endswith("/1")}
     assert documented == written
+
+
+@pytest.mark.parametrize("package", ["workflow", "steps"])
+def test_modules(package: str) -> None:
+    """The architecture names every module of a package once."""
+    documented = column(TABLES[f"modules {package}"])
+    there = [file.stem for file in (ROOT / "prodigy" / package).glob("*.py") if file.stem != "__init__"]
+    assert sorted(documented) == sorted(there)
 
 
 def test_links_lead_somewhere() -> None:

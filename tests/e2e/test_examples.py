@@ -1,5 +1,6 @@
 """Every example runs, as its comments say."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -8,11 +9,40 @@ import pytest
 from worlds import World
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+FAKE = Path(__file__).parents[1] / "fakes/claude"
+
+SCRIPTED = """#!{python}
+import json, os, sys
+*flags, prompt = sys.argv[1:]
+acts = [line for said, line in json.loads({rules!r}) if said in prompt]
+os.execv({fake!r}, [{fake!r}, *flags, "\\n".join([prompt, *acts[:1]])])
+"""
+
+
+def script_claude(world: World, *rules: tuple[str, str]) -> Path:
+    """Put a Claude into the world's path that does what the first fitting rule says; the log of its launches.
+
+    A rule is a part of the prompt, and a line in the words of the fake.
+    """
+    program = world.folder / "bin/claude"
+    program.parent.mkdir()
+    program.write_text(SCRIPTED.format(python=sys.executable, rules=json.dumps(rules), fake=str(FAKE)))
+    program.chmod(0o755)
+    log = world.folder / "launches"
+    world.environ["PATH"] = f"{program.parent}:{world.environ['PATH']}"
+    world.environ |= {"FAKE_CLAUDE_LOG": str(log), "CLAUDE_CONFIG_DIR": str(world.folder / "claude")}
+    return log
+
+
+def run(world: World, example: str, **parameters: str) -> None:
+    given = [word for name, value in parameters.items() for word in ("--param", f"{name}={value}")]
+    done = world.prodigy("run", str(EXAMPLES / example), "-y", *given)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("example", sorted(EXAMPLES.glob("*.yml")), ids=lambda path: path.name)
 def test_every_example_is_valid(world: World, example: Path) -> None:
-    done = world.prodigy("run", str(example), "--dry-run")
+    done = world.prodigy("validate", str(example), "--strict")
     assert done.returncode == 0, done.stderr
 
 
@@ -45,6 +75,73 @@ def test_license_headers(world: World) -> None:
     assert (world.repository / "old.py").read_text() == "print 'no'\n"
     assert "3 of 4 files" in (world.repository / "LICENSE-HEADERS.md").read_text()
     assert [item["item_id"] for item in world.json("dlq", "list")["items"]] == ["old.py"]
+
+
+def test_check_links(world: World) -> None:
+    world.write("docs/good.md", "[home](../README.md#top) and [the web](https://example.org)\n")
+    world.write("docs/two words.md", "[there](good.md 'a title'), [gone](gone.md)\n")
+    world.write("vendor/x.md", "[gone](gone.md)\n")
+    world.commit()
+    run(world, "check-links.yml")
+    assert json.loads((world.repository / "reports/links.json").read_text()) == {
+        "pages": 3,
+        "good": 2,
+        "bad": 1,
+    }
+    [item] = world.json("dlq", "show", "latest")["items"]
+    assert item["failure_history"][0]["stderr_tail"] == "docs/two words.md: gone.md\n"
+
+
+def test_each_file(world: World) -> None:
+    """What the check refuses is repaired; what stays refused waits in the queue."""
+    for name in ("a.py", "b c.py", "d.py"):
+        world.write(name, "x = 1\n")
+    world.commit()
+    log = script_claude(
+        world,
+        ("check of the file b c.py", "/sh sed -i s/broken/fine/ 'b c.py'"),
+        ("the file b c.py", "/sh echo '# broken' >> 'b c.py'"),
+        ("check of the file d.py", "/say I cannot"),
+        ("the file d.py", "/sh echo '# broken' >> d.py"),
+        ("the file a.py", "/sh echo '# fine' >> a.py"),
+    )
+    run(world, "each-file.yml", files="*.py", task="Add a comment.", check='! grep -q broken "$1"')
+    assert (world.repository / "a.py").read_text() == "x = 1\n# fine\n"
+    assert (world.repository / "b c.py").read_text() == "x = 1\n# fine\n"
+    assert (world.repository / "d.py").read_text() == "x = 1\n"
+    report = json.loads((world.repository / "reports/each-file.json").read_text())
+    assert (report["task"], report["done"], report["failed"]) == ("Add a comment.", 2, 1)
+    launches = [json.loads(line) for line in log.read_text().splitlines()]
+    assert all("Add a comment." in each["prompt"] for each in launches if "Work on" in each["prompt"])
+
+
+def test_raise_score(world: World) -> None:
+    log = script_claude(world, ("The goal", "/sh echo point >> points.txt"))
+    world.write("points.txt", "point\n")
+    world.commit()
+    measure = 'echo "$(grep -c point points.txt) of 4 is $(( $(grep -c point points.txt) * 25 ))%"'
+    run(world, "raise-score.yml", goal="more points", measure=measure, enough="70")
+    assert (world.repository / "points.txt").read_text() == "point\n" * 3
+    prompts = [json.loads(line)["prompt"] for line in log.read_text().splitlines()]
+    assert ["Now at 25 of 70 points" in prompts[0], "Now at 50 of 70 points" in prompts[1]] == [True, True]
+    assert len(prompts) == 2
+    assert not (world.repository / ".prodigy").exists()
+
+
+def test_release_notes(world: World) -> None:
+    world.git("tag", "-a", "1.0.0", "-m", "1.0.0")
+    world.write("feature.txt", "x\n")
+    world.commit("A feature for you")
+    log = script_claude(
+        world,
+        ("Write the file", "/sh mkdir -p notes; echo '# wrong' > notes/1.1.0.md"),
+        ("Repair it", "/sh printf '# 1.1.0\\n\\n- A feature for you\\n' > notes/1.1.0.md"),
+    )
+    run(world, "release-notes.yml", version="1.1.0")
+    assert (world.repository / "notes/1.1.0.md").read_text() == "# 1.1.0\n\n- A feature for you\n"
+    first = json.loads(log.read_text().splitlines()[0])["prompt"]
+    assert "- A feature for you" in first
+    assert "- first" not in first
 
 
 def test_the_demo_survives_a_killed_worker(tmp_path: Path) -> None:

@@ -240,6 +240,36 @@ def test_a_dry_run_writes_nothing(world: World) -> None:
     assert world.json("run", world.workflow(flow), "--dry-run")["schema"] == "prodigy.plan/1"
 
 
+def test_a_dry_run_chooses_items_as_a_run_does(world: World) -> None:
+    """Filter, order and bounds apply; what setup may change is said; nothing of setup or of the agents runs."""
+    items = [{"path": "a", "n": 5}, {"path": "b", "n": 1}, {"path": "c", "n": 9}, {"path": "d", "n": 7}]
+    world.write("items.json", json.dumps({"items": items}))
+    world.commit()
+    flow = """
+parameters: {least: {default: 2}}
+setup: [{shell: touch ran}]
+map:
+  input: items.json
+  json_path: $.items[*]
+  filter: item.n > ${least}
+  sort_by: item.n DESC
+  max_items: 2
+  agent_template: [{shell: "touch ${item.path}"}]
+"""
+    plan = world.json("run", world.workflow(flow), "--dry-run")
+    assert plan["parameters"] == {"least": 2}
+    assert plan["items"] == {
+        "count": 2,
+        "preview": [items[2], items[3]],
+        "source": "items.json",
+        "note": "as it is committed; setup may change it",
+        "left_out": {"filter": 1, "limit": 1},
+    }
+    assert [problem.split(": ")[1] for problem in plan["problems"]] == ["note[mode-implied]"]
+    assert not (world.repository / "ran").exists()
+    assert not world.home.exists()
+
+
 def test_an_item_without_changes_is_done_without_a_merge(world: World) -> None:
     flow = "mode: mapreduce\nmap: {input: {list: [1]}, agent_template: [{shell: 'true'}]}\n"
     done = world.prodigy("run", world.workflow(flow), "-y")

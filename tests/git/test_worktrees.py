@@ -412,12 +412,16 @@ async def test_sync_never_overwrites_changes_and_overwrite_does(repo, worktrees,
     await worktrees.move_branch("session", repo.commit(a="merged\n"))
     at(session).write("a", "local\n")
     at(session).write("untracked")
+    at(session).write("kept")
+    ours = Path(session.git_dir, "info", "ours")
+    ours.parent.mkdir(exist_ok=True)
+    ours.write_text("kept\n")
     (Path(session.git_dir) / "index.lock").touch()
     with pytest.raises(GitFailed):
         await worktrees.sync(session, "session")
-    await worktrees.overwrite(session, "session")
+    await worktrees.overwrite(session, "session", f"core.excludesFile={ours}")
     assert at(session).path.joinpath("a").read_text() == "merged\n"
-    assert at(session)("status", "--porcelain") == "?? untracked"
+    assert at(session)("status", "--porcelain") == "?? kept"
 
 
 async def test_branches_by_prefix(repo, worktrees):
@@ -441,3 +445,30 @@ async def test_opening_what_is_no_worktree(worktrees, tmp_path, repo):
     for path in (tmp_path, repo.path):
         with pytest.raises(SlotDoubtful):
             worktrees.open(str(path))
+
+
+async def test_kept_is_what_is_ignored_and_named(repo, worktrees, slot_path, at, hostile):
+    repo.write(".gitignore", "cache/\n*.o\n")
+    base = repo.commit()
+    slot = await worktrees.add(slot_path, base, "prodigy-1")
+    inside = at(slot)
+    for name in ("cache/x", f"deep/cache/{hostile}", "main.o", "other.o", "loose", "a"):
+        inside.write(name, "left\n")
+    await worktrees.reset(slot, base, "prodigy-2", ["cache", "main.o", "loose"])
+    assert names(slot_path) == [".git", ".gitignore", "a", "b", "cache", "deep", "main.o"]
+    assert there(f"{slot_path}/deep/cache/{hostile}")
+    assert Path(slot_path, "a").read_text() == "2\n"
+    with pytest.raises(SlotDoubtful, match="not as committed"):
+        await worktrees.verify_clean(slot, base, "prodigy-2")
+    inside.write("other.o")
+    with pytest.raises(SlotDoubtful, match=r"other\.o"):
+        await worktrees.verify_clean(slot, base, "prodigy-2", ["cache", "main.o"])
+
+
+async def test_what_is_kept_is_doubtful_when_git_ignores_it_no_more(repo, worktrees, slot_path, at):
+    repo.write(".gitignore", "cache/\n")
+    slot = await worktrees.add(slot_path, repo.commit(), "prodigy-1")
+    at(slot).write("cache/x")
+    base = repo.commit_file(".gitignore", "\n")
+    await worktrees.reset(slot, base, "prodigy-2", ["cache"])
+    assert not there(f"{slot_path}/cache"), "the next agent would commit it"

@@ -151,6 +151,7 @@ def item_events(item: str) -> st.SearchStrategy[Event]:
             retrying(item, "host_lost"),
             buried(item),
             events.DlqItemRemoved(item_id=item, reason="retried"),
+            events.ItemSkipped(item_id=item, reason="no"),
             merged(item),
             conflicted(item),
             events.WorktreeRescued(ref="r", sha="s", reason="dirty", item_id=item, agent_id=agent(item)),
@@ -171,6 +172,11 @@ def job_events() -> st.SearchStrategy[Event]:
             events.PhaseFailed(phase="map", duration_ms=5, error=BROKEN),
             events.JobPaused(reason="signal", signal=2),
             events.JobCompleted(duration_ms=9),
+            events.JobFailed(duration_ms=9, error=BROKEN),
+            events.JobResumed(),
+            events.MapHalted(reason="stop", message="m"),
+            events.CircuitOpened(failures=2, opening=1, pause_ms=10),
+            events.CircuitClosed(),
             events.WorkerStarted(worker=1, pid=5),
             events.WorkerLost(worker=1, pid=5, reason="killed"),
             events.CommitCreated(phase="reduce", step="1", sha="c9", auto=True, message="m", files=("g",)),
@@ -486,3 +492,142 @@ def test_a_state_can_be_written_and_read_back() -> None:
     raw = msgspec.json.encode(state)
     items = msgspec.json.decode(raw)["items"]
     assert msgspec.convert(items, dict[str, ItemState]) == state.items
+
+
+# -- policies ------------------------------------------------------------------------------------------------------
+def test_an_item_that_is_not_valid_has_failed_before_any_attempt() -> None:
+    told = events.ItemSelected(index=0, item_id="a", item={}, problem="no `path`")
+    state = fold(records([STARTED, told, events.ItemsSelected(count=1)]))
+    item = state.items["a"]
+    assert (item.status, item.attempts, item.error) == (
+        "failed",
+        0,
+        Failure(error_class="invalid-item", message="no `path`"),
+    )
+    assert [attempt.attempt_number for attempt in item.history] == [0]
+    assert state.counts == Counter(failed=1)
+
+
+def test_a_skipped_item_keeps_the_reason() -> None:
+    state = after(agent_started("a"), agent_failed("a"), events.ItemSkipped(item_id="a", reason="no"))
+    assert (state.items["a"].status, state.items["a"].error) == ("skipped", BROKEN)
+    assert state.dead_letters == {}
+
+
+def test_retries_are_counted_with_their_pauses_by_what_they_are_charged_to() -> None:
+    pause = events.AgentRetrying(
+        item_id="a", agent_id=agent("a"), next_attempt=2, charged_to="item", backoff_ms=1500
+    )
+    state = after(agent_started("a"), agent_failed("a"), pause, retrying("a", "host_lost"))
+    item = state.items["a"]
+    assert (item.retries, item.host_losses, item.waited_ms) == (1, 1, 1500)
+    assert state.updated_at is not None
+    assert item.ready_at == state.updated_at
+    assert after(agent_started("a"), pause, agent_started("a", 2)).items["a"].ready_at is None
+
+
+def test_failures_in_a_row_end_with_a_success() -> None:
+    bad = [event for item in ("a", "b") for event in (agent_started(item), agent_failed(item), buried(item))]
+    assert after(*bad).failures_in_a_row == 2
+    assert after(*bad, agent_started("c"), agent_completed("c")).failures_in_a_row == 0
+
+
+def test_a_circuit_counts_its_trials_alone() -> None:
+    opened = events.CircuitOpened(failures=1, opening=2, pause_ms=500)
+    state = after(agent_started("a"), agent_started("b"), opened, agent_failed("a"), buried("a"))
+    assert state.circuit is not None
+    assert (state.circuit.opening, state.circuit.successes, state.circuit.failures) == (2, 0, 0)
+    opened_at = START + timedelta(seconds=1 + len(IDS) + 1 + 3, milliseconds=500)
+    assert state.circuit.until == opened_at.timestamp()
+    later = records([agent_completed("b"), agent_started("c"), agent_failed("c"), buried("c")], state.seq + 1)
+    state = fold(later, state)
+    assert state.circuit is not None
+    assert (state.circuit.successes, state.circuit.failures) == (0, 1)
+    closed = fold(records([events.CircuitClosed()], state.seq + 1), state)
+    assert (closed.circuit, closed.failures_in_a_row) == (None, 0)
+
+
+def test_a_map_phase_that_gave_up_says_why() -> None:
+    halted = after(events.MapHalted(reason="stop", message="An item failed"))
+    assert halted.halted == Failure(error_class="policy-stopped", message="An item failed")
+
+
+def test_how_many_run_at_a_time_may_be_known_only_when_map_begins() -> None:
+    assert after().max_parallel == 4
+    assert after(events.PhaseStarted(phase="map", max_parallel=9)).max_parallel == 9
+
+
+def test_steps_on_the_merged_tree_do_not_move_the_session() -> None:
+    outcome = events.StepCompleted(
+        phase="verify", step="1", intent=3, kind="shell", duration_ms=1, head_after="elsewhere"
+    )
+    commit = events.CommitCreated(phase="verify", step="1", sha="elsewhere", auto=False, message="m")
+    assert after(events.PhaseStarted(phase="verify"), outcome, commit).tip == "base"
+
+
+def test_merge_steps_that_failed_mean_that_nothing_was_merged() -> None:
+    outcome = events.StepCompleted(phase="merge", step="1", intent=3, kind="shell", duration_ms=1)
+    state = after(
+        events.PhaseStarted(phase="merge"),
+        outcome,
+        events.PhaseFailed(phase="merge", duration_ms=1, error=BROKEN),
+    )
+    assert (state.merge, state.merges[-1].message) == ("failed", BROKEN.message)
+    again = fold(records([events.PhaseStarted(phase="merge")], state.seq + 1), state)
+    assert again.outcomes == {}, "a second try begins at the first step"
+
+
+def outcome(step: str, intent: int, *, fails: bool = False) -> events.StepCompleted | events.StepFailed:
+    if fails:
+        error = Failure(error_class="command-failed", message="no", step=step)
+        return events.StepFailed(
+            phase="steps", step=step, intent=intent, kind="shell", duration_ms=1, error=error
+        )
+    return events.StepCompleted(phase="steps", step=step, intent=intent, kind="shell", duration_ms=1)
+
+
+def test_a_run_that_failed_is_reopened_at_the_step_that_failed() -> None:
+    failed = outcome("2.on_failure#1.1", 5, fails=True)
+    state = after(
+        STARTED,
+        events.PhaseStarted(phase="steps", base_commit="b"),
+        outcome("1", 3),
+        outcome("2", 4, fails=True),
+        failed,
+        events.PhaseFailed(phase="steps", duration_ms=1, error=failed.error),
+        events.PhaseStarted(phase="on_failure", base_commit="b"),
+        events.PhaseCompleted(phase="on_failure", duration_ms=1),
+        events.JobFailed(duration_ms=1, error=failed.error),
+        events.JobResumed(),
+    )
+    assert (state.status, state.error, state.ended_at) == ("running", None, None)
+    assert list(state.outcomes) == [leaf_key("steps", "1", 1)]
+    assert {name: phase.status for name, phase in state.phases.items()} == {"steps": "running"}
+
+
+def test_a_run_that_was_interrupted_keeps_every_outcome_and_every_limit() -> None:
+    story = (*selection(), agent_started("a"), agent_failed("a"), buried("a"), outcome("1", 3, fails=True))
+    state = after(*story, events.JobPaused(reason="signal", signal=2), events.JobResumed())
+    assert (state.status, state.signal) == ("starting", None)
+    assert list(state.outcomes) == [leaf_key("steps", "1", 1)]
+    assert not state.items["a"].forgiven
+
+
+def test_items_that_failed_before_a_failed_run_went_on_are_forgiven() -> None:
+    halted = events.MapHalted(reason="max-failures", message="too many")
+    story = (*selection(), agent_started("a"), agent_failed("a"), buried("a"), halted)
+    state = after(*story, events.JobFailed(duration_ms=1, error=BROKEN), events.JobResumed())
+    assert state.halted is None
+    assert [item.forgiven for item in state.items.values()] == [True, False, False]
+
+
+def test_work_that_is_done_again_has_no_outcome_any_more() -> None:
+    rewound = events.WorkRewound(phase="steps", head="back", forgotten=("2/1",))
+    state = after(STARTED, outcome("1", 2), outcome("2", 3), rewound)
+    assert list(state.outcomes) == [leaf_key("steps", "1", 1)]
+    assert state.tip == "back"
+
+
+def test_a_leaf_that_is_done_again_has_one_open_intent() -> None:
+    state = after(STARTED, leaf("1"), events.JobResumed(), leaf("1"))
+    assert [intent.step for intent in state.intents.values()] == ["1"]

@@ -126,7 +126,7 @@ def ended(**fields: object) -> JobSummary:
         (ended(commits=2, merge="merged"), None),
         (ended(commits=0), None),
         (ended(commits=2, branch_removed=True), None),
-        (ended(status="failed"), "prodigy events k7m2pq"),
+        (ended(status="failed"), "prodigy resume k7m2pq"),
         (ended(status="running", ended_at=None), None),
     ],
 )
@@ -142,7 +142,16 @@ def test_without_a_holder_a_run_without_an_end_is_interrupted() -> None:
         4711,
     )
     dead = lived(running, None)
-    assert (dead.status, dead.resumable, dead.next) == ("interrupted", True, "prodigy events k7m2pq")
+    assert (dead.status, dead.resumable, dead.next) == ("interrupted", True, "prodigy resume k7m2pq")
+
+
+def test_a_run_failed_where_its_first_phase_did() -> None:
+    phases = {
+        "setup": PhaseState(status="completed", started_at=START),
+        "map": PhaseState(status="failed", started_at=START),
+        "on_failure": PhaseState(status="completed", started_at=START),
+    }
+    assert ended(status="failed", phase="on_failure", phases=phases).phase == "map"
 
 
 def test_an_end_is_an_end_whoever_holds_the_lock() -> None:

@@ -1,182 +1,344 @@
-"""The map phase as a machine: whatever happens to agents, every item is settled exactly once."""
+"""The map phase as a machine: whatever happens to agents, every item comes to exactly one end, as the policy says."""
 
 from collections import Counter
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from map_stages import FAILURES, Stage, always, failing
+from msgspec.structs import replace
 
 from prodigy import events
-from prodigy.job.state import ItemState
-from prodigy.job.window import HOST_LOSSES, Bury, Command, Retry, Settle, Start, Window
+from prodigy.events import Failure
+from prodigy.job.fold import fold
+from prodigy.job.policy import HOST_LOSSES, Rules
+from prodigy.job.state import ItemState, JobState
+from prodigy.job.window import Bury, Settle, Start, Window, failed_everything
+from prodigy.workflow.model import Backoff, CircuitBreaker, Retry
 
-FAILURE = events.Failure(error_class="command-failed", message="no")
-HOST_LOST = events.Failure(error_class="host-lost", message="gone")
-
-
-def items(count: int) -> list[ItemState]:
-    return [ItemState(index=n, item_id=f"i{n}", item=n) for n in range(count)]
-
-
-def started(start: Start) -> events.AgentStarted:
-    return events.AgentStarted(
-        item_id=start.item_id,
-        agent_id=f"agent-{start.item_id}-{start.attempt}",
-        attempt=start.attempt,
-        worktree="/w",
-        slot=0,
-        base_commit="b",
-        branch="x",
-    )
+FAILED = FAILURES["failed"]
 
 
-def completed(start: Start, *commits: str) -> events.AgentCompleted:
-    return events.AgentCompleted(
-        item_id=start.item_id, agent_id="a", attempt=start.attempt, duration_ms=1, head="h", commits=commits
-    )
+def window(rules: Rules, *items: ItemState, **fields: object) -> Window:
+    state = JobState(items={item.item_id: item for item in items})
+    for name, value in fields.items():
+        setattr(state, name, value)
+    return Window(rules, state)
 
 
-def failed(start: Start, error: events.Failure) -> events.AgentFailed:
-    return events.AgentFailed(
-        item_id=start.item_id, agent_id="a", attempt=start.attempt, duration_ms=1, error=error, signature="s"
-    )
+def item(index: int, **fields: object) -> ItemState:
+    return ItemState(index=index, item_id=f"i{index}", item=index, **fields)  # type: ignore[arg-type]
 
 
-def merged(item_id: str) -> events.WorktreeMerged:
-    return events.WorktreeMerged(
-        intent=1, what="agent", target_branch="t", old="o", new="n", strategy="merge-tree", item_id=item_id
-    )
-
-
-def conflicted(item_id: str) -> events.MergeConflicted:
-    return events.MergeConflicted(intent=1, what="agent", target_branch="t", paths=("p",), item_id=item_id)
-
-
-def buried(item_id: str) -> events.DlqItemAdded:
-    return events.DlqItemAdded(item_id=item_id, index=0, item=0, error_signature="s", history=())
-
-
+# -- the order of things -------------------------------------------------------------------------------------------
 def test_no_items_settle_at_once() -> None:
-    assert Window([], [], 3).begin() == [Settle()]
+    assert window(Rules()).begin(0) == [Settle()]
 
 
-def test_starts_in_order_up_to_the_limit() -> None:
-    assert Window(items(5), [], 2).begin() == [Start("i0", 1), Start("i1", 1)]
+def test_items_start_in_order_up_to_the_limit() -> None:
+    assert window(Rules(max_parallel=2), *map(item, range(5))).begin(0) == [Start("i0", 1), Start("i1", 1)]
 
 
 def test_a_finished_agent_makes_room_before_its_merge_is_done() -> None:
-    window = Window(items(3), [], 1)
-    [first] = window.begin()
-    assert isinstance(first, Start)
-    window.on(started(first))
-    assert window.on(completed(first, "c1")) == [Start("i1", 1)]
+    one = window(Rules(), *map(item, range(2)))
+    assert one.begin(0) == [Start("i0", 1)]
+    ended = events.AgentCompleted(
+        item_id="i0", agent_id="a", attempt=1, duration_ms=1, head="h", commits=("c",)
+    )
+    assert one.on(ended, 1) == [Start("i1", 1)]
 
 
-def test_a_conflict_runs_the_item_once_more_from_the_tip_then_buries_it() -> None:
-    window = Window(items(1), [], 1)
-    [first] = window.begin()
-    assert isinstance(first, Start)
-    window.on(started(first))
-    window.on(completed(first, "c"))
-    assert window.on(conflicted("i0")) == [Retry("i0", 2, "item")]
-    retrying = events.AgentRetrying(item_id="i0", agent_id="a", next_attempt=2, charged_to="item")
-    [second] = window.on(retrying)
-    assert second == Start("i0", 2, from_tip=True)
-    window.on(started(second))
-    window.on(completed(second, "c"))
-    assert window.on(conflicted("i0")) == [Bury("i0")]
-    assert window.on(buried("i0")) == [Settle()]
-
-
-def test_lost_hosts_are_charged_apart_up_to_a_cap() -> None:
-    window = Window(items(1), [], 1)
-    commands: list[Command] = window.begin()
-    for loss in range(HOST_LOSSES):
-        [start] = commands
-        assert isinstance(start, Start)
-        window.on(started(start))
-        assert window.on(failed(start, HOST_LOST)) == [Retry("i0", loss + 2, "host_lost")]
-        commands = window.on(
-            events.AgentRetrying(item_id="i0", agent_id="a", next_attempt=loss + 2, charged_to="host_lost")
-        )
-    [start] = commands
-    assert isinstance(start, Start)
-    window.on(started(start))
-    assert window.on(failed(start, HOST_LOST)) == [Bury("i0")]
+def test_every_item_runs_once_when_all_goes_well() -> None:
+    stage = Stage(Rules(max_parallel=2), 5, always("merged")).play()
+    assert stage.order() == [(f"i{n}", 1) for n in range(5)]
+    assert stage.statuses == Counter(done=5)
 
 
 def test_taken_up_again_with_items_in_every_place() -> None:
-    found = items(6)
-    found[0].status = "done"
-    found[1].status, found[1].attempts = "running", 1
-    found[2].status, found[2].attempts = "merging", 1
-    found[3].status, found[3].error, found[3].attempts = "pending", FAILURE, 1
-    found[4].status = "failed"
-    window = Window(found, ["i4"], 2)
-    assert window.begin() == [Bury("i3"), Start("i5", 1)]
+    found = [
+        item(0, status="done"),
+        item(1, status="running", attempts=1),
+        item(2, status="merging", attempts=1),
+        item(3, status="failed", error=FAILED, attempts=1),
+        item(4, status="failed", error=FAILED, attempts=1),
+        item(5),
+        item(6, status="skipped", error=FAILED),
+    ]
+    again = window(Rules(max_parallel=2), *found, dead_letters={"i4": None})
+    assert again.begin(0) == [Bury("i3"), Start("i5", 1)]
 
 
-class World:
-    """Answers the window's commands in an order and with outcomes that somebody else chooses."""
-
-    def __init__(self, window: Window) -> None:
-        self.window = window
-        self.pending: list[object] = []
-        self.running: set[str] = set()
-        self.settled: Counter[str] = Counter()
-        self.ends = 0
-
-    def perform(self, commands: list[Command]) -> None:
-        for command in commands:
-            if isinstance(command, Settle):
-                self.ends += 1
-                continue
-            if isinstance(command, Start):
-                assert command.item_id not in self.running
-                self.running.add(command.item_id)
-            self.pending.append(command)
-        assert len(self.running) <= self.window.max_parallel
-
-    def answer(self, command: object, outcome: str) -> None:
-        match command:
-            case Start():
-                self.run_agent(command, outcome)
-            case ("merged", str(item_id)):
-                self.settled[item_id] += 1
-                self.perform(self.window.on(merged(item_id)))
-            case ("conflict", str(item_id)):
-                self.perform(self.window.on(conflicted(item_id)))
-            case Retry(item_id, attempt, charged_to):
-                retrying = events.AgentRetrying(
-                    item_id=item_id, agent_id="a", next_attempt=attempt, charged_to=charged_to
-                )
-                self.perform(self.window.on(retrying))
-            case Bury(item_id):
-                self.settled[item_id] += 1
-                self.perform(self.window.on(buried(item_id)))
-
-    def run_agent(self, start: Start, outcome: str) -> None:
-        self.perform(self.window.on(started(start)))
-        self.running.discard(start.item_id)
-        if outcome == "failed":
-            self.perform(self.window.on(failed(start, FAILURE)))
-        elif outcome == "lost":
-            self.perform(self.window.on(failed(start, HOST_LOST)))
-        elif outcome == "nothing":
-            self.settled[start.item_id] += 1
-            self.perform(self.window.on(completed(start)))
-        else:
-            self.perform(self.window.on(completed(start, "c")))
-            self.pending.append((outcome, start.item_id))
+# -- lost hosts and conflicts --------------------------------------------------------------------------------------
+def test_lost_hosts_are_charged_apart_up_to_a_cap() -> None:
+    stage = Stage(Rules(), 1, always("lost")).play()
+    assert stage.order() == [("i0", attempt) for attempt in range(1, HOST_LOSSES + 2)]
+    assert stage.statuses == Counter(failed=1)
+    assert stage.state.items["i0"].retries == 0
 
 
-@given(st.integers(0, 12), st.integers(1, 5), st.randoms(use_true_random=False))
-def test_every_item_is_settled_once_whatever_happens(count: int, max_parallel: int, random: Random) -> None:
-    """Whatever the order and the outcomes, the window never exceeds its limit and ends exactly once."""
-    world = World(Window(items(count), [], max_parallel))
-    world.perform(world.window.begin())
-    while world.pending:
-        command = world.pending.pop(random.randrange(len(world.pending)))
-        world.answer(command, random.choice(["nothing", "merged", "conflict", "failed", "lost"]))
-    assert world.settled == Counter(f"i{n}" for n in range(count))
-    assert world.ends == 1
+def test_a_conflict_runs_the_item_once_more_from_the_tip_then_buries_it() -> None:
+    stage = Stage(Rules(), 1, always("conflict")).play()
+    assert [(attempt, from_tip) for _, attempt, _, from_tip in stage.started] == [(1, False), (2, True)]
+    assert list(stage.state.dead_letters) == ["i0"]
+    assert stage.state.items["i0"].retries == 0
+
+
+def test_a_conflict_is_not_run_again_when_the_workflow_says_dlq() -> None:
+    stage = Stage(Rules(conflict_reruns=0), 1, always("conflict")).play()
+    assert stage.order() == [("i0", 1)]
+    assert list(stage.state.dead_letters) == ["i0"]
+
+
+def test_what_git_cannot_merge_is_not_tried_again() -> None:
+    stage = Stage(Rules(retry=Retry(attempts=3)), 1, always("unmergeable")).play()
+    assert stage.order() == [("i0", 1)]
+    assert stage.statuses == Counter(failed=1)
+
+
+def test_from_tip_items_wait_for_the_merges_that_they_start_from() -> None:
+    one = window(Rules(from_tip=True), *map(item, range(2)))
+    one.begin(0)
+    ended = events.AgentCompleted(
+        item_id="i0", agent_id="a", attempt=1, duration_ms=1, head="h", commits=("c",)
+    )
+    assert one.on(ended, 1) == []
+    merged = events.WorktreeMerged(
+        intent=1, what="agent", target_branch="t", old="o", new="n", strategy="git", item_id="i0"
+    )
+    assert one.on(merged, 2) == [Start("i1", 1, from_tip=True)]
+
+
+def test_from_tip_starts_every_attempt_there() -> None:
+    stage = Stage(Rules(from_tip=True), 2, always("nothing")).play()
+    assert [from_tip for *_, from_tip in stage.started] == [True, True]
+
+
+# -- retries -------------------------------------------------------------------------------------------------------
+SLOW = Retry(attempts=3, backoff=Backoff(kind="fixed", initial=60.0, max_delay=None))
+
+
+def test_a_failed_item_is_tried_again_with_pauses_then_buried() -> None:
+    stage = Stage(Rules(retry=SLOW), 1, always("failed")).play()
+    assert stage.order() == [("i0", 1), ("i0", 2), ("i0", 3)]
+    assert stage.times() == [0, 61, 122]
+    assert stage.state.dead_letters["i0"].failure_count == 3
+
+
+def test_others_run_while_an_item_waits_for_its_next_attempt() -> None:
+    stage = Stage(Rules(retry=SLOW), 3, failing("i0")).play()
+    assert stage.order() == [("i0", 1), ("i1", 1), ("i2", 1), ("i0", 2), ("i0", 3)]
+
+
+def test_an_item_that_succeeds_at_last_is_done() -> None:
+    stage = Stage(Rules(retry=SLOW), 1, lambda _, attempt: "failed" if attempt < 3 else "merged").play()
+    assert stage.statuses == Counter(done=1)
+    assert (stage.state.items["i0"].attempts, stage.state.items["i0"].retries) == (3, 2)
+
+
+def test_a_budget_ends_retries_early() -> None:
+    retry = Retry(attempts=9, backoff=SLOW.backoff, budget=100.0)
+    stage = Stage(Rules(retry=retry), 1, always("failed")).play()
+    assert len(stage.started) == 2, "the second pause would pass 100 s"
+
+
+def test_lost_hosts_and_conflicts_cost_no_retries() -> None:
+    outcomes = ["lost", "failed", "conflict", "failed", "failed", "failed"]
+    stage = Stage(Rules(retry=SLOW), 1, lambda _, attempt: outcomes[attempt - 1]).play()
+    assert len(stage.started) == 5
+    charged = stage.state.items["i0"]
+    assert (charged.host_losses, charged.conflicts, charged.retries) == (1, 1, 2)
+
+
+# -- what becomes of failed items ----------------------------------------------------------------------------------
+def test_skipped_items_are_not_in_the_queue() -> None:
+    stage = Stage(Rules(end="skip"), 3, failing("i1")).play()
+    assert stage.statuses == Counter(done=2, skipped=1)
+    assert stage.state.dead_letters == {}
+    assert stage.state.items["i1"].error == FAILED
+
+
+@pytest.mark.parametrize(
+    ("rules", "reason"),
+    [
+        (Rules(stop=True), "An item failed: exited with 1"),
+        (Rules(max_failures=1), "1 of 9 items failed; `max_failures` is 1"),
+        (Rules(failure_threshold=0.1), "1 of 9 items failed; `failure_threshold` is 10%"),
+    ],
+)
+def test_the_phase_gives_up_at_its_limit(rules: Rules, reason: str) -> None:
+    stage = Stage(rules, 9, failing("i2")).play()
+    assert stage.order() == [("i0", 1), ("i1", 1), ("i2", 1)]
+    assert stage.state.halted == Failure(error_class="policy-stopped", message=reason)
+    assert stage.statuses == Counter(done=2, failed=1, pending=6)
+
+
+def test_what_runs_when_the_phase_gives_up_ends_as_it_may() -> None:
+    stage = Stage(Rules(max_parallel=3, stop=True), 9, failing("i0", outcome="failed")).play()
+    assert stage.order() == [("i0", 1), ("i1", 1), ("i2", 1)]
+    assert stage.statuses == Counter(done=2, failed=1, pending=6)
+
+
+def test_the_limits_are_passed_not_met() -> None:
+    assert Stage(Rules(max_failures=2), 3, failing("i0")).play().state.halted is None
+    assert Stage(Rules(failure_threshold=0.5), 4, failing("i0", "i1")).play().state.halted is None
+    assert Stage(Rules(failure_threshold=0.5), 4, failing("i0", "i1", "i2")).play().state.halted is not None
+    assert Stage(Rules(failure_threshold=0.0), 4, failing("i3")).play().state.halted is not None
+
+
+def test_an_item_that_is_tried_again_has_not_failed_yet() -> None:
+    stage = Stage(Rules(stop=True, retry=SLOW), 3, lambda _, attempt: "failed" if attempt == 1 else "nothing")
+    assert stage.play().statuses == Counter(done=3)
+
+
+@pytest.mark.parametrize(
+    ("on_timeout", "statuses"),
+    [
+        ("dlq", {"done": 2, "failed": 1}),
+        ("skip", {"done": 2, "skipped": 1}),
+        ("fail", {"failed": 1, "pending": 2}),
+    ],
+)
+def test_items_that_run_out_of_time(on_timeout: str, statuses: dict[str, int]) -> None:
+    rules = Rules(on_timeout=on_timeout)  # type: ignore[arg-type]
+    stage = Stage(rules, 3, failing("i0", outcome="timeout")).play()
+    assert stage.statuses == Counter(statuses)
+    assert (stage.state.halted is not None) == (on_timeout == "fail")
+
+
+# -- items that are not valid --------------------------------------------------------------------------------------
+def test_items_that_are_not_valid_are_buried_without_an_attempt() -> None:
+    stage = Stage(Rules(), 3, always("nothing"), invalid=(1,)).play()
+    assert stage.order() == [("i0", 1), ("i2", 1)]
+    [letter] = stage.state.dead_letters.values()
+    assert (letter.item_id, letter.failure_history[0].error_type) == ("i1", "invalid-item")
+
+
+def test_items_that_are_not_valid_can_be_passed_over() -> None:
+    rules = Rules(on_invalid="skip", max_failures=1, stop=True)
+    stage = Stage(rules, 3, always("nothing"), invalid=(0, 1)).play()
+    assert stage.statuses == Counter(done=1, skipped=2)
+    assert stage.state.halted is None
+
+
+def test_invalid_items_count_as_failed_when_they_are_buried() -> None:
+    assert Stage(Rules(max_failures=2), 3, always("nothing"), invalid=(0, 1)).play().started == []
+
+
+def test_only_items_that_were_worked_at_say_that_everything_failed() -> None:
+    invalid = Failure(error_class="invalid-item", message="no `path`")
+    assert failed_everything([item(0, status="failed"), item(1, status="skipped", error=FAILED)])
+    assert failed_everything([item(0, status="failed"), item(1, status="skipped", error=invalid)])
+    assert not failed_everything([item(0, status="skipped", error=invalid)])
+    assert not failed_everything([item(0, status="failed"), item(1, status="done")])
+    assert not failed_everything([])
+
+
+# -- the circuit breaker -------------------------------------------------------------------------------------------
+BREAKER = CircuitBreaker(failure_threshold=2, success_threshold=2, timeout=30.0, half_open_requests=1)
+
+
+def test_failures_in_a_row_pause_the_phase_and_trials_end_the_pause() -> None:
+    stage = Stage(Rules(breaker=BREAKER), 6, failing("i0", "i1")).play()
+    assert stage.times() == [0, 1, 32, 33, 34, 35]
+    kinds = [type(record.event) for record in stage.records]
+    assert kinds.count(events.CircuitOpened) == kinds.count(events.CircuitClosed) == 1
+    assert (stage.state.circuit, stage.state.halted) == (None, None)
+
+
+def test_a_success_between_failures_keeps_the_circuit_closed() -> None:
+    stage = Stage(Rules(breaker=BREAKER), 6, failing("i0", "i2", "i4")).play()
+    assert stage.times() == [0, 1, 2, 3, 4, 5]
+
+
+def test_the_third_opening_in_a_row_ends_the_phase() -> None:
+    stage = Stage(Rules(breaker=BREAKER), 9, always("failed")).play()
+    assert stage.times() == [0, 1, 32, 63]
+    assert stage.state.halted is not None
+    opened = [
+        record.event.opening for record in stage.records if isinstance(record.event, events.CircuitOpened)
+    ]
+    assert opened == [1, 2]
+    assert stage.statuses == Counter(failed=4, pending=5)
+
+
+def test_openings_are_counted_anew_once_the_circuit_was_closed() -> None:
+    bad = {"i0", "i1", "i4", "i5", "i8", "i9"}
+    stage = Stage(Rules(breaker=BREAKER), 12, failing(*bad)).play()
+    opened = [
+        record.event.opening for record in stage.records if isinstance(record.event, events.CircuitOpened)
+    ]
+    assert opened == [1, 1, 1]
+    assert stage.state.halted is None
+
+
+def test_only_so_many_trials_run_at_a_time() -> None:
+    stage = Stage(Rules(max_parallel=4, breaker=BREAKER), 9, failing("i0", "i1", "i2", "i3")).play()
+    first_trials = stage.times()[4:6]
+    assert first_trials[1] > first_trials[0], "one after the other until the circuit is closed"
+
+
+def test_what_was_running_when_the_circuit_opened_is_no_trial() -> None:
+    stage = Stage(Rules(max_parallel=3, breaker=BREAKER), 8, failing("i0", "i1", "i2")).play()
+    opened = [
+        record.event.opening for record in stage.records if isinstance(record.event, events.CircuitOpened)
+    ]
+    assert opened == [1]
+
+
+# -- laws over any story -------------------------------------------------------------------------------------------
+rules_of_any_kind = st.builds(
+    Rules,
+    max_parallel=st.integers(1, 5),
+    retry=st.none() | st.builds(Retry, attempts=st.integers(1, 3)),
+    end=st.sampled_from(["dlq", "skip"]),
+    stop=st.booleans(),
+    on_timeout=st.sampled_from(["dlq", "skip", "fail"]),
+    on_invalid=st.sampled_from(["dlq", "skip"]),
+    max_failures=st.none() | st.integers(1, 6),
+    failure_threshold=st.none() | st.floats(0, 1),
+    conflict_reruns=st.integers(0, 1),
+    breaker=st.none()
+    | st.builds(
+        CircuitBreaker,
+        failure_threshold=st.integers(1, 3),
+        success_threshold=st.integers(1, 3),
+        half_open_requests=st.integers(1, 3),
+    ),
+)
+OUTCOMES = ["nothing", "merged", "conflict", "unmergeable", *FAILURES]
+
+
+@given(rules_of_any_kind, st.integers(0, 12), st.integers(0, 6), st.randoms(use_true_random=False))
+def test_every_item_comes_to_one_end(rules: Rules, count: int, crashes: int, random: Random) -> None:
+    """Whatever the order, the outcomes and the crashes, it settles once, and what was not given up is over."""
+    stage = Stage(rules, count, lambda _item, _attempt: random.choice(OUTCOMES)).play(random, crashes)
+    open_ = stage.statuses["pending"]
+    assert stage.ends == 1
+    assert not stage.running
+    assert not stage.merging
+    assert sum(stage.statuses.values()) == count
+    assert set(stage.statuses) <= {"done", "failed", "skipped", "pending"}
+    assert stage.state.halted is not None or open_ == 0
+    assert len(set(stage.order())) == len(stage.started), "an attempt was made twice"
+
+
+@given(rules_of_any_kind, st.integers(0, 12), st.randoms(use_true_random=False))
+def test_crashes_of_the_window_change_nothing(rules: Rules, count: int, random: Random) -> None:
+    """As long as the phase does not give up, which depends on the order, items end as they would without crashes."""
+    patient = replace(
+        rules, stop=False, on_timeout="dlq", max_failures=None, failure_threshold=None, breaker=None
+    )
+    outcomes = {(f"i{n}", attempt): random.choice(OUTCOMES) for n in range(count) for attempt in range(1, 20)}
+    stages = [Stage(patient, count, lambda name, attempt: outcomes[name, attempt]) for _ in range(2)]
+    whole, broken = stages[0].play().state, stages[1].play(random, crashes=5).state
+    for name, one in whole.items.items():
+        other = broken.items[name]
+        assert (one.status, one.attempts, one.retries) == (other.status, other.attempts, other.retries)
+        assert len(one.history) == len(other.history)
+
+
+@given(rules_of_any_kind, st.integers(0, 12), st.randoms(use_true_random=False))
+def test_a_phase_is_the_fold_of_its_records(rules: Rules, count: int, random: Random) -> None:
+    stage = Stage(rules, count, lambda _item, _attempt: random.choice(OUTCOMES)).play(random)
+    assert fold(stage.records) == stage.state

@@ -1,135 +1,16 @@
 """The interpreter over fakes: order, repair, evidence, and that running it again is resuming."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 import pytest
+from stages import Notebook, Tree, interpreter, run, shell
 
-from prodigy.events import (
-    Failure,
-    HandlerCompleted,
-    HandlerStarted,
-    StepCompleted,
-    StepFailed,
-    StepIntended,
-    Stream,
-)
-from prodigy.git.evidence import Commit, History, Snapshot
-from prodigy.steps.durable import Done, Door, LeafFailed, Place
-from prodigy.steps.interpreter import Interpreter, StepFailure
-from prodigy.steps.protocol import AgentEvent, Outcome, outcome_key
-from prodigy.steps.variables import Variables
-from prodigy.workflow.model import Handler, Shell, Step
-
-PLACE = Place(phase="map", item_id="i", agent_id="agent-0-1")
-
-
-@dataclass
-class Notebook:
-    """Records in memory; `lose_after` cuts the agent off at that record, as a killed worker is."""
-
-    events: list[AgentEvent] = field(default_factory=list)
-    lose_after: int | None = None
-
-    async def record(self, event: AgentEvent) -> int:
-        if self.lose_after is not None and len(self.events) >= self.lose_after:
-            raise ConnectionError("cut off")
-        self.events.append(event)
-        return len(self.events)
-
-    async def note(self, event: AgentEvent) -> None:
-        await self.record(event)
-
-    def outcomes(self) -> dict[str, Outcome]:
-        return {
-            outcome_key(event.step, event.try_): event
-            for event in self.events
-            if isinstance(event, StepCompleted | StepFailed)
-        }
-
-    def trace(self) -> list[str]:
-        """What happened, in short: `+path` intended, `path` completed, `!path` failed."""
-        words = []
-        for event in self.events:
-            suffix = f"/{event.try_}" if event.try_ > 1 else ""
-            match event:
-                case StepIntended():
-                    words.append(f"+{event.step}{suffix}")
-                case StepCompleted():
-                    words.append(f"{event.step}{suffix}")
-                case StepFailed():
-                    words.append(f"!{event.step}{suffix}")
-                case HandlerStarted() | HandlerCompleted():
-                    words.append(type(event).__name__)
-        return words
-
-
-@dataclass
-class Tree:
-    """A worktree that scripts act on: `fix` makes `check` succeed, `write` leaves a file, `commit` a commit."""
-
-    head: str = "c0"
-    fixed: bool = False
-    dirty: tuple[str, ...] = ()
-    ran: list[str] = field(default_factory=list)
-    refuses: bool = False
-
-    async def run_script(
-        self, script: str, *, path: str, try_: int, timeout: float | None, intent: int
-    ) -> Done:
-        self.ran.append(script)
-        verb = script.splitlines()[-1].split()[0]  # what stands before are assignments of values
-        if verb == "check" and not self.fixed:
-            failure = Failure(error_class="command-failed", message="Exited with 7", exit_code=7)
-            raise LeafFailed(
-                failure, stdout=Stream(tail="out\n"), stderr=Stream(tail="err\n"), head_after=self.head
-            )
-        if verb == "fix":
-            self.fixed = True
-        if verb == "write":
-            self.dirty = ("file",)
-        if verb == "commit":
-            self.head += "+"
-        if verb == "empty-commit":
-            self.head += "="
-        return Done(stdout=Stream(tail=f"{script}\n"))
-
-    async def snapshot(self) -> Snapshot:
-        return Snapshot(head=self.head, branch=None, dirty=self.dirty)
-
-    async def history(self, base: str, head: str) -> History:
-        return History((Commit(sha=head, subject="s"),), descends=True)
-
-    async def files(self, base: str, head: str) -> tuple[str, ...]:
-        return () if head.endswith("=") else ("file",)
-
-    async def commit_all(self, message: str) -> str:
-        if self.refuses:
-            raise LeafFailed(Failure(error_class="commit-failed", message="the hook says no"))
-        self.dirty = ()
-        self.head += "*"
-        return self.head
-
-
-class Words:
-    def message(self, step: Step, command: str) -> str:
-        return f"did {step.label}\n"
-
-
-def shell(script: str, **options: object) -> Step:
-    return Step(action=Shell(script), **options)  # type: ignore[arg-type]  # options by name, checked by the struct
-
-
-def interpreter(notebook: Notebook, tree: Tree, recorded: dict[str, Outcome] | None = None) -> Interpreter:
-    door = Door(notebook, PLACE, recorded or {})
-    return Interpreter(door, tree, tree, Words(), Variables({"item": {"path": "a b"}}), tree.head)
-
-
-async def run(
-    *steps: Step, tree: Tree | None = None, notebook: Notebook | None = None
-) -> tuple[Notebook, Tree]:
-    notebook, tree = notebook or Notebook(), tree or Tree()
-    await interpreter(notebook, tree).run(steps)
-    return notebook, tree
+from prodigy.events import StepCompleted, StepIntended
+from prodigy.git.evidence import CommitWish
+from prodigy.steps.commands import LeafPlace, Order
+from prodigy.steps.interpreter import StepFailure
+from prodigy.steps.protocol import Outcome, outcome_key
+from prodigy.workflow.model import Handler
 
 
 async def test_intent_before_effect_and_outcome_after() -> None:
@@ -209,7 +90,7 @@ async def test_a_failing_handler_ends_its_round() -> None:
 async def test_fail_workflow_false_records_the_failure_and_goes_on() -> None:
     handler = Handler(steps=(shell("try"),), fail_workflow=False)
     notebook, _ = await run(shell("check", on_failure=handler), shell("after"))
-    assert notebook.trace()[-1] == "2"
+    assert notebook.trace()[-2:] == ["+2", "2"]
 
 
 async def test_retry_original_false_skips_the_proof() -> None:
@@ -227,6 +108,7 @@ async def test_undefined_variables_fail_the_step_and_nothing_runs() -> None:
     assert tree.ran == []
 
 
+LEAF = LeafPlace(path="1", try_=1, kind="shell", intent=0)
 FLOW = (
     shell("write one"),
     shell("check", on_failure=Handler(steps=(shell("write two"), shell("fix")), max_attempts=2)),
@@ -259,15 +141,15 @@ async def test_running_again_is_resuming() -> None:
         assert len(tree.ran) - before == 6 - len(commands)
 
 
-async def replayed(known: dict[str, Outcome]) -> Tree:
+async def replayed(known: Mapping[str, Outcome]) -> Tree:
     """The worktree as the recorded outcomes describe it."""
     tree = Tree()
     effects = {"1": "write", "2.on_failure#1.1": "write", "2.on_failure#1.2": "fix", "3": "commit"}
     for key, outcome in known.items():
         path = key.split("/")[0]
         if isinstance(outcome, StepCompleted) and path.endswith(".commit"):
-            await tree.commit_all("")
+            await tree.commit_all("", CommitWish())
         elif isinstance(outcome, StepCompleted) and path in effects:
-            await tree.run_script(effects[path], path=path, try_=1, timeout=None, intent=0)
+            await tree.run(Order(argv=(effects[path],), cwd="", env={}), LEAF)
     tree.ran.clear()
     return tree

@@ -88,3 +88,14 @@ def test_what_is_no_path_is_refused_with_a_place(path: str) -> None:
 def test_any_text_is_a_path_or_a_problem(path: str) -> None:
     with suppress(BadJsonPath):
         assert isinstance(find(path, ROOT).values, list)
+
+
+def test_patterns_in_filters_have_the_limits_of_all_patterns() -> None:
+    items = ["ab", "b", 7, None, "a" * 60 + "!"]
+    assert find("$[?search(@, '^a')]", items).values == ["ab", "a" * 60 + "!"]
+    assert find("$[?match(@, 'a?b')]", items).values == ["ab", "b"]
+    assert find("$[?@ =~ /^A/i]", items).values == ["ab", "a" * 60 + "!"]
+    assert find("$[?search(@, '[')]", items).values == []
+    assert find("$[?search(@, 'a{1000000000}')]", items).values == []
+    with pytest.raises(BadJsonPath, match="took more than 1 s"):
+        find("$[?search(@, '^(a|a|aa)+$')]", items)

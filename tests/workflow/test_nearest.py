@@ -37,3 +37,7 @@ def test_short_names_may_be_one_edit_away_and_long_ones_two() -> None:
 def test_the_closest_name_wins_and_the_first_of_equals() -> None:
     assert nearest("setps", ["stops", "steps"]) == "steps"
     assert nearest("aaaaa", ["aaaab", "aaaac"]) == "aaaab"
+
+
+def test_one_letter_resembles_nothing() -> None:
+    assert nearest("c", ["a", "cd"]) is None

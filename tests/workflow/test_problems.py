@@ -81,4 +81,4 @@ def test_warnings_do_not_crowd_out_an_error() -> None:
 def test_any_place_in_any_text_can_be_shown(text: str, line: int, column: int, width: int) -> None:
     problems = Problems("wf")
     problems.error("bad-value", "x", Span(line, column, line, column + width))
-    assert render(problems.sorted(), text).startswith(f"wf:{line}:{column}: error[bad-value]: x")
+    assert render(problems.sorted(), {"wf": text}).startswith(f"wf:{line}:{column}: error[bad-value]: x")

@@ -1,10 +1,12 @@
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prodigy.workflow import scalars
+from prodigy.workflow.model import Deferred
 from prodigy.workflow.scalars import ScalarError
 
 
@@ -67,6 +69,63 @@ def test_only_true_and_false_are_booleans() -> None:
     for text in ("yes", "on", "1", ""):
         with pytest.raises(ScalarError):
             scalars.boolean(text)
+
+
+def test_numbers_have_bounds() -> None:
+    assert [scalars.number(text) for text in ("7", "-1.5", "1e3")] == [7, -1.5, 1000]
+    for text, code in [
+        ("0.5", "bad-value"),
+        ("9.5", "bad-value"),
+        ("nan", "wrong-type"),
+        ("1e999", "wrong-type"),
+    ]:
+        with pytest.raises(ScalarError) as caught:
+            scalars.number(text, 1, 9)
+        assert caught.value.code == code
+
+
+@pytest.mark.parametrize(("text", "share"), [("0.25", 0.25), ("25%", 0.25), ("100 %", 1), ("0", 0)])
+def test_shares(text: str, share: float) -> None:
+    assert scalars.share(text) == share
+
+
+def test_milliseconds_are_for_numbers_without_a_unit() -> None:
+    assert scalars.duration("250", milliseconds=True) == 0.25
+    assert scalars.duration("2s", milliseconds=True) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "least", "text", "value"),
+    [
+        ("duration", None, "1m", 60.0),
+        ("duration", 0.001, "none", None),
+        ("size", None, "1k", 1000),
+        ("integer", 1, " 3 ", 3),
+        ("number", 0, "1.5", 1.5),
+        ("boolean", None, "True", True),
+    ],
+)
+def test_a_deferred_value_is_read_when_it_is_known(
+    kind: Any, least: float | None, text: str, value: Any
+) -> None:
+    assert scalars.resolved(Deferred("${X}", kind, least=least), text) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "least", "text", "code"),
+    [
+        ("duration", 0.001, "0", "bad-value"),
+        ("duration", None, "soon", "bad-duration"),
+        ("size", None, "", "bad-size"),
+        ("integer", 1, "0", "bad-value"),
+        ("number", 0, "-1", "bad-value"),
+        ("boolean", None, "yes", "wrong-type"),
+    ],
+)
+def test_a_deferred_value_of_the_wrong_kind(kind: Any, least: float | None, text: str, code: str) -> None:
+    with pytest.raises(ScalarError) as caught:
+        scalars.resolved(Deferred("${X}", kind, least=least), text)
+    assert caught.value.code == code
 
 
 @given(st.text() | st.from_regex(r"[0-9.]{1,4}\s?[a-z]{1,3}([0-9]{1,3}[a-z])?"))

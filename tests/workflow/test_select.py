@@ -3,9 +3,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scopes import Variables
 
 from prodigy.ids import content_hash
-from prodigy.workflow.model import MapInput, MapPhase
+from prodigy.workflow.deferred import BadValue
+from prodigy.workflow.item_rules import Rules, choose
+from prodigy.workflow.model import Deferred, Expr, ItemValidation, MapInput, MapPhase
 from prodigy.workflow.select import BadInput, input_kind, read_content, select
 from prodigy.workflow.template import UndefinedVariable
 
@@ -130,3 +133,106 @@ def test_an_item_without_a_name_is_an_error() -> None:
 )
 def test_a_text_is_a_file_a_command_or_a_missing_file(text: str, *, exists: bool, kind: str) -> None:
     assert input_kind(text, exists=exists) == kind
+
+
+ROWS = [
+    {"p": "a", "n": 3},
+    {"p": "b", "n": 1},
+    {"p": "a", "n": 2},
+    {"p": None, "n": 5},
+    {"n": 4},
+    {"p": "c", "n": 9},
+]
+
+
+@pytest.mark.parametrize(
+    ("rules", "order", "left_out"),
+    [
+        (Rules(), [3, 1, 2, 5, 4, 9], (0, 0, 0, 0)),
+        (Rules(filter=Expr("n < 5")), [3, 1, 2, 4], (2, 0, 0, 0)),
+        (Rules(filter=Expr("item.p == 'a' || index == 5")), [3, 2, 9], (3, 0, 0, 0)),
+        (Rules(sort_by="n DESC"), [9, 5, 4, 3, 2, 1], (0, 0, 0, 0)),
+        (Rules(distinct="item.p"), [3, 1, 5, 4, 9], (0, 1, 0, 0)),
+        (Rules(sort_by="n", distinct="p"), [1, 2, 4, 5, 9], (0, 1, 0, 0)),
+        (Rules(sort_by="n", distinct="p", offset=1, max_items=2), [2, 4], (0, 1, 1, 2)),
+        (Rules(filter=Expr("n > 1"), sort_by="n", distinct="p", offset=2), [5, 9], (1, 1, 2, 0)),
+        (Rules(offset=9), [], (0, 0, 6, 0)),
+        (Rules(max_items=0), [], (0, 0, 0, 6)),
+    ],
+)
+def test_rules_apply_in_their_order(
+    rules: Rules, order: list[int], left_out: tuple[int, int, int, int]
+) -> None:
+    """Filter, sorting, distinct, offset, maximum; every item is accounted for."""
+    chosen = choose(ROWS, rules)
+    assert [item["n"] for item in chosen.items] == order
+    assert (chosen.filtered, chosen.duplicates, chosen.before, chosen.beyond) == left_out
+
+
+def test_rules_read_variables_by_reference() -> None:
+    scope = Variables(n=3, limit=3, skip=1)
+    assert [item["n"] for item in choose(ROWS, Rules(filter=Expr("n < ${n}")), scope).items] == [1, 2]
+    assert choose(ROWS, Rules(filter=Expr("${item_total} == 6 && ${item_index} == 5")), scope).items == (
+        ROWS[5],
+    )
+    deferred = Rules(max_items=Deferred("${limit}", "integer"), offset=Deferred("${skip}", "integer"))
+    assert [item["n"] for item in choose(ROWS, deferred, scope).items] == [1, 2, 5]
+    with pytest.raises(BadValue):
+        choose(ROWS, Rules(max_items=Deferred("${limit}x", "integer")), scope)
+
+
+def test_a_phase_tells_what_its_rules_left_out() -> None:
+    chosen = select(
+        phase(
+            json_path="$.rows[*]",
+            filter=Expr("n != 9"),
+            sort_by="p DESC, n",
+            distinct="p",
+            offset=1,
+            max_items=1,
+            item_id="${item.p}-${item_index}-${item_total}",
+        ),
+        {"rows": ROWS},
+    )
+    assert chosen.ids == ("a-0-1",)
+    assert chosen.items == ({"p": "a", "n": 2},)
+    counts = (chosen.found, chosen.filtered, chosen.duplicates, chosen.before, chosen.beyond)
+    assert counts == (6, 1, 1, 1, 2)
+
+
+VALIDATION = ItemValidation(
+    required_fields=("id", "user.name"),
+    field_types={
+        "id": "integer",
+        "user": "object",
+        "size": "number",
+        "tags": "array",
+        "ok": "boolean",
+        "t": "string",
+    },
+)
+
+
+@pytest.mark.parametrize(
+    ("item", "faults"),
+    [
+        ({"id": 1, "user": {"name": "x"}}, ()),
+        ({"id": 1.0, "user": {"name": None}, "size": 0.5, "tags": [], "ok": False, "t": ""}, ()),
+        ({"id": 1, "user.name": "x"}, ()),
+        ({}, ("it has no `id`", "it has no `user.name`")),
+        ("a line", ("it has no `id`", "it has no `user.name`")),
+        ({"id": "1", "user": {"name": 1}}, ("`id` is a string, not an integer",)),
+        ({"id": 1.5, "user": {"name": 1}}, ("`id` is a number, not an integer",)),
+        ({"id": True, "user": {"name": 1}}, ("`id` is a boolean, not an integer",)),
+        ({"id": 1, "user": [], "t": None}, ("it has no `user.name`", "`user` is an array, not an object", "`t` is null, not a string")),
+    ],
+)  # fmt: skip
+def test_items_that_are_not_valid_are_told_apart(item: Any, faults: tuple[str, ...]) -> None:
+    valid = {"id": 7, "user": {"name": "x"}}
+    chosen = select(phase(validation=VALIDATION), [valid, item])
+    assert chosen.items == (valid, item)
+    assert chosen.faults == ({1: faults} if faults else {})
+
+
+def test_a_phase_without_validation_takes_every_item() -> None:
+    assert select(phase(), [1, None, {}]).faults == {}

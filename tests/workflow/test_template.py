@@ -97,7 +97,9 @@ def test_what_leads_nowhere_names_what_was_meant(text: str, name: str, suggestio
         ("${item.path", BadReference),
         ("${}", BadReference),
         ("${item.path:upercase}", BadReference),
-        ("${env:HOME}", BadReference),
+        ("${env:HOME}", UndefinedVariable),
+        ("${uuid}", UndefinedVariable),
+        ("${file:x.txt}", BadReference),
         ("${count:item.tags}", BadReference),
         ("${item.n:lines}", BadModifier),
         ("${item.tags:words}", BadModifier),
@@ -116,7 +118,10 @@ def test_what_cannot_work_is_refused(text: str, error: type[TemplateError]) -> N
         ("a", Ref("${a}", ("a",))),
         ("a-b.c_d", Ref("${a-b.c_d}", ("a-b", "c_d"))),
         ("a[-1][*]['x']", Ref("${a[-1][*]['x']}", ("a", -1, "*", "x"))),
-        ("env:HOME", Computed("${env:HOME}", "env", "HOME")),
+        ("env:HOME", Ref("${env:HOME}", ("env", "HOME"))),
+        ("env:HOME:-x", Ref("${env:HOME:-x}", ("env", "HOME"), default=compile_text("x"))),
+        ("uuid", Computed("${uuid}", "uuid", "")),
+        ("date:%Y-%m:%d", Computed("${date:%Y-%m:%d}", "date", "%Y-%m:%d")),
         ("count:map.results[*] where success", Computed(
             "${count:map.results[*] where success}", "count", "count:map.results[*] where success"
         )),

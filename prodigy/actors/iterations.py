@@ -1,0 +1,73 @@
+"""The steps of a plain workflow, run more than once in one session worktree."""
+
+import trio
+
+from prodigy import events
+from prodigy.actors.phase import StepsActor
+from prodigy.actors.recorder import Ledger
+from prodigy.actors.services import Services
+from prodigy.actors.tasks import TaskFactory
+from prodigy.actors.workspaces import restore_session
+from prodigy.events import Failure, Phase
+from prodigy.git.cli import Git
+from prodigy.git.evidence import history
+from prodigy.job.iterations import next_iteration, prefix_of, why_failed
+from prodigy.job.plan import RunPlan
+
+
+class IterationsActor(StepsActor):
+    """Once per value of the command line, and again as long as that is asked for and something changes.
+
+    What a failed iteration left uncommitted is rescued before the next one begins; its commits stay.
+
+    Args:
+        git: in the user's repository, to read only.
+    """
+
+    def __init__(
+        self,
+        phase: Phase,
+        plan: RunPlan,
+        ledger: Ledger,
+        tasks: TaskFactory,
+        services: Services,
+        git: Git,
+    ) -> None:
+        super().__init__(phase, plan, ledger, tasks, services)
+        self._git = git
+
+    async def body(self) -> Failure | None:
+        """Run one iteration after the other; where the journal says so, go on within one."""
+        await self._begin()
+        begun = self._ledger.state.iterations
+        while (number := next_iteration(self._plan, begun)) is not None:
+            if not begun or begun[-1].ended:
+                await self._start(number)
+            await self._iterate(number)
+        return why_failed(self._plan, begun)
+
+    async def _start(self, number: int) -> None:
+        begun, head = self._ledger.state.iterations, self._head()
+        if begun and begun[-1].error is not None:
+            reason = f"iteration {begun[-1].number} failed"
+            await restore_session(self._services.workspaces, head, reason)
+        started = events.IterationStarted(n=number, base_commit=head, arg=self._plan.argument(number))
+        await self._record(started)
+
+    def _start_commit(self) -> str:
+        return self._ledger.state.iterations[-1].base_commit
+
+    async def _iterate(self, number: int) -> None:
+        began = trio.current_time()
+        error = await self._run_list(prefix_of(number))
+        duration, head = round((trio.current_time() - began) * 1000), self._head()
+        made = await history(self._git, self._ledger.state.iterations[-1].base_commit, head)
+        completed = events.IterationCompleted(
+            n=number,
+            duration_ms=duration,
+            head=head,
+            commits=len(made.commits),
+            arg=self._plan.argument(number),
+            error=error,
+        )
+        await self._record(completed)

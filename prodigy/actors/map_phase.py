@@ -1,0 +1,252 @@
+"""``map`` as an actor: selects the items once, then drives the window by what is recorded."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from prodigy import events, ids
+from prodigy.actors.agent import AGENT_SHUTDOWN, AgentHandle
+from prodigy.actors.dead_letters import bury
+from prodigy.actors.merger import merge_agent
+from prodigy.actors.phase import PhaseActor
+from prodigy.actors.recorder import Ledger, Note, subscribe
+from prodigy.actors.selection import choose, left_out
+from prodigy.actors.services import Services
+from prodigy.actors.tasks import TaskFactory
+from prodigy.actors.workspaces import attach_session, clear_session, detach_session
+from prodigy.events import Failure, Phase, Record
+from prodigy.job.plan import RunPlan
+from prodigy.job.policy import rules_of
+from prodigy.job.window import (
+    Bury,
+    CloseCircuit,
+    Command,
+    Halt,
+    OpenCircuit,
+    Retry,
+    Settle,
+    Skip,
+    Start,
+    Window,
+    failed_everything,
+)
+from prodigy.steps.protocol import INPUT
+from prodigy.workflow.deferred import count
+from prodigy.workflow.model import MapInput, MapPhase, Shell, Step
+from prodigy.workflow.select import input_kind
+from prodigy.workflow.template import render_text
+from supervisors import ChildSpec, Crashed, Restart
+
+
+class MapActor(PhaseActor):
+    """One agent per item.
+
+    Args:
+        phase, plan, ledger, tasks, services: see ``PhaseActor``.
+        now: the clock of the records.
+    """
+
+    def __init__(
+        self,
+        phase: Phase,
+        plan: RunPlan,
+        ledger: Ledger,
+        tasks: TaskFactory,
+        services: Services,
+        now: Callable[[], datetime],
+    ) -> None:
+        super().__init__(phase, plan, ledger, tasks, services)
+        self._now = now
+
+    async def body(self) -> Failure | None:
+        """Select, run one agent per item, wait for the last merge."""
+        self._map = self._tasks.map_phase()
+        await self._begin(None if self._plan.max_parallel is not None else count(self._map.max_parallel))
+        if not self._ledger.state.selected:
+            failure = await self._select()
+            if failure is not None:
+                return failure
+        elif self._cut is not None:
+            await clear_session(self._services.workspaces)
+        await detach_session(self._services.workspaces)
+        await self._drive()
+        await attach_session(self._services.workspaces)
+        return self._verdict()
+
+    def _verdict(self) -> Failure | None:
+        """A map phase that gave up, or whose every item failed, has failed."""
+        state = self._ledger.state
+        if state.halted is not None:
+            return state.halted
+        if failed_everything(state.items.values()):
+            message = f"All {state.total} items failed" if state.total > 1 else "The only item failed"
+            return Failure(error_class="command-failed", message=message)
+        return None
+
+    # -- selection ---------------------------------------------------------------------------------------------------
+    async def _select(self) -> Failure | None:
+        """Choose the items and record each, then the closing record."""
+        content = await self._content(self._map.input)
+        if isinstance(content, Failure):
+            return content
+        chosen = choose(*self._tasks.without_secrets(self._map, *content), self._tasks.scope("map"))
+        problems = {index: "; ".join(faults) for index, faults in chosen.faults.items()}
+        if problems and self._map.validation is not None and self._map.validation.on_failure == "stop":
+            first = min(problems)
+            message = f"Item {chosen.ids[first]} is not valid: {problems[first]}"
+            return Failure(error_class="invalid-item", message=message)
+        for index, (item_id, item) in enumerate(zip(chosen.ids, chosen.items, strict=True)):
+            told = events.ItemSelected(index=index, item_id=item_id, item=item, problem=problems.get(index))
+            await self._services.recorder.tell(Note(told))
+        number, skipped = len(chosen.items), left_out(chosen)
+        await self._record(events.ItemsSelected(count=number, skipped_by=skipped, matched=chosen.matched))
+        return None
+
+    async def _content(self, source: MapInput) -> tuple[bytes | None, str] | Failure:
+        """The input's bytes and its file name (empty for a command); no bytes for a list."""
+        if source.source == "list":
+            return None, ""
+        if source.source == "command":
+            return await self._command_output(source)
+        name = render_text(source.text, self._tasks.scope("map"))
+        path = self._tasks.session_worktree / Path(name).expanduser()
+        if source.source == "auto" and input_kind(name, exists=path.is_file()) == "command":
+            return await self._command_output(source)
+        try:
+            return await trio.Path(path).read_bytes(), path.name
+        except OSError as error:
+            return self._missing_input(name, error)
+
+    def _missing_input(self, name: str, error: OSError) -> Failure:
+        message = f"`map.input` {name!r} cannot be read in the session worktree: {error.strerror}"
+        if (Path(self._plan.repository) / name).is_file():
+            message += (
+                "; it exists in your checkout but is not committed, and a run starts from the last commit"
+            )
+        return Failure(error_class="bad-input", message=message)
+
+    async def _command_output(self, source: MapInput) -> tuple[bytes, str] | Failure:
+        """Run the input command as a step of its own and read its whole output from its log."""
+        step = Step(
+            action=Shell(source.text), mark=source.mark, name="map.input", timeout=self._map.input_timeout
+        )
+        result = await self._run_steps((step,), prefix=INPUT)
+        if result.error is not None:
+            return result.error
+        outcome = self._ledger.state.outcomes["map/input.1/1"]
+        log = outcome.stdout.log
+        assert log is not None
+        return await trio.Path(log).read_bytes(), ""
+
+    # -- the window --------------------------------------------------------------------------------------------------
+    async def _drive(self) -> None:
+        """Feed the window what is recorded, perform what it commands, until it settles."""
+        stream = await subscribe(self._services.recorder)
+        window = Window(rules_of(self._map, self._plan.workflow.on_conflict), self._ledger.state)
+        built = self._ledger.state.seq
+        async with trio.open_nursery() as watchers:
+            await self._take_up(watchers)
+            settled = await self._perform(window.begin(self._time()), watchers)
+            while not settled:
+                try:
+                    told = await self._next(stream, window)
+                except trio.EndOfChannel:
+                    break  # recording has ended; whoever records next learns why
+                if told is None:
+                    settled = await self._perform(window.tick(self._time()), watchers)
+                elif told.seq > built:
+                    at = told.timestamp.timestamp()
+                    settled = await self._perform(window.on(told.event, at), watchers)
+
+    async def _next(self, stream: trio.MemoryReceiveChannel[Record], window: Window) -> Record | None:
+        """The next record; ``None`` when it is time to look at the window without one."""
+        now = self._time()
+        wakes_at = window.wakes_at(now)
+        with trio.move_on_after(float("inf") if wakes_at is None else wakes_at - now):
+            return await stream.receive()
+        return None
+
+    def _time(self) -> float:
+        return self._now().timestamp()
+
+    async def _perform(self, commands: Sequence[Command], watchers: trio.Nursery) -> bool:
+        """Carry out commands; whether the window has settled."""
+        for command in commands:
+            match command:
+                case Start():
+                    await self._start(command, watchers)
+                case Bury():
+                    await bury(self._services.dead_letters, command.item_id)
+                case Settle():
+                    return True
+                case _:
+                    await self._record(self._told(command))
+        return False
+
+    def _told(self, command: Retry | Skip | Halt | OpenCircuit | CloseCircuit) -> events.AnyEvent:
+        """The record that carries out a command which is only a decision."""
+        match command:
+            case Retry(item_id, next_attempt, charged_to, delay):
+                item = self._ledger.state.items[item_id]
+                return events.AgentRetrying(
+                    item_id=item_id,
+                    agent_id=str(ids.agent_id(item.index, item.attempts)),
+                    next_attempt=next_attempt,
+                    charged_to=charged_to,
+                    backoff_ms=round(delay * 1000),
+                )
+            case Skip(item_id, reason):
+                return events.ItemSkipped(item_id=item_id, reason=reason)
+            case Halt(reason, message):
+                return events.MapHalted(reason=reason, message=message)
+            case OpenCircuit(failures, opening, pause):
+                return events.CircuitOpened(failures=failures, opening=opening, pause_ms=round(pause * 1000))
+            case CloseCircuit():
+                return events.CircuitClosed()
+
+    async def _take_up(self, watchers: trio.Nursery) -> None:
+        """Go on with the attempts, and the merges, that an earlier process began and that nobody here works at."""
+        services = self._services
+        living = {child.id for child in await services.crew.children()}
+        for item in sorted(self._ledger.state.items.values(), key=lambda item: item.index):
+            if item.agent_id is None or item.agent_id in living:
+                continue
+            if item.status == "running":
+                await self._start(Start(item.item_id, item.attempts), watchers)
+            elif item.status == "merging" and item.error is None and item.head is not None:
+                agent = ids.AgentId(item.agent_id)
+                watchers.start_soon(merge_agent, services.merger, item.item_id, agent, item.head)
+
+    async def _start(self, start: Start, watchers: trio.Nursery) -> None:
+        services = self._services
+        spec = ChildSpec(
+            id=str(ids.agent_id(self._ledger.state.items[start.item_id].index, start.attempt)),
+            start=partial(AgentHandle, start, self._map, self._ledger, self._tasks, services),
+            restart=Restart.TEMPORARY,
+            shutdown=self._grace(self._map) + AGENT_SHUTDOWN,
+        )
+        await services.crew.start_child(spec)
+        watchers.start_soon(self._watch, start, spec)
+
+    def _grace(self, phase: MapPhase) -> float:
+        return max(self._plan.workflow.grace, phase.timeouts.grace or 0.0)
+
+    async def _watch(self, start: Start, spec: ChildSpec[Any]) -> None:
+        """An agent's actor that crashes is our bug; its item must not wait for ever."""
+        reason = (await spec.ref.wait_stopped()).reason
+        if isinstance(reason, Crashed):
+            error = Failure(error_class="internal", message=f"The agent's actor crashed: {reason.error!r}")
+            await self._record(
+                events.AgentFailed(
+                    item_id=start.item_id,
+                    agent_id=spec.id,
+                    attempt=start.attempt,
+                    duration_ms=0,
+                    error=error,
+                    signature="internal",
+                )
+            )

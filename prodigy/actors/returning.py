@@ -1,0 +1,139 @@
+"""After an interruption: worktrees are brought to where their steps go on, and slots that nobody works in are freed.
+
+What a worktree holds that no record speaks of is kept under a rescue ref before it is changed. Everything here can be
+done twice: who is interrupted over it does it again.
+"""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from prodigy import ids
+from prodigy.actors.keeping import Keeper
+from prodigy.actors.recorder import Ledger
+from prodigy.actors.slots import Condition, Leased, Slots
+from prodigy.errors import ProdigyError
+from prodigy.events import StepCompleted, StepFailed, StepIntended
+from prodigy.git.cli import Git
+from prodigy.git.evidence import snapshot
+from prodigy.git.worktrees import Worktrees
+from prodigy.job.standing import Seen, Standing, stand
+from prodigy.job.state import ItemState, JobState
+
+_REASON = "it was interrupted"
+
+
+class Cut(Struct, frozen=True, kw_only=True):
+    """Steps that were interrupted: where they ran, and what is recorded of them."""
+
+    path: str
+    branch: str
+    base: str
+    """The commit that they began with."""
+    outcomes: Mapping[str, StepCompleted | StepFailed]
+    """In the order of the records."""
+    cut_off: tuple[StepIntended, ...]
+    """Intents without an outcome."""
+    reason: str = _REASON
+    leased: Leased | None = None
+    """The slot, if they are an agent's."""
+    attempt: int = 1
+
+
+class Returning:
+    """Brings back the worktrees of one run.
+
+    Args:
+        git: in the user's repository.
+        ignore: the setting that makes git ignore what the run's steps ignore.
+        worktrees: changes them.
+        slots: the pool of the map phase.
+        keeper: makes rescue refs.
+        ledger: what is recorded by now.
+    """
+
+    def __init__(
+        self,
+        git: Git,
+        ignore: str,
+        worktrees: Worktrees,
+        slots: Slots,
+        keeper: Keeper,
+        ledger: Ledger,
+    ) -> None:
+        self._git = git.having(ignore)
+        self._ignore = ignore
+        self._worktrees = worktrees
+        self._slots = slots
+        self._keeper = keeper
+        self._ledger = ledger
+
+    async def stand(self, cut: Cut) -> Standing:
+        """Make a worktree fit for its steps to go on, and say where they do.
+
+        Raises:
+            SlotDoubtful: it is not a worktree any more.
+            ProdigyError: it could not be looked at, rescued or changed.
+        """
+        worktree = self._worktrees.open(cut.path)
+        await self._worktrees.unlock(worktree, cut.branch)
+        found = await snapshot(self._git.inside(cut.path))
+        seen = Seen(head=found.head, dirty=bool(found.dirty), at_home=found.branch == cut.branch)
+        standing = stand(cut.outcomes, cut.cut_off, cut.base, seen)
+        if standing.restore:
+            await self._keep(cut, standing.head)
+            await self._worktrees.move_branch(cut.branch, standing.head)
+            await self.overwrite(cut.path, cut.branch)
+        return standing
+
+    async def _keep(self, cut: Cut, head: str) -> None:
+        if cut.leased is None:
+            await self._keeper.phase(cut.path, self._ledger.state.seq, head, cut.reason)
+        else:
+            whose = cut.leased
+            await self._keeper.attempt(cut.path, whose.item_id, whose.agent_id, cut.attempt, head, cut.reason)
+
+    async def overwrite(self, path: str, branch: str | None) -> None:
+        """Give a worktree the files of a branch, or of its HEAD and no branch; ignored files stay."""
+        await self._worktrees.overwrite(self._worktrees.open(path), branch, self._ignore)
+
+    async def clear(self, path: str, branch: str) -> None:
+        """Let a worktree stand off its branch with nothing uncommitted, whatever was cut off in it."""
+        worktree = self._worktrees.open(path)
+        await self._worktrees.unlock(worktree, branch)
+        found = await snapshot(self._git.inside(path))
+        if found.dirty:
+            await self._keeper.phase(path, self._ledger.state.seq, found.head or "HEAD", _REASON)
+            await self.overwrite(path, None)
+
+    async def reclaim(self, living: Collection[str]) -> None:
+        """Free the slots that are leased to agents which neither live nor will go on.
+
+        One whose work cannot be rescued is left alone.
+        """
+        for slot, agent in list(self._ledger.state.leases.items()):
+            item = _item_of(self._ledger.state, agent)
+            if agent in living or item is None or (item.status == "running" and item.agent_id == agent):
+                continue
+            path = self._slots.path(slot)
+            leased = Leased(slot, path, item.item_id, ids.AgentId(agent), "")
+            try:
+                await self._rescue(leased, item)
+            except ProdigyError:
+                continue
+            await self._slots.release(leased, Condition.DOUBTFUL)
+
+    async def _rescue(self, leased: Leased, item: ItemState) -> None:
+        if not Path(leased.path, ".git").exists():
+            return
+        attempt = int(leased.agent_id.rpartition("-")[2])
+        finished = item.head if item.agent_id == leased.agent_id else None
+        base = finished or item.base_commit or self._ledger.state.phases["map"].base_commit
+        assert base is not None, "the map phase has begun"
+        await self._keeper.attempt(leased.path, leased.item_id, leased.agent_id, attempt, base, _REASON)
+
+
+def _item_of(state: JobState, agent: str) -> ItemState | None:
+    index = int(agent.split("-")[1])
+    return next((item for item in state.items.values() if item.index == index), None)

@@ -1,0 +1,149 @@
+"""What steps change outside their worktree, in what they share with the user: told, and undone where that is exact.
+
+After every attempt and every phase: branches that an attempt made beside its own move to rescue refs; what it left on
+the stash is kept under a ref and taken off; what is gone from the stash is put back. The configuration is put back as
+soon as nobody runs who may count on it. Other refs are only told: the user moves them as well.
+"""
+
+from typing import Literal
+
+import trio
+from msgspec import Struct, structs
+
+from prodigy.actors.keeping import Keeper
+from prodigy.actors.recorder import RecorderRef, record
+from prodigy.events import Phase, SharedStateChanged
+from prodigy.git.cli import Git, GitFailed
+from prodigy.git.shared import (
+    Shared,
+    Stashed,
+    changed_keys,
+    compare,
+    look,
+    restore_config,
+    stash_again,
+    unstash,
+)
+
+What = Literal["config", "stash", "refs"]
+_RUNS = ("WIP on prodigy-", "On prodigy-")
+
+
+class Whose(Struct, frozen=True, kw_only=True):
+    """Whose steps ended: an attempt's, or a phase's."""
+
+    phase: Phase
+    path: str
+    """Their worktree."""
+    branch: str
+    """The one that they worked on."""
+    agent_id: str | None = None
+
+
+class Watch:
+    """Compares, for one run.
+
+    Args:
+        git: in the user's repository.
+        keeper: makes rescue refs.
+        recorder: told of what changed.
+    """
+
+    def __init__(self, git: Git, keeper: Keeper, recorder: RecorderRef) -> None:
+        self._git = git
+        self._keeper = keeper
+        self._recorder = recorder
+        self._known: Shared | None = None
+        self._config = b""
+        """As it was before any step."""
+        self._branches: dict[str, frozenset[str]] = {}
+        """Those that there were before an attempt began, by its agent's id."""
+        self._turn = trio.Lock()
+
+    async def begin(self) -> None:
+        """Remember how everything stands, unless that was done before."""
+        async with self._turn:
+            if self._known is None:
+                self._known = await look(self._git)
+                self._config = self._known.config
+
+    async def expect(self, agent_id: str) -> None:
+        """Remember which branches there are before an attempt begins."""
+        self._branches[agent_id] = (await look(self._git)).branches
+
+    async def ended(self, whose: Whose, *, alone: bool) -> None:
+        """Look at what somebody's steps left behind.
+
+        Args:
+            whose: who they are.
+            alone: whether nobody else's steps run.
+        """
+        await self.begin()
+        async with self._turn:
+            assert self._known is not None, "it has begun"
+            await self._strays(whose)
+            before, found = self._known, await look(self._git)
+            difference = compare(before, found)
+            if difference.config:
+                keys = await changed_keys(self._git, before.config, found.config)
+                await self._tell(whose, "config", keys)
+            if difference.refs and whose.phase != "merge":  # whose steps are there to move one
+                await self._tell(whose, "refs", difference.refs)
+            for entry in difference.pushed:
+                await self._pushed(whose, entry)
+            for entry in reversed(difference.popped):
+                await self._popped(whose, entry)
+            self._known = found
+            if alone:
+                await self._restore(whose)
+            left = await look(self._git)
+            running = () if alone else tuple(entry for entry in left.stash if entry.message.startswith(_RUNS))
+            self._known = structs.replace(
+                left, stash=tuple(entry for entry in left.stash if entry not in running)
+            )
+
+    async def quiet(self, whose: Whose) -> None:
+        """Undo what had to wait for the end of the last agent."""
+        async with self._turn:
+            if self._known is not None:
+                await self._restore(whose)
+
+    # -- parts ---------------------------------------------------------------------------------------------------------
+    async def _strays(self, whose: Whose) -> None:
+        if whose.agent_id is None:
+            return
+        before = self._branches.pop(whose.agent_id, None)
+        if before is not None:
+            await self._keeper.strays(whose.path, before, whose.branch, whose.agent_id)
+
+    async def _pushed(self, whose: Whose, entry: Stashed) -> None:
+        """An entry whose message names the branch of these steps is theirs; of no branch, it may be."""
+        if entry.message.startswith((f"WIP on {whose.branch}:", f"On {whose.branch}:")):
+            await self._keeper.stashed(entry.sha, whose.agent_id)
+            await self._tell(whose, "stash", (entry.message,), undone=await unstash(self._git, entry))
+        elif entry.message.startswith(("WIP on (no branch):", "On (no branch):")):
+            await self._tell(whose, "stash", (entry.message,))
+
+    async def _popped(self, whose: Whose, entry: Stashed) -> None:
+        try:
+            await stash_again(self._git, entry)
+        except GitFailed:  # its commit is gone
+            await self._tell(whose, "stash", (entry.message,))
+        else:
+            await self._tell(whose, "stash", (entry.message,), undone=True)
+
+    async def _restore(self, whose: Whose) -> None:
+        now = (await look(self._git)).config
+        if now == self._config:
+            return
+        keys = await changed_keys(self._git, self._config, now)
+        if await restore_config(self._git, self._config, now):
+            await self._tell(whose, "config", keys, undone=True)
+            assert self._known is not None
+            self._known = structs.replace(self._known, config=self._config)
+
+    async def _tell(self, whose: Whose, what: What, names: tuple[str, ...], *, undone: bool = False) -> None:
+        changed = SharedStateChanged(
+            what=what, names=names, undone=undone, phase=whose.phase, agent_id=whose.agent_id
+        )
+        await record(self._recorder, changed)

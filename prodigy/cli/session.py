@@ -1,0 +1,111 @@
+"""One run, as the person at the terminal meets it: watched while it lives, asked about its merge, told how it ended."""
+
+import msgspec
+
+from prodigy.actors import launch
+from prodigy.actors.finish import Answer
+from prodigy.actors.preparing import Prepared
+from prodigy.actors.recorder import Stamp
+from prodigy.actors.tree import Surroundings, Tree
+from prodigy.cli.invocation import Invocation
+from prodigy.cli.lines import Style
+from prodigy.cli.printer import Form, Level
+from prodigy.cli.result import result_lines, run_error
+from prodigy.cli.watch import Watcher, mode_of
+from prodigy.errors import ProdigyError
+from prodigy.job.plan import RunPlan
+from prodigy.job.report import report
+from prodigy.job.state import JobState
+from prodigy.paths import Layout
+from prodigy.steps.masking import Masker
+from prodigy.steps.redaction import masked, without_secrets
+from prodigy.store.locks import SharedLock
+from prodigy.store.projections import Projections
+
+
+class Session:
+    """Conducts a run whose lock this process holds.
+
+    Args:
+        invocation: who asks.
+        merge: the answer to the question of the final merge, if it was given ahead.
+        strict: whether items in the dead letter queue make the exit code 1.
+    """
+
+    def __init__(self, invocation: Invocation, merge: Answer | None, *, strict: bool) -> None:
+        self._printer = invocation.printer
+        self._progress = invocation.options.progress
+        self._around = invocation.around
+        self._merge = merge
+        self._strict = strict
+        self._printer.outlive_reader()
+
+    async def live(self, plan: RunPlan, layout: Layout, ground: launch.Ground, prepared: Prepared) -> Tree:
+        """Run to the end, or to a signal; what is recorded of it is then in the tree's ledger."""
+        watcher = self._watcher = self._make_watcher(plan)
+        share = SharedLock(layout.workers_lock(plan.job_id))
+        try:
+            around = await self._surroundings(plan, layout, ground, prepared, share.descriptor)
+            tree = Tree(plan, around)
+            self._signal = await tree.live(lambda: watcher.show(lambda: tree.ledger.state))
+        finally:
+            share.close()
+        return tree
+
+    async def _surroundings(
+        self, plan: RunPlan, layout: Layout, ground: launch.Ground, prepared: Prepared, share: int
+    ) -> Surroundings:
+        forge = await launch.forge_for(ground)
+        projections = Projections(layout, masked(plan, prepared.masker), self._around.now)
+        return Surroundings(
+            layout=layout,
+            forge=forge,
+            environment=await launch.child_environment(plan, layout, ground, forge, prepared),
+            prepared=prepared,
+            metadata=launch.this_process(plan.session_id),
+            stamp=Stamp(self._around.now, launch.random_uuid),
+            workers=launch.worker_count(),
+            ask_merge=self._ask_merge,
+            observers=(projections.heard, self._watcher.heard),
+            hold=(share,),
+        )
+
+    def _make_watcher(self, plan: RunPlan) -> Watcher:
+        style = Style(
+            marks=self._printer.talk_marks,
+            home=self._around.environ.get("HOME"),
+            steps=plan.step_counts(),
+            failures=plan.failures_told(),
+            width=self._printer.talk_width if self._printer.level < Level.VERBOSE else None,
+        )
+        return Watcher(self._printer, mode_of(self._progress, self._printer), style, self._around.now)
+
+    async def _ask_merge(self, session: str, branch: str) -> Answer:
+        if self._merge is not None:
+            return self._merge
+        return await self._watcher.ask(f"Merge {session} to {branch}?", self._around.stdin)
+
+    def ended(self, tree: Tree, repo: str, masker: Masker) -> int:
+        """Say how it ended: exactly one document for scripts, a block and at most one error for people.
+
+        Returns:
+            The exit code.
+        """
+        state, now = tree.ledger.state, self._around.now()
+        error = tree.ledger.problem or run_error(state)
+        if error is not None:
+            error = without_secrets(error, masker)
+        code = 128 + self._signal if self._signal is not None else self._verdict(state, error)
+        document = msgspec.structs.replace(report(state, repo, now), exit_code=code)
+        self._printer.document(document)
+        self._printer.record(document)
+        for line in result_lines(state, repo, now):
+            self._printer.line(*line)
+        if error is not None and self._signal is None and self._printer.form is Form.TEXT:
+            self._printer.error(error)
+        return code
+
+    def _verdict(self, state: JobState, error: ProdigyError | None) -> int:
+        if error is not None:
+            return error.exit_code
+        return 1 if self._strict and state.dead_letters else 0

@@ -1,0 +1,138 @@
+"""The Claude Code command line: what is launched for a prompt, and where it keeps the conversation."""
+
+import re
+from collections.abc import Iterator, Mapping
+from glob import escape
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from prodigy.steps.claude_stream import ClaudeStream
+from prodigy.steps.runner import Program
+from prodigy.workflow.model import ClaudeOptions, Text
+
+MAX_PROMPT = 96 * 1024
+"""Bytes of a prompt that still go through argv; Linux refuses single arguments of 128 KiB."""
+
+_OF_THE_CALLER = re.compile(r"CLAUDECODE|CLAUDE_PID|CLAUDE_CODE_.*")
+"""Variables by which a session of Claude makes itself known to what it starts."""
+_SETTINGS = re.compile(
+    r"CLAUDE_CODE_(?:API_KEY|AUTO_|CERT|CLIENT_|DEBUG|DISABLE_|EFFORT|ENABLE_|EXTRA_|FILE_READ_|GIT_BASH|IDLE_|MAX_"
+    r"|OAUTH_|OTEL_|PROXY_|RETRY_|SHELL|SIMPLE|SKIP_|STREAM_|SUBAGENT_MODEL|TMPDIR|USE_).*"
+)
+"""Those of them that a user sets."""
+
+
+class Call(Struct, frozen=True, kw_only=True):
+    """One launch: ``options`` hold texts that are filled in, ``environment`` is the step's whole environment."""
+
+    prompt: str
+    session_id: str
+    options: ClaudeOptions = ClaudeOptions()
+    environment: Mapping[str, str] = {}
+    streaming: bool = True
+    """Whether events come as they happen, or the result alone."""
+
+
+class ClaudeCli:
+    """Launches ``claude``; see ``claude.ClaudeBackend``.
+
+    Args:
+        command: program and first arguments.
+        background: whether the CLI may go on with tools in the background after its result.
+    """
+
+    def __init__(self, command: tuple[str, ...] = ("claude",), *, background: bool = False) -> None:
+        self._command = command
+        self._background = background
+
+    def program(self, call: Call) -> Program:
+        """What to execute: the prompt is the last argument, or standard input if it is long."""
+        prompt = call.prompt.encode("utf-8", "surrogateescape")
+        inline = len(prompt) <= MAX_PROMPT
+        argv = (*self._command, *_flags(call), *(("--", call.prompt) if inline else ()))
+        return Program(argv=argv, env=self._environment(call.environment), stdin=b"" if inline else prompt)
+
+    def reader(self, call: Call) -> ClaudeStream:
+        """Reads what it prints."""
+        return ClaudeStream(call.session_id)
+
+    def session_file(self, call: Call) -> str | None:
+        """Absolute path of the CLI's own record of the conversation, if it has begun one."""
+        return session_file(call.environment, call.session_id)
+
+    def _environment(self, environment: Mapping[str, str]) -> dict[str, str]:
+        kept = {
+            name: value
+            for name, value in environment.items()
+            if not _OF_THE_CALLER.fullmatch(name) or _SETTINGS.fullmatch(name)
+        }
+        if not self._background:
+            kept.setdefault("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1")
+        return kept
+
+
+def session_file(environment: Mapping[str, str], session_id: str) -> str | None:
+    """The CLI's own record of a conversation that it began in this environment; ``None`` if there is none."""
+    chosen = environment.get("CLAUDE_CONFIG_DIR")
+    folder = Path(chosen) if chosen else Path(environment.get("HOME") or "~", ".claude")
+    projects = folder.expanduser() / "projects"
+    return next((str(file) for file in projects.glob(f"*/{escape(session_id)}.jsonl")), None)
+
+
+def _flags(call: Call) -> Iterator[str]:
+    options = call.options
+    yield "--print"
+    yield from (
+        ("--output-format", "stream-json", "--verbose") if call.streaming else ("--output-format", "json")
+    )
+    yield from ("--session-id", call.session_id)
+    if options.permission_mode in {None, "bypass", "bypassPermissions"}:
+        yield "--dangerously-skip-permissions"
+    else:
+        yield from _flag("permission-mode", options.permission_mode)
+    yield from _flag("model", options.model)
+    yield from _flag("fallback-model", options.fallback_model)
+    yield from _flag("max-turns", options.max_turns)
+    yield from _flag("max-budget-usd", options.max_budget_usd)
+    yield from _flag("effort", options.effort)
+    yield from _flag("system-prompt", options.system_prompt)
+    yield from _flag("append-system-prompt", options.append_system_prompt)
+    yield from _flag("json-schema", options.json_schema)
+    yield from _flag("agents", options.agents)
+    yield from _flag("settings", options.settings)
+    yield from _flag("setting-sources", options.setting_sources)
+    yield from _flags_of_lists(options)
+    if options.strict_mcp_config:
+        yield "--strict-mcp-config"
+    yield from options.extra_args or ()
+
+
+def _flags_of_lists(options: ClaudeOptions) -> Iterator[str]:
+    """Options that take values up to the next flag."""
+    if options.tools is not None:
+        yield from ("--tools", *(options.tools or ("",)))
+    for name, values in (
+        ("allowed-tools", options.allowed_tools),
+        ("disallowed-tools", options.disallowed_tools),
+        ("add-dir", options.add_dir),
+        ("mcp-config", options.mcp_config),
+    ):
+        if values:
+            yield from (f"--{name}", *values)
+
+
+def _flag(name: str, value: object) -> Iterator[str]:
+    match value:
+        case None:
+            return
+        case str():
+            text = value
+        case Text():
+            text = value.source
+        case float():
+            text = f"{value:.15g}"
+        case _:
+            text = msgspec.json.encode(value).decode()
+    yield from (f"--{name}", text)

@@ -1,0 +1,145 @@
+"""The stream of events that the Claude CLI prints, read as it comes.
+
+One JSON object a line. Of most lines only the type is decoded. A run can hold several results, when work went on in
+the background: the last one decides. Lines that are not JSON are passed over.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from prodigy.events import ClaudeUse
+
+MAX_LINE = 64 * 1024 * 1024
+"""Bytes of a line that are kept at most; longer ones are passed over."""
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """How a launch ended, by its own account."""
+
+    text: str
+    is_error: bool
+    use: ClaudeUse
+
+
+class _Head(Struct, frozen=True):
+    """What is read of every event."""
+
+    type: str = ""
+    subtype: str = ""
+    model: str | None = None
+
+
+_heads = msgspec.json.Decoder(_Head)
+
+
+class ClaudeStream:
+    """Takes the CLI's standard output in chunks of any size.
+
+    Args:
+        session_id: of the launch.
+    """
+
+    def __init__(self, session_id: str) -> None:
+        self._session_id = session_id
+        self._line: list[bytes] = []
+        self._kept = 0
+        self._model: str | None = None
+        self._result: dict[str, Any] | None = None
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next chunk; never raises, whatever it holds."""
+        *ends, rest = chunk.split(b"\n")
+        for end in ends:
+            self._keep(end)
+            self._take()
+        self._keep(rest)
+
+    def answer(self) -> Answer | None:
+        """The account of the last result, once the stream has ended; ``None`` if there was none."""
+        self._take()
+        if self._result is None:
+            return None
+        return _answer(self._result, self._session_id, self._model)
+
+    def unanswered(self) -> ClaudeUse:
+        """What is known of a launch without a result."""
+        return ClaudeUse(session_id=self._session_id, model=self._model)
+
+    def _keep(self, part: bytes) -> None:
+        self._kept += len(part)
+        if self._kept <= MAX_LINE:
+            self._line.append(part)
+
+    def _take(self) -> None:
+        """The line is whole."""
+        line = b"".join(self._line) if self._kept <= MAX_LINE else b""
+        self._line.clear()
+        self._kept = 0
+        if not line.lstrip().startswith(b"{"):
+            return
+        try:
+            head = _heads.decode(line)
+            if head.type == "result":
+                self._result = msgspec.json.decode(line)
+        except (msgspec.DecodeError, RecursionError):
+            return
+        if head.type == "system" and head.subtype == "init":
+            self._model = head.model or self._model
+
+
+def _answer(result: Mapping[str, Any], session_id: str, model: str | None) -> Answer:
+    tokens = _tokens(result)
+    use = ClaudeUse(
+        session_id=_text(result, "session_id") or session_id,
+        model=model,
+        cost_usd=_number(result, "total_cost_usd"),
+        input_tokens=tokens[0],
+        output_tokens=tokens[1],
+        cache_read_tokens=tokens[2],
+        cache_creation_tokens=tokens[3],
+        turns=int(_number(result, "num_turns")),
+        structured=result.get("structured_output"),
+        api_error_status=int(_number(result, "api_error_status")) or None,
+        terminal_reason=_text(result, "terminal_reason"),
+    )
+    failed = result.get("is_error", result.get("subtype") != "success")
+    return Answer(text=_said(result), is_error=failed is not False, use=use)
+
+
+def _said(result: Mapping[str, Any]) -> str:
+    """The result's text, else its errors, else what kind of end it was."""
+    text = _text(result, "result")
+    if text is not None:
+        return text
+    errors = result.get("errors")
+    told = [error for error in errors if isinstance(error, str)] if isinstance(errors, list) else []
+    return "\n".join(told) or (_text(result, "subtype") or "" if result.get("is_error") else "")
+
+
+_BY_MODEL = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
+_OF_RUN = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
+
+
+def _tokens(result: Mapping[str, Any]) -> tuple[int, ...]:
+    """Input, output, read from and written to the cache; over all models where the result tells that."""
+    by_model = result.get("modelUsage")
+    if isinstance(by_model, dict) and by_model:
+        return tuple(_sum(by_model.values(), key) for key in _BY_MODEL)
+    return tuple(_sum([result.get("usage")], key) for key in _OF_RUN)
+
+
+def _sum(uses: Iterable[Any], key: str) -> int:
+    return sum(int(_number(use, key)) for use in uses if isinstance(use, dict))
+
+
+def _text(value: Mapping[str, Any], key: str) -> str | None:
+    found = value.get(key)
+    return found if isinstance(found, str) else None
+
+
+def _number(value: Mapping[str, Any], key: str) -> float:
+    found = value.get(key)
+    return found if isinstance(found, int | float) and not isinstance(found, bool) else 0

@@ -1,0 +1,95 @@
+"""Static checks of one reference, by whatever text it stands in, and how its problems are told.
+
+Pure. Notes which variables are asked for, so that captures without a reader can be named.
+"""
+
+import re
+
+from msgspec import Struct
+
+from prodigy.workflow.known import Known, Refusal
+from prodigy.workflow.locate import Places
+from prodigy.workflow.model import Mark
+from prodigy.workflow.nearest import nearest
+from prodigy.workflow.problems import Problems, Severity, quoted
+from prodigy.workflow.refs import FILTERS, MODIFIERS, PATH, Computed, Dollar, Ref, Template
+from prodigy.workflow.scope import Path
+from prodigy.workflow.variables import DEPRECATED
+
+_SUFFIX = re.compile(r"\s*[:|]\s*([a-z_]+)")
+
+
+class At(Struct, frozen=True):
+    """The ``nth`` place (from 0) where ``text`` stands after ``mark``, looked for only when there is a problem."""
+
+    mark: Mark
+    text: str
+    nth: int = 0
+
+
+class ReferenceChecker:
+    """Checks references, and notes the paths they ask for in ``used`` (two steps of them)."""
+
+    def __init__(self, places: Places, problems: Problems) -> None:
+        self.places = places
+        self.problems = problems
+        self.used: set[Path] = set()
+
+    def reference(self, ref: Ref, at: At, known: Known, *, in_script: bool) -> None:
+        """A reference that is ours, its defaults apart."""
+        refusal = known.refusal(ref)
+        self.note(ref.path)
+        if refusal is not None:
+            self.refuse(refusal, at)
+        else:
+            self.use(ref.path, at, known, in_script=in_script)
+
+    def use(self, path: Path, at: At, known: Known, *, in_script: bool) -> None:
+        """What is to be said about a variable that has a value here."""
+        self.note(path)
+        root = str(path[0])
+        instead = DEPRECATED.get(root)
+        if instead is not None and not known.is_own(root):
+            message = f"`{root}` is a name of older workflows"
+            self.tell("warning", "deprecated-form", message, at, f"write `${{{instead}}}`")
+        if not in_script and known.is_secret(path):
+            message = f"{quoted(at.text)} puts a secret into a text"
+            hint = "a `shell` command gets it by its environment"
+            self.tell("warning", "secret-in-text", message, at, hint)
+
+    def note(self, path: Path) -> None:
+        """A text asks for a path."""
+        self.used.add(path[:2])
+
+    def defaults(self, template: Template, at: At, known: Known) -> None:
+        """The references in a default of a reference in a script or expression; they are told at its place."""
+        for piece in template.refs():
+            if isinstance(piece, Ref):
+                self.reference(piece, at, known, in_script=True)
+            elif isinstance(piece, Dollar):
+                self.note((piece.name,))
+            elif isinstance(piece, Computed):
+                self.refuse(known.refusal(piece), at)
+
+    def malformed(self, at: At, reason: str) -> None:
+        """``${…}`` that does not parse: a modifier that does not exist, or no reference at all."""
+        body = at.text.removeprefix("${").removesuffix("}").strip()
+        path = PATH.match(body)
+        suffix = _SUFFIX.match(body, path.end()) if path is not None else None
+        if suffix is None or suffix[1] in MODIFIERS | FILTERS:
+            hint = "capture the value under a plain name first, or write `\\${` for a literal `${`"
+            self.tell("error", "bad-reference", f"{quoted(at.text)}: {reason}", at, hint)
+            return
+        meant = nearest(suffix[1], sorted(MODIFIERS | FILTERS))
+        hints = () if meant is None else (f"did you mean `{meant}`?",)
+        message = f"{quoted(at.text)} has an unknown modifier `{suffix[1]}`"
+        self.tell("error", "unknown-modifier", message, at, *hints)
+
+    def refuse(self, refusal: Refusal | None, at: At) -> None:
+        """Tell why a reference cannot work, if there is a reason."""
+        if refusal is not None:
+            self.tell("error", refusal.code, refusal.message, at, *refusal.hints)
+
+    def tell(self, severity: Severity, code: str, message: str, at: At, *hints: str) -> None:
+        """Record a problem at the place of a text."""
+        self.problems.add(severity, code, message, self.places.find(at.mark, at.text, at.nth), *hints)

@@ -1,0 +1,99 @@
+"""Setting worktrees up, and looking at what they share, survive crashes of the service and of workers."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from prodigy import events
+from prodigy.actors.workspaces import Workspaces
+
+FLOW = """
+worktree: {setup: [{shell: 'echo x >> "$COUNT"'}], include: local, keep: [kept]}
+map:
+  input: [a, b, c]
+  max_parallel: 1
+  agent_template:
+    - shell: cat local > ${item}.txt; git config some.key ${item}
+reduce:
+  - shell: cat local *.txt > all
+"""
+
+
+def prepared(stage: Any) -> Path:
+    count: Path = stage.folder / "count"
+    stage.environ["COUNT"] = str(count)
+    (stage.folder / "project/local").write_text("mine\n")
+    return count
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize(
+    "method", ["_open", "_lease", "_setup_due", "_setup_done", "_ended", "_quiet", "_furnish"]
+)
+async def test_a_crash_costs_nothing(
+    stage: Any, monkeypatch: pytest.MonkeyPatch, method: str, after: bool
+) -> None:
+    count = prepared(stage)
+    config = (stage.folder / "project/.git/config").read_bytes()
+    original = getattr(Workspaces, method)
+    calls: list[int] = []
+
+    async def broken(self: Any, *words: Any) -> Any:
+        calls.append(1)
+        if len(calls) > 1:
+            return await original(self, *words)
+        if after:
+            await original(self, *words)
+        raise RuntimeError("put in by the test")
+
+    monkeypatch.setattr(Workspaces, method, broken)
+    tree = await stage.run(FLOW)
+    assert calls
+    assert tree.ledger.problem is None
+    assert tree.ledger.state.merge == "merged"
+    assert stage.git("show", "main:all") == "mine\n" * 3 + "mine"
+    assert stage.git("ls-tree", "--name-only", "main").split() == [
+        "README.md",
+        "a.txt",
+        "all",
+        "b.txt",
+        "c.txt",
+    ]
+    assert len(count.read_text().splitlines()) in {2, 3}, "a new incarnation makes its idle slot anew"
+    changed = stage.kinds(events.SharedStateChanged)
+    if method == "_ended" and not after:
+        assert changed
+    else:
+        assert changed[-1].undone
+        assert (stage.folder / "project/.git/config").read_bytes() == config
+
+
+async def test_a_setup_whose_worker_is_killed_is_done_again(stage: Any) -> None:
+    """In a phase from its beginning, before anything else; its recorded steps do not count as done."""
+    prepared(stage)
+    pidfile = stage.folder / "pid"
+    stage.environ["PIDFILE"] = str(pidfile)
+    flow = """
+    worktree:
+      setup:
+        - shell: echo x >> "$COUNT"
+        - shell: test $(wc -l < "$COUNT") = 2 || { echo "$PPID" > "$PIDFILE"; sleep 600; }
+    commands:
+      - shell: cp "$COUNT" count.txt
+    """
+
+    async def kill_the_worker() -> None:
+        while not (pidfile.exists() and pidfile.read_text().strip()):
+            await trio.sleep(0.02)
+        [worker] = stage.kinds(events.WorkerStarted)
+        os.kill(worker.pid, signal.SIGKILL)
+
+    tree = await stage.run(flow, kill_the_worker)
+    assert tree.ledger.state.merge == "merged"
+    assert stage.git("show", "main:count.txt").split() == ["x", "x"]
+    steps = [event.step for event in stage.kinds(events.StepIntended)]
+    assert steps == ["worktree.1", "worktree.2"] * 2 + ["1", "1.commit"]

@@ -1,0 +1,129 @@
+"""What steps change beside their worktree, in what they share with the user: told, and undone where that is exact."""
+
+import signal
+from typing import Any
+
+from worlds import World, eventually
+
+
+def changes(world: World) -> list[tuple[str, tuple[str, ...], bool]]:
+    return [
+        (event["what"], tuple(event["names"]), event.get("undone", False))
+        for event in world.events("shared_state_changed")
+    ]
+
+
+def stash(world: World, text: str) -> None:
+    """An entry of the user's own."""
+    world.write("README.md", text)
+    world.git("stash", "push", "--quiet", "--message", text)
+
+
+def run(world: World, text: str) -> Any:
+    done = world.prodigy("run", world.workflow(text), "-y")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def test_a_run_that_keeps_to_itself_tells_nothing(world: World) -> None:
+    stash(world, "mine")
+    before = world.checkout_digest()
+    run(world, "map: {input: [a, b], agent_template: [{shell: 'echo > ${item}'}]}\nreduce: [{shell: ls}]\n")
+    assert changes(world) == []
+    assert world.git("stash", "list", "--format=%gs") == "On main: mine"
+    assert before["README.md"] == world.checkout_digest()["README.md"]
+
+
+def test_configuration_is_put_back(world: World) -> None:
+    """Byte for byte, with the names of the settings told and not their values."""
+    config = world.repository / ".git/config"
+    before = config.read_bytes()
+    script = "git config user.name Robot; git config --add remote.x.url https://user:hidden@host"
+    done = run(world, f"commands:\n  - shell: {script}\n  - shell: test $(git config user.name) = Robot\n")
+    assert config.read_bytes() == before
+    names = ("remote.x.url", "user.name")
+    assert changes(world) == [("config", names, False), ("config", names, True)]
+    assert "user.name" in done.stdout + done.stderr
+    assert "hidden" not in "".join(map(str, world.events("shared_state_changed")))
+
+
+def test_configuration_stays_while_other_agents_may_count_on_it(world: World) -> None:
+    """It is put back when the last of them has ended."""
+    before = (world.repository / ".git/config").read_bytes()
+    flag, journal = world.folder / "flag", f"{world.home}/events/*/*/events-*.jsonl"
+    run(
+        world,
+        "map:\n  input: [sets, reads]\n  max_parallel: 2\n  agent_template:\n"
+        "    - shell: |\n"
+        f"        if test ${{item}} = sets; then git config a.b c; touch {flag}; fi\n"
+        f"        until test -e {flag}; do sleep 0.02; done\n"
+        f"    - shell: test ${{item}} = sets || until grep -q agent_completed {journal}; do sleep 0.02; done\n"
+        "    - shell: git config a.b\n"
+        "reduce: [{shell: '! git config a.b'}]\n",
+    )
+    assert (world.repository / ".git/config").read_bytes() == before
+    assert world.events("agent_failed") == []
+    told = changes(world)
+    assert told[0] == ("config", ("a.b",), False)
+    assert told[-1] == ("config", ("a.b",), True)
+
+
+def test_what_an_agent_leaves_on_the_stash_is_kept_and_taken_off(world: World) -> None:
+    """The user's own entries stay where they are."""
+    stash(world, "mine")
+    run(
+        world,
+        "map:\n  input: [a]\n  agent_template:\n"
+        "    - shell: echo changed > README.md; git stash push --quiet; echo more > new.txt\n",
+    )
+    assert world.git("stash", "list", "--format=%gs") == "On main: mine"
+    (changed,) = changes(world)
+    assert (changed[0], changed[2]) == ("stash", True)
+    (kept,) = world.events("worktree_rescued")
+    assert world.git("show", f"{kept['ref']}:README.md") == "changed"
+
+
+def test_what_a_step_takes_off_the_stash_is_put_back(world: World) -> None:
+    """In its order, with its words."""
+    for text in ("one", "two"):
+        stash(world, text)
+    before = world.git("stash", "list", "--format=%H %gs")
+    run(world, "commands:\n  - shell: git stash drop -q; git stash pop -q; git checkout -q HEAD README.md\n")
+    assert world.git("stash", "list", "--format=%H %gs") == before
+    assert changes(world) == [("stash", ("On main: one",), True), ("stash", ("On main: two",), True)]
+
+
+def test_foreign_refs_are_told(world: World) -> None:
+    """They are left alone: the user moves them as well."""
+    run(world, "commands:\n  - shell: git tag v1; git update-ref refs/heads/topic HEAD\n")
+    assert changes(world) == [("refs", ("refs/heads/topic", "refs/tags/v1"), False)]
+    assert world.git("rev-parse", "v1") == world.git("rev-parse", "main")
+
+
+def test_branches_that_an_agent_made_move_to_rescue_refs(world: World) -> None:
+    """Also the one that it stands on; its work is merged nevertheless."""
+    run(
+        world,
+        "map:\n  input: [a]\n  agent_template:\n"
+        "    - shell: git checkout -q -b aside; echo 1 > aside.txt; git add .; git commit -qm aside\n"
+        "    - shell: git checkout -q -b mine HEAD~; echo 1 > mine.txt\n",
+    )
+    assert world.git("branch", "--format=%(refname:short)").split() == ["main"]
+    kept = {event["ref"].rpartition("/")[2]: event["sha"] for event in world.events("worktree_rescued")}
+    assert set(kept) == {"aside", "mine"}
+    assert world.git("show", f"{kept['aside']}:aside.txt") == "1"
+    assert "mine.txt" in world.git("ls-tree", "--name-only", "main").split()
+    assert changes(world) == []
+
+
+def test_configuration_is_put_back_when_a_run_is_interrupted(world: World, tag: str) -> None:
+    before = (world.repository / ".git/config").read_bytes()
+    flag = world.folder / "flag"
+    script = f"git config a.b c; touch {flag}; exec -a {tag} sleep 600"
+    process = world.start("run", world.workflow(f"commands: [{{shell: {script!r}, shell_program: bash}}]\n"))
+    eventually(flag.exists)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert (world.repository / ".git/config").read_bytes() == before
+    assert changes(world) == [("config", ("a.b",), True)]

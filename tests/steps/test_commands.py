@@ -1,0 +1,202 @@
+"""Commands in process slots: times, limits, logs, what is kept, and what may stay running."""
+
+import math
+import os
+import sys
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from msgspec import structs
+from stages import PLACE, Notebook
+from trio.testing import MockClock
+
+from prodigy.events import StepSpawned
+from prodigy.steps.commands import LeafPlace, Order, SlotCommands, SlotGit
+from prodigy.steps.durable import LeafFailed
+from prodigy.steps.hidden import Hidden
+from prodigy.steps.limits import Allowance
+from prodigy.workflow.model import Limits
+from supervisors import SlotPool, open_slots
+from supervisors.testing import OnTerm, Script, open_fake_slots
+
+LEAF = LeafPlace(path="2.on_failure#1.1", try_=2, kind="shell", intent=5)
+ENVIRONMENT = {"PATH": os.environ["PATH"]}
+
+
+def order(script: str, **options: object) -> Order:
+    return structs.replace(Order(argv=("sh", "-c", script), cwd="/", env=ENVIRONMENT), **options)
+
+
+def commands(
+    slots: SlotPool,
+    logs: Path,
+    *,
+    limits: Limits | None = None,
+    notebook: Notebook | None = None,
+    secrets: Mapping[str, str] | None = None,
+) -> SlotCommands:
+    hidden = Hidden(secrets or {})
+    return SlotCommands(slots, str(logs), 3.0, Allowance(limits), notebook or Notebook(), PLACE, hidden)
+
+
+@asynccontextmanager
+async def playing(script: Script) -> AsyncGenerator[SlotPool]:
+    async with open_fake_slots(lambda _: script) as fake:
+        yield fake
+
+
+async def test_what_a_command_prints_is_logged_and_kept(tmp_path: Path) -> None:
+    notebook = Notebook()
+    async with open_slots() as slots:
+        ran = await commands(slots, tmp_path, notebook=notebook).run(
+            order("echo out; echo err >&2; exit 3", keep=100), LEAF
+        )
+    assert (ran.exit_code, ran.stdout.tail, ran.stderr.tail) == (3, "out\n", "err\n")
+    assert ran.failure is not None
+    assert (ran.failure.error_class, ran.failure.message) == ("command-failed", "Exited with 3: err")
+    assert ran.texts is not None
+    assert sorted(ran.texts.both.splitlines()) == ["err", "out"]
+    assert (tmp_path / "02.h1.01-shell.t2.out").read_text() == "out\n"
+    (spawned,) = notebook.of(StepSpawned)
+    assert (spawned.intent, spawned.step, spawned.try_) == (5, "2.on_failure#1.1", 2)
+
+
+async def test_more_than_may_be_kept_is_told(tmp_path: Path) -> None:
+    async with open_slots() as slots:
+        ran = await commands(slots, tmp_path).run(order("echo 12345678", keep=8), LEAF)
+        assert ran.texts is not None
+        assert ran.texts.cut
+        ran = await commands(slots, tmp_path).run(order("echo 1234567", keep=8), LEAF)
+        assert ran.texts is not None
+        assert not ran.texts.cut
+
+
+async def test_a_timeout_is_polite_first(tmp_path: Path, autojump_clock: MockClock) -> None:
+    script = Script(lasts=math.inf, on_term=OnTerm.FINISH, farewell=b"bye\n")
+    async with playing(script) as slots:
+        began = trio.current_time()
+        ran = await commands(slots, tmp_path).run(order("x", timeout=5.0), LEAF)
+    assert trio.current_time() - began == 5.0
+    assert ran.failure is not None
+    assert (ran.failure.error_class, ran.failure.limit) == ("timeout", "5 s")
+    assert ran.stdout.tail == "bye\n"
+
+
+async def test_the_grace_is_the_steps_or_the_agents(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with playing(Script(lasts=math.inf, on_term=OnTerm.IGNORE)) as slots:
+        for grace, took in ((None, 8.0), (1.0, 6.0)):
+            began = trio.current_time()
+            await commands(slots, tmp_path).run(order("x", timeout=5.0, grace=grace), LEAF)
+            assert trio.current_time() - began == took
+
+
+async def test_silence(tmp_path: Path, autojump_clock: MockClock) -> None:
+    async with playing(Script(stdout=b"start\n", lasts=math.inf)) as slots:
+        ran = await commands(slots, tmp_path).run(order("x", idle=4.0), LEAF)
+    assert ran.failure is not None
+    assert (ran.failure.error_class, ran.failure.message) == ("timeout", "Silent for 4 s")
+
+
+@pytest.mark.parametrize(
+    ("limits", "script", "said"),
+    [
+        (Limits(output=10), "echo 123456789; echo 12; sleep 60", "output 13 B > 10 B"),
+        (Limits(wall=0.2), "sleep 60", "wall "),
+        (
+            Limits(memory=40_000_000),
+            f"exec {sys.executable} -c 'x = bytearray(10**8); import time; time.sleep(60)'",
+            "memory ",
+        ),
+    ],
+    ids=["output", "wall", "memory"],
+)
+async def test_a_limit_ends_a_command(tmp_path: Path, limits: Limits, script: str, said: str) -> None:
+    async with open_slots(tick=0.05) as slots:
+        ran = await commands(slots, tmp_path).run(order(script, limits=limits), LEAF)
+    assert ran.failure is not None
+    assert ran.failure.error_class == "limit-exceeded"
+    assert ran.failure.message.startswith(said)
+    assert ran.failure.limit == ran.failure.message
+
+
+async def test_limits_of_the_attempt_count_over_its_commands(tmp_path: Path) -> None:
+    async with open_slots() as slots:
+        run = commands(slots, tmp_path, limits=Limits(output=12))
+        assert (await run.run(order("echo 1234567"), LEAF)).failure is None
+        ran = await run.run(order("echo 1234567; sleep 60"), LEAF)
+        assert ran.failure is not None
+        assert ran.failure.message == "output 8 B > 4 B"
+        with pytest.raises(LeafFailed) as caught:
+            await run.run(order("echo"), LEAF)
+    assert caught.value.failure.error_class == "limit-exceeded"
+
+
+async def test_a_detached_command_lives_until_the_block_ends(tmp_path: Path) -> None:
+    notebook = Notebook()
+    async with open_slots() as slots:
+        run = commands(slots, tmp_path, notebook=notebook)
+        async with run.open():
+            await run.detach(order("echo here; sleep 1000 & wait"), LEAF)
+            (spawned,) = notebook.of(StepSpawned)
+            assert Path(f"/proc/{spawned.pid}").exists()
+            assert (await run.run(order(f"kill -0 {spawned.pid}"), LEAF)).failure is None
+        assert not Path(f"/proc/{spawned.pid}").exists()
+
+
+async def test_a_detached_command_that_does_not_start_fails_its_leaf(tmp_path: Path) -> None:
+    async with open_slots() as slots:
+        run = commands(slots, tmp_path)
+        async with run.open():
+            with pytest.raises(LeafFailed) as caught:
+                await run.detach(order("x", argv=("no-such-program",)), LEAF)
+    assert caught.value.failure.error_class == "spawn-failed"
+
+
+async def test_a_program_that_does_not_exist(tmp_path: Path) -> None:
+    async with open_slots() as slots:
+        with pytest.raises(LeafFailed) as caught:
+            await commands(slots, tmp_path).run(order("x", argv=("no-such-program",)), LEAF)
+    assert caught.value.failure.error_class == "spawn-failed"
+
+
+async def test_a_long_script_goes_through_a_file(tmp_path: Path) -> None:
+    script = f"# {'x' * 200_000}\necho done $0"
+    async with open_slots() as slots:
+        ran = await commands(slots, tmp_path).run(order(script), LEAF)
+    assert ran.stdout.tail.startswith("done /")
+
+
+async def test_secrets_are_masked_in_logs_and_kept_for_captures(tmp_path: Path) -> None:
+    async with open_slots() as slots:
+        run = commands(slots, tmp_path, secrets={"TOKEN": "hunter2-hunter2"})
+        ran = await run.run(order("echo a hunter2-hunter2 b", keep=100), LEAF)
+        private = await run.run(
+            order("echo hunter3-hunter3", keep=100, private=True), structs.replace(LEAF, path="9")
+        )
+    assert ran.stdout.tail == "a *** b\n"
+    assert ran.texts is not None
+    assert ran.texts.stdout == "a hunter2-hunter2 b\n"
+    assert private.texts is not None
+    assert private.texts.stdout == "hunter3-hunter3\n"
+    logged = b"".join(file.read_bytes() for file in tmp_path.iterdir())
+    assert b"hunter" not in logged
+
+
+async def test_commands_run_side_by_side_each_in_a_slot(tmp_path: Path) -> None:
+    (tmp_path / "f").touch()
+    os.mkfifo(tmp_path / "pipe")
+    async with open_slots() as slots, trio.open_nursery() as nursery:
+        run = commands(slots, tmp_path)
+        for path, script in (("1", "echo x > pipe"), ("2", "cat pipe > f")):
+            leaf = LeafPlace(path=path, try_=1, kind="shell", intent=1)
+            nursery.start_soon(run.run, order(script, cwd=str(tmp_path)), leaf)
+    assert (tmp_path / "f").read_text() == "x\n"
+
+
+async def test_git_runs_in_a_slot(tmp_path: Path) -> None:
+    async with open_slots() as slots:
+        done = await SlotGit(slots).run(["--version"], cwd=str(tmp_path), env=ENVIRONMENT)
+    assert done.text.startswith("git version")
