@@ -11,7 +11,6 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct, field
 
 FORMAT = 1
@@ -775,6 +774,3 @@ def event_type(event: Event) -> str:
 def item_of(event: Event) -> str | None:
     """The item that an event belongs to, or ``None``."""
     return getattr(event, "item_id", None)
-
-
-encode_event = msgspec.json.Encoder().encode

@@ -4,37 +4,17 @@ import trio
 
 from prodigy import events
 from prodigy.actors.phase import StepsActor
-from prodigy.actors.recorder import Ledger
-from prodigy.actors.services import Services
-from prodigy.actors.tasks import TaskFactory
 from prodigy.actors.workspaces import restore_session
-from prodigy.events import Failure, Phase
-from prodigy.git.cli import Git
+from prodigy.events import Failure
 from prodigy.git.evidence import history
 from prodigy.job.iterations import next_iteration, prefix_of, why_failed
-from prodigy.job.plan import RunPlan
 
 
 class IterationsActor(StepsActor):
     """Once per value of the command line, and again as long as that is asked for and something changes.
 
     What a failed iteration left uncommitted is rescued before the next one begins; its commits stay.
-
-    Args:
-        git: in the user's repository, to read only.
     """
-
-    def __init__(
-        self,
-        phase: Phase,
-        plan: RunPlan,
-        ledger: Ledger,
-        tasks: TaskFactory,
-        services: Services,
-        git: Git,
-    ) -> None:
-        super().__init__(phase, plan, ledger, tasks, services)
-        self._git = git
 
     async def body(self) -> Failure | None:
         """Run one iteration after the other; where the journal says so, go on within one."""

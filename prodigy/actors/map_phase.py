@@ -1,7 +1,6 @@
 """``map`` as an actor: selects the items once, then drives the window by what is recorded."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,10 @@ from prodigy.actors.agent import AGENT_SHUTDOWN, AgentHandle
 from prodigy.actors.dead_letters import bury
 from prodigy.actors.merger import merge_agent
 from prodigy.actors.phase import PhaseActor
-from prodigy.actors.recorder import Ledger, Note, subscribe
+from prodigy.actors.recorder import Note, subscribe
 from prodigy.actors.selection import choose, left_out
-from prodigy.actors.services import Services
-from prodigy.actors.tasks import TaskFactory
 from prodigy.actors.workspaces import attach_session, clear_session, detach_session
-from prodigy.events import Failure, Phase, Record
-from prodigy.job.plan import RunPlan
+from prodigy.events import Failure, Record
 from prodigy.job.policy import rules_of
 from prodigy.job.window import (
     Bury,
@@ -43,24 +39,7 @@ from supervisors import ChildSpec, Crashed, Restart
 
 
 class MapActor(PhaseActor):
-    """One agent per item.
-
-    Args:
-        phase, plan, ledger, tasks, services: see ``PhaseActor``.
-        now: the clock of the records.
-    """
-
-    def __init__(
-        self,
-        phase: Phase,
-        plan: RunPlan,
-        ledger: Ledger,
-        tasks: TaskFactory,
-        services: Services,
-        now: Callable[[], datetime],
-    ) -> None:
-        super().__init__(phase, plan, ledger, tasks, services)
-        self._now = now
+    """One agent per item."""
 
     async def body(self) -> Failure | None:
         """Select, run one agent per item, wait for the last merge."""

@@ -4,6 +4,9 @@ A phase records its own beginning and end; whoever started it reads the result f
 taken up again where the journal stands.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import trio
@@ -38,25 +41,43 @@ from supervisors import HostLost
 _SHORT_SHA = 10
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What all phases of a run work with.
+
+    Attributes:
+        plan: the run.
+        ledger: the run as recorded.
+        tasks: makes what is sent to workers.
+        services: what phases use.
+        git: in the user's repository, to read only.
+        now: the clock of the records.
+    """
+
+    plan: RunPlan
+    ledger: Ledger
+    tasks: TaskFactory
+    services: Services
+    git: Git
+    now: Callable[[], datetime]
+
+
 class PhaseActor(Task):
     """What all kinds of phase share: their beginning, their end, and running steps.
 
     Args:
         phase: which one.
-        plan: the run.
-        ledger: the run as recorded.
-        tasks: makes what is sent to workers.
-        services: what it uses.
+        setting: of the run.
     """
 
-    def __init__(
-        self, phase: Phase, plan: RunPlan, ledger: Ledger, tasks: TaskFactory, services: Services
-    ) -> None:
+    def __init__(self, phase: Phase, setting: Setting) -> None:
         self._phase: Phase = phase
-        self._plan = plan
-        self._ledger = ledger
-        self._tasks = tasks
-        self._services = services
+        self._plan = setting.plan
+        self._ledger = setting.ledger
+        self._tasks = setting.tasks
+        self._services = setting.services
+        self._git = setting.git
+        self._now = setting.now
         self._variables: dict[str, Any] = {}
         """What later phases can read of this one."""
         self._cut: str | None = None
@@ -224,18 +245,6 @@ class StepsActor(PhaseActor):
 class MergeActor(StepsActor):
     """``merge``: the steps that come before the final merge, and may do it themselves."""
 
-    def __init__(
-        self,
-        phase: Phase,
-        plan: RunPlan,
-        ledger: Ledger,
-        tasks: TaskFactory,
-        services: Services,
-        git: Git,
-    ) -> None:
-        super().__init__(phase, plan, ledger, tasks, services)
-        self._git = git
-
     async def roots(self) -> dict[str, Any]:
         """``${merge.…}``: what is about to be merged, and where."""
         base, head = self._plan.base_commit, self._head()
@@ -266,16 +275,8 @@ class VerifyActor(PhaseActor):
         commit: what to verify.
     """
 
-    def __init__(
-        self,
-        phase: Phase,
-        plan: RunPlan,
-        ledger: Ledger,
-        tasks: TaskFactory,
-        services: Services,
-        commit: str,
-    ) -> None:
-        super().__init__(phase, plan, ledger, tasks, services)
+    def __init__(self, phase: Phase, setting: Setting, commit: str) -> None:
+        super().__init__(phase, setting)
         self._commit = commit
 
     async def body(self) -> Failure | None:

@@ -1,66 +1,41 @@
 """Which actor runs which phase."""
 
 from collections.abc import Callable
-from datetime import datetime
 from functools import partial
 from typing import Any
 
 from prodigy.actors.agent import AGENT_SHUTDOWN
 from prodigy.actors.iterations import IterationsActor
 from prodigy.actors.map_phase import MapActor
-from prodigy.actors.phase import MergeActor, PhaseActor, StepsActor, VerifyActor
-from prodigy.actors.recorder import Ledger
-from prodigy.actors.services import Services
-from prodigy.actors.tasks import TaskFactory
+from prodigy.actors.phase import MergeActor, PhaseActor, Setting, StepsActor, VerifyActor
 from prodigy.events import Phase
-from prodigy.git.cli import Git
-from prodigy.job.plan import RunPlan
 from supervisors import ChildSpec, Restart
 
 
 class PhaseFactory:
-    """Makes the child specs of phases.
+    """Makes the child specs of the phases of a run, in its setting."""
 
-    Args:
-        plan: the run.
-        ledger: the run as recorded.
-        tasks: makes what is sent to workers.
-        services: what phases use.
-        git: in the user's repository, to read only.
-        now: the clock of the records.
-    """
-
-    def __init__(
-        self,
-        plan: RunPlan,
-        ledger: Ledger,
-        tasks: TaskFactory,
-        services: Services,
-        git: Git,
-        now: Callable[[], datetime],
-    ) -> None:
-        self.tasks = tasks
-        self._repeats = plan.repeats
-        self._common = plan, ledger, tasks, services
-        self._shutdown = plan.workflow.grace + AGENT_SHUTDOWN
-        self._git = git
-        self._now = now
+    def __init__(self, setting: Setting) -> None:
+        self.tasks = setting.tasks
+        self._setting = setting
+        self._shutdown = setting.plan.workflow.grace + AGENT_SHUTDOWN
 
     def spec(self, phase: Phase) -> ChildSpec[Any]:
         """A phase that is started again if it crashes, and not when it has ended."""
         match phase:
             case "map":
-                return self._spec(phase, partial(MapActor, phase, *self._common, self._now))
-            case "steps" if self._repeats:
-                return self._spec(phase, partial(IterationsActor, phase, *self._common, self._git))
+                kind: type[PhaseActor] = MapActor
+            case "steps" if self._setting.plan.repeats:
+                kind = IterationsActor
             case "merge":
-                return self._spec(phase, partial(MergeActor, phase, *self._common, self._git))
+                kind = MergeActor
             case _:
-                return self._spec(phase, partial(StepsActor, phase, *self._common))
+                kind = StepsActor
+        return self._spec(phase, partial(kind, phase, self._setting))
 
     def verifying(self, commit: str) -> ChildSpec[Any]:
         """The ``verify`` steps on a commit."""
-        return self._spec("verify", partial(VerifyActor, "verify", *self._common, commit))
+        return self._spec("verify", partial(VerifyActor, "verify", self._setting, commit))
 
     def _spec(self, phase: Phase, start: Callable[[], PhaseActor]) -> ChildSpec[Any]:
         return ChildSpec(id=f"phase-{phase}", start=start, restart=Restart.TRANSIENT, shutdown=self._shutdown)

@@ -31,6 +31,7 @@ from prodigy.actors.dead_letters import DeadLetters
 from prodigy.actors.finish import AskMerge, Conductor
 from prodigy.actors.hosts import Hosts, Hurry, Pool
 from prodigy.actors.merger import Forge, Merger
+from prodigy.actors.phase import Setting
 from prodigy.actors.phases import PhaseFactory
 from prodigy.actors.preparing import Prepared
 from prodigy.actors.recorder import Ledger, Note, Observer, Recorder, Stamp
@@ -157,7 +158,7 @@ class Tree:
     def _conductor(self, purpose: Purpose, services: Services) -> Callable[[], Task]:
         plan, ledger, around = self._plan, self.ledger, self._around
         tasks = TaskFactory(plan, around.layout, ledger, around.environment, around.prepared)
-        phases = PhaseFactory(plan, ledger, tasks, services, around.forge.git, around.stamp.now)
+        phases = PhaseFactory(Setting(plan, ledger, tasks, services, around.forge.git, around.stamp.now))
         conductor = Conductor(plan, ledger, around.ask_merge, services, phases)
         match purpose:
             case "run":

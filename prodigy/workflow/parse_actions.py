@@ -15,7 +15,7 @@ from prodigy.workflow.language_steps import (
     METADATA,
     TEST,
 )
-from prodigy.workflow.model import Action, Analyze, Check, Claude, Shell, Test
+from prodigy.workflow.model import Action, Analyze, Check, Claude, Mark, Shell, Test
 from prodigy.workflow.nodes import Listing, Mapping, Node, Scalar
 from prodigy.workflow.parse_command import command
 from prodigy.workflow.parse_foreach import read_foreach
@@ -24,6 +24,7 @@ from prodigy.workflow.parse_nested import Nested, absorb
 from prodigy.workflow.parse_validate import read_check, read_overrides
 from prodigy.workflow.parse_write_file import read_write_file
 from prodigy.workflow.problems import quoted
+from prodigy.workflow.vocabulary import Vocabulary
 
 
 def read_action(nested: Nested, entry: Field, fields: Fields) -> Action:
@@ -65,29 +66,28 @@ def _shell(nested: Nested, entry: Field, _fields: Fields) -> Shell:
 
 def _claude(nested: Nested, entry: Field, fields: Fields) -> Claude:
     """A prompt, or a mapping of the prompt and options of Claude."""
-    reader = nested.reader
-    if not isinstance(entry.value, Mapping):
-        return Claude(reader.filled(entry) or "", reader.mark(entry.value))
-    inner = reader.fields(entry.value, CLAUDE)
-    absorb(reader, fields, inner.without({"prompt"}), "claude")
-    prompt = inner.get("prompt")
-    if prompt is None and not inner.attempted(("prompt",)):
-        reader.problems.error("missing-key", "`claude` needs a `prompt`", entry.key)
-    return Claude(reader.filled(prompt) or "", reader.mark(prompt.value if prompt else entry.value))
+    return Claude(*_text_among_options(nested.reader, entry, fields, CLAUDE, "prompt"))
 
 
 def _test(nested: Nested, entry: Field, fields: Fields) -> Test:
     reader = nested.reader
     hint = "write `shell`, with `max_attempts: 3` under `on_failure` if it is to be repaired"
     reader.deprecated(entry.key, "`test` is an old name of a shell command", hint)
+    return Test(*_text_among_options(reader, entry, fields, TEST, "command"))
+
+
+def _text_among_options(
+    reader: Reader, entry: Field, fields: Fields, vocabulary: Vocabulary, name: str
+) -> tuple[str, Mark]:
+    """The text of an action, or of the key ``name`` of its mapping, whose other keys are options of the step."""
     if not isinstance(entry.value, Mapping):
-        return Test(reader.filled(entry) or "", reader.mark(entry.value))
-    inner = reader.fields(entry.value, TEST)
-    absorb(reader, fields, inner.without({"command"}), "test")
-    script = inner.get("command")
-    if script is None and not inner.attempted(("command",)):
-        reader.problems.error("missing-key", "`test` needs a `command`", entry.key)
-    return Test(reader.filled(script) or "", reader.mark(script.value if script else entry.value))
+        return reader.filled(entry) or "", reader.mark(entry.value)
+    inner = reader.fields(entry.value, vocabulary)
+    absorb(reader, fields, inner.without({name}), entry.name)
+    text = inner.get(name)
+    if text is None and not inner.attempted((name,)):
+        reader.problems.error("missing-key", f"`{entry.name}` needs a `{name}`", entry.key)
+    return reader.filled(text) or "", reader.mark(text.value if text else entry.value)
 
 
 def _validate(nested: Nested, entry: Field, fields: Fields) -> Check:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+from crashes import crash_once
 
 from prodigy import events
 from prodigy.actors.workspaces import Workspaces
@@ -39,18 +40,7 @@ async def test_a_crash_costs_nothing(
 ) -> None:
     count = prepared(stage)
     config = (stage.folder / "project/.git/config").read_bytes()
-    original = getattr(Workspaces, method)
-    calls: list[int] = []
-
-    async def broken(self: Any, *words: Any) -> Any:
-        calls.append(1)
-        if len(calls) > 1:
-            return await original(self, *words)
-        if after:
-            await original(self, *words)
-        raise RuntimeError("put in by the test")
-
-    monkeypatch.setattr(Workspaces, method, broken)
+    calls = crash_once(monkeypatch, Workspaces, method, after=after)
     tree = await stage.run(FLOW)
     assert calls
     assert tree.ledger.problem is None

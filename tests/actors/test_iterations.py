@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trio
+from crashes import crash_once
 
 from prodigy import events
 from prodigy.actors.iterations import IterationsActor
@@ -17,23 +18,6 @@ FLOW = """
 """
 
 
-def crash_once(monkeypatch: pytest.MonkeyPatch, where: type[Any], method: str, *, after: bool) -> list[int]:
-    """The method raises at its second call, before or after it has done its work."""
-    original = getattr(where, method)
-    calls: list[int] = []
-
-    async def broken(self: Any, *words: Any) -> Any:
-        calls.append(1)
-        crashes = len(calls) == 2
-        result = None if crashes and not after else await original(self, *words)
-        if crashes:
-            raise RuntimeError("put in by the test")
-        return result
-
-    monkeypatch.setattr(where, method, broken)
-    return calls
-
-
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(
     ("where", "method"),
@@ -42,7 +26,7 @@ def crash_once(monkeypatch: pytest.MonkeyPatch, where: type[Any], method: str, *
 async def test_a_crash_costs_nothing(
     stage: Any, monkeypatch: pytest.MonkeyPatch, where: type[Any], method: str, after: bool
 ) -> None:
-    calls = crash_once(monkeypatch, where, method, after=after)
+    calls = crash_once(monkeypatch, where, method, at=2, after=after)
     tree = await stage.run(FLOW, arguments=("a", "b", "c"))
     assert len(calls) > 2
     assert tree.ledger.problem is None

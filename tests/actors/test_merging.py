@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from crashes import crash_once
 
 from prodigy import events
 from prodigy.actors.finish import Conductor
@@ -34,18 +35,7 @@ verify: [{shell: cat a.txt b.txt}]
 async def test_a_crash_costs_nothing(
     stage: Any, monkeypatch: pytest.MonkeyPatch, where: type[Any], method: str, after: bool
 ) -> None:
-    original = getattr(where, method)
-    calls: list[int] = []
-
-    async def broken(self: Any, *words: Any) -> Any:
-        calls.append(1)
-        if len(calls) > 1:
-            return await original(self, *words)
-        if after:
-            await original(self, *words)
-        raise RuntimeError("put in by the test")
-
-    monkeypatch.setattr(where, method, broken)
+    calls = crash_once(monkeypatch, where, method, after=after)
     tree = await stage.run(FLOW)
     assert calls
     assert tree.ledger.problem is None

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import trio
+from crashes import crash_once
 
 from prodigy import events
 from prodigy.actors.dead_letters import DeadLetters
@@ -26,25 +27,6 @@ map:
 reduce:
   - shell: ls *.txt > all
 """
-
-
-def crash_once(
-    monkeypatch: pytest.MonkeyPatch, where: type[Any], method: str, *, after: bool = False
-) -> list[int]:
-    """The method raises the first time it is called, before or after it has done its work."""
-    original = getattr(where, method)
-    calls: list[int] = []
-
-    async def broken(self: Any, *words: Any, **options: Any) -> Any:
-        calls.append(1)
-        if len(calls) > 1:
-            return await original(self, *words, **options)
-        if after:
-            await original(self, *words, **options)
-        raise RuntimeError("put in by the test")
-
-    monkeypatch.setattr(where, method, broken)
-    return calls
 
 
 @pytest.mark.parametrize("after", [False, True])
