@@ -7,17 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import trio
+from notebook import Notebook
 
 from prodigy.events import (
     Failure,
-    HandlerCompleted,
-    HandlerStarted,
-    StepCompleted,
-    StepFailed,
-    StepIntended,
-    StepRetrying,
-    StepSkipped,
-    StepWarned,
     Stream,
 )
 from prodigy.git.changes import Changes, Standing
@@ -25,65 +18,12 @@ from prodigy.git.evidence import Commit, CommitWish, History, Snapshot
 from prodigy.steps.commands import LeafPlace, Order, Ran
 from prodigy.steps.durable import Door, LeafFailed, Place, Texts
 from prodigy.steps.interpreter import Interpreter
-from prodigy.steps.protocol import AgentEvent, Outcome, outcome_key
+from prodigy.steps.protocol import Outcome
 from prodigy.steps.stage import Stage
 from prodigy.steps.variables import Variables
 from prodigy.workflow.model import Shell, Step
 
 PLACE = Place(phase="map", item_id="i", agent_id="agent-0-1")
-
-
-@dataclass
-class Notebook:
-    """Records in memory; `lose_after` cuts the agent off at that record, as a killed worker is."""
-
-    events: list[AgentEvent] = field(default_factory=list)
-    lose_after: int | None = None
-
-    async def record(self, event: AgentEvent) -> int:
-        if self.lose_after is not None and len(self.events) >= self.lose_after:
-            raise ConnectionError("cut off")
-        self.events.append(event)
-        return len(self.events)
-
-    async def note(self, event: AgentEvent) -> None:
-        await self.record(event)
-
-    def outcomes(self) -> dict[str, Outcome]:
-        return {
-            outcome_key(event.step, event.try_): event
-            for event in self.events
-            if isinstance(event, StepCompleted | StepFailed)
-        }
-
-    def of(self, kind: type) -> list[Any]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    def trace(self) -> list[str]:
-        """What happened, in short: `+path` intended, `path` completed, `!path` failed."""
-        words = []
-        for event in self.events:
-            suffix = f"/{event.try_}" if event.try_ > 1 else ""
-            match event:
-                case StepIntended():
-                    words.append(f"+{event.step}{suffix}")
-                case StepCompleted():
-                    words.append(f"{event.step}{suffix}")
-                case StepFailed():
-                    words.append(f"!{event.step}{suffix}")
-                case StepSkipped():
-                    words.append(f"-{event.step}")
-                case StepRetrying():
-                    words.append(f"~{event.step}{suffix}")
-                case StepWarned():
-                    words.append(f"?{event.step}")
-                case HandlerStarted() | HandlerCompleted():
-                    words.append(type(event).__name__)
-        return words
-
-    def acted(self) -> list[str]:
-        """The leaves that were acted out, in order."""
-        return [word[1:] for word in self.trace() if word.startswith("+")]
 
 
 @dataclass

@@ -4,21 +4,21 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import trio
 from msgspec import structs
+from notebook import Notebook
 
-from prodigy.events import Failure, HandlerStarted, StepCompleted, StepFailed, StepIntended, Stream
+from prodigy.events import Failure, StepFailed, Stream
 from prodigy.steps.claude import claude
 from prodigy.steps.durable import Done, Door, Leaf, LeafFailed, Place
 from prodigy.steps.foreach import foreach
 from prodigy.steps.goal_seek import goal_seek
 from prodigy.steps.nested import unfilled
-from prodigy.steps.protocol import AgentEvent, Outcome, outcome_key
+from prodigy.steps.protocol import Outcome
 from prodigy.steps.runner import Ended, Listener, Program, StepFailure
 from prodigy.steps.subworkflow import workflow
 from prodigy.steps.validation import validate
@@ -50,40 +50,6 @@ COMPOUND: dict[type, Callable[..., Any]] = {
     Claude: claude,
     SubWorkflow: workflow,
 }
-
-
-class Cut(Exception):
-    """The agent was cut off here, as by the death of its worker."""
-
-
-@dataclass
-class Notebook:
-    """Records in memory; refuses the record after `lose_after`."""
-
-    events: list[AgentEvent] = field(default_factory=list)
-    lose_after: int | None = None
-
-    async def record(self, event: AgentEvent) -> int:
-        if self.lose_after is not None and len(self.events) >= self.lose_after:
-            raise Cut
-        self.events.append(event)
-        return len(self.events)
-
-    async def note(self, event: AgentEvent) -> None:
-        await self.record(event)
-
-    def outcomes(self) -> dict[str, Outcome]:
-        return {
-            outcome_key(event.step, event.try_): event
-            for event in self.events
-            if isinstance(event, StepCompleted | StepFailed)
-        }
-
-    def intended(self) -> list[str]:
-        return [event.step for event in self.events if isinstance(event, StepIntended)]
-
-    def rounds(self) -> int:
-        return sum(isinstance(event, HandlerStarted) for event in self.events)
 
 
 class Names(dict[str, Any]):

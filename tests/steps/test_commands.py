@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import trio
 from msgspec import structs
-from stages import PLACE, Notebook
+from notebook import Notebook
+from stages import PLACE
 from trio.testing import MockClock
 
 from prodigy.events import StepSpawned

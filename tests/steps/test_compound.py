@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stages import Notebook, Tree, interpreter, run, shell
+from notebook import Notebook
+from stages import Tree, interpreter, run, shell
 from trio.testing import MockClock
 
 from prodigy.events import CommitCreated, StepCompleted

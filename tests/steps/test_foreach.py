@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import trio
-from fakes.runner import Cut, FakeRunner, Notebook
+from fakes.runner import FakeRunner
+from notebook import Cut, Notebook
 
 from prodigy.steps.durable import Done, LeafFailed
 from prodigy.steps.foreach import foreach

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.runner import Cut, FakeRunner, Notebook
+from fakes.runner import FakeRunner
+from notebook import Cut, Notebook
 
 from prodigy.steps.durable import Done, LeafFailed
 from prodigy.steps.goal_seek import goal_seek

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
-from stages import Notebook, Tree, interpreter, run, shell
+from notebook import Notebook
+from stages import Tree, interpreter, run, shell
 from trio.testing import MockClock
 
 from prodigy.events import HandlerCompleted, StepCompleted, StepWarned

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 import pytest
-from stages import Notebook, Tree, interpreter, run, shell
+from notebook import Notebook
+from stages import Tree, interpreter, run, shell
 
 from prodigy.events import StepCompleted, StepIntended
 from prodigy.git.evidence import CommitWish

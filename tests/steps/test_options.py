@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 import trio
-from stages import Notebook, Tree, interpreter, run, shell
+from notebook import Notebook
+from stages import Tree, interpreter, run, shell
 from trio.testing import MockClock
 
 from prodigy.events import HandlerStarted, StepCompleted, StepFailed, StepIntended, StepRetrying, StepWarned

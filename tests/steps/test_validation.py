@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.runner import Cut, FakeRunner, Notebook
+from fakes.runner import FakeRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from notebook import Cut, Notebook
 
 from prodigy.steps.durable import Done, LeafFailed
 from prodigy.steps.nested import MAX_VARIABLE, for_environment
