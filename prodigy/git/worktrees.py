@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from prodigy.errors import InternalError, RunError
 from prodigy.git import evidence
-from prodigy.git.cli import Git, GitFailed, is_folder, readable
+from prodigy.git.cli import Git, GitFailed, readable
 from prodigy.git.metadata_lock import MetadataLock
 from prodigy.git.patience import patiently
 from prodigy.git.readiness import READY
@@ -217,13 +217,6 @@ class Worktrees:
     async def registered(self, under: str) -> list[Registration]:
         """The worktrees on git's list whose path lies below the folder ``under``."""
         return [entry for entry in await worktrees_of(self._git) if _lies_in(entry.path, under)]
-
-    async def prune(self, under: str) -> list[str]:
-        """Take worktrees below ``under`` whose folder is gone off git's list; returns their paths."""
-        gone = [entry.path for entry in await self.registered(under) if not is_folder(entry.path)]
-        for path in gone:
-            await self.remove(path)
-        return gone
 
     async def detach(self, worktree: Worktree) -> None:
         """Let go of the branch, so that it can move without the files seeming to change."""

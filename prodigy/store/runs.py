@@ -17,7 +17,6 @@ from prodigy import ids
 from prodigy.errors import RunError, UsageError
 from prodigy.ids import JobId, Kind, SessionId, Stem
 from prodigy.job.fold import apply
-from prodigy.job.report import Report, report
 from prodigy.job.state import JobState
 from prodigy.job.summary import JobSummary, lived, summarize
 from prodigy.paths import Layout
@@ -205,12 +204,6 @@ def summaries(home: Path, repo: str | None) -> list[JobSummary]:
     """What lists say of all runs of one repository, or of all with ``None``; newest first."""
     known = (summary(run) for run in all_runs(home, repo))
     return [found for found in known if found is not None]
-
-
-def run_report(run: Run, now: datetime) -> Report:
-    """The whole story of a run."""
-    found = run_holder(run)
-    return report(load_state(run), run.repo, now, holder_pid=found.pid if found else None)
 
 
 def _fresh(run: Run) -> JobSummary | None:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from msgspec import Struct, structs
 
-from prodigy.workflow.model import Bytes, Count, Deferred, Flag, Seconds, Share, Step
+from prodigy.workflow.model import Bytes, Count, Deferred, Seconds, Share, Step
 from prodigy.workflow.scalars import ScalarError, resolved
 from prodigy.workflow.scope import Scope
 from prodigy.workflow.template import render_text
@@ -62,7 +62,7 @@ def _fields(value: Struct, scope: Scope) -> Struct:
     return structs.replace(value, **changed) if changed else value
 
 
-def _known(value: Deferred, scope: Scope) -> float | bool | None:
+def _known(value: Deferred, scope: Scope) -> float | None:
     text = render_text(value.source, scope)
     try:
         return resolved(value, text)
@@ -85,12 +85,6 @@ def count(value: Count) -> int:
 
 def share(value: Share) -> float:
     """A settled number."""
-    assert not isinstance(value, Deferred)
-    return value
-
-
-def flag(value: Flag) -> bool:
-    """A settled boolean."""
     assert not isinstance(value, Deferred)
     return value
 

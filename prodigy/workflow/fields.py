@@ -14,7 +14,7 @@ from prodigy.workflow import scalars
 from prodigy.workflow.expression_text import BadExpression
 from prodigy.workflow.json_path import check_json_path
 from prodigy.workflow.keys import Field, Fields, KeyReader
-from prodigy.workflow.model import Bytes, Count, Deferred, Expr, Flag, Seconds, Share, Text
+from prodigy.workflow.model import Bytes, Count, Deferred, Expr, Seconds, Share, Text
 from prodigy.workflow.nearest import nearest
 from prodigy.workflow.nodes import Listing, Mapping, Node, Scalar, character, value_of
 from prodigy.workflow.problems import quoted
@@ -22,7 +22,7 @@ from prodigy.workflow.problems import quoted
 __all__ = ["Field", "Fields", "Reader", "character"]
 
 Value = TypeVar("Value")
-Kind = Literal["duration", "integer", "number", "boolean", "size"]
+Kind = Literal["duration", "integer", "number", "size"]
 Names = Literal["variables", "item", "value"]
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
@@ -124,10 +124,6 @@ class Reader(KeyReader):
     def boolean(self, entry: Field | None) -> bool | None:
         """``true`` or ``false``, written out."""
         return self._typed(entry, scalars.boolean)
-
-    def flag(self, entry: Field | None) -> Flag | None:
-        """``true`` or ``false``, or a reference to one."""
-        return self._deferred(entry, "boolean") or self.boolean(entry)
 
     # -- durations and sizes ---------------------------------------------------------------------------------------
     def seconds(self, entry: Field | None) -> Seconds:

@@ -41,7 +41,7 @@ class Deferred(Struct, frozen=True):
     """A typed value that is written as a reference (``"${LIMIT}"``): filled in, read as ``kind`` and checked when used."""
 
     source: str
-    kind: Literal["duration", "integer", "number", "boolean", "size"]
+    kind: Literal["duration", "integer", "number", "size"]
     mark: Mark = Mark()
     least: float | None = None
     """The smallest value that is accepted."""
@@ -49,7 +49,6 @@ class Deferred(Struct, frozen=True):
 
 Seconds = float | Deferred | None
 Count = int | Deferred
-Flag = bool | Deferred
 Share = float | Deferred
 Bytes = int | Deferred | None
 

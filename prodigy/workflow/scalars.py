@@ -108,7 +108,7 @@ def boolean(text: str) -> bool:
     return lowered == "true"
 
 
-def resolved(value: Deferred, text: str) -> float | bool | None:
+def resolved(value: Deferred, text: str) -> float | None:
     """What a deferred value is, now that its references are filled in.
 
     Args:
@@ -116,7 +116,7 @@ def resolved(value: Deferred, text: str) -> float | bool | None:
         text: its source with every reference replaced.
 
     Returns:
-        Seconds, bytes (``int``), a number or a boolean, as ``value.kind`` says; ``None`` for no limit.
+        Seconds, bytes (``int``) or a number, as ``value.kind`` says; ``None`` for no limit.
 
     Raises:
         ScalarError: the text is not of that kind, or less than ``value.least``.
@@ -131,8 +131,6 @@ def resolved(value: Deferred, text: str) -> float | bool | None:
             return integer(text, -(10**INTEGER_DIGITS) if least is None else math.ceil(least))
         case "number":
             return number(text, least)
-        case "boolean":
-            return boolean(text)
 
 
 def is_unlimited(text: str) -> bool:

@@ -155,12 +155,14 @@ map:
   input: {list: [{id: 7}, {id: 8}]}
   item_id: "${item.id}"
   agent_template:
-    - goal_seek: {goal: "done ${item.id}", command: "claude: /work ${item.id}", validate: "test -f d && echo 'score: 100' || echo 'score: 10'", threshold: 90, max_attempts: 3, convergence: false}
+    - goal_seek: {goal: "done ${item.id}", command: "claude: /work ${item.id}", validate: "test -f d && echo 'score: 100' || echo 'score: 10'", threshold: 90, max_attempts: 3}
       commit_required: true
 """
     done = world.prodigy("run", world.workflow(flow), "-y", "--strict")
     assert done.returncode == 1, done.stderr
     assert sorted(event["item_id"] for event in world.events("dlq_item_added")) == ["7", "8"]
+    told = [event["error"]["message"] for event in world.events("agent_failed")]
+    assert all("of 90 points after 3 attempts: no attempt was left" in message for message in told), told
     launches = [json.loads(line) for line in claude.read_text().splitlines()]
     assert sorted(launch["prompt"] for launch in launches) == ["/work 7"] * 3 + ["/work 8"] * 3
     assert {(launch["options"]["--model"], launch["options"]["--max-turns"]) for launch in launches} == {

@@ -328,19 +328,6 @@ async def test_a_branch_that_somebody_has_checked_out_stays(repo, worktrees, slo
     assert repo("branch", "--format=%(refname:short)") == "held\nmain"
 
 
-async def test_pruning_takes_only_what_lies_below_a_folder(repo, worktrees, tmp_path):
-    await worktrees.add(str(tmp_path / "pool/one"), repo.head)
-    await worktrees.add(str(tmp_path / "pool/two"), repo.head)
-    repo("worktree", "add", "--quiet", "--detach", str(tmp_path / "users"))
-    for path in ("pool/one", "users"):
-        shutil.rmtree(tmp_path / path)
-    assert await worktrees.prune(str(tmp_path / "pool")) == [str(tmp_path / "pool/one")]
-    left = repo("worktree", "list", "--porcelain")
-    assert f"worktree {tmp_path}/users" in left
-    assert f"worktree {tmp_path}/pool/two" in left
-    assert "pool/one" not in left
-
-
 async def test_many_slots_at_once_from_several_processes_worth_of_owners(repo, tmp_path):
     """Owners that share nothing but the lock file make, reset and remove without ever colliding."""
     owners = [Worktrees(repo.git(), tmp_path / "git.lock") for _ in range(3)]

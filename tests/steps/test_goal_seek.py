@@ -76,6 +76,12 @@ async def test_convergence(tree: Path) -> None:
     assert (failed.done.value["status"], failed.done.value["attempts"]) == ("max_attempts", 5)
 
 
+async def test_the_last_attempt_is_the_end_whatever_the_scores(tree: Path) -> None:
+    """Convergence ends a search earlier than its attempts do, and never instead of them."""
+    failed = await failing(runner(tree), COUNT, "echo score: 50", max_attempts=3)
+    assert (failed.done.value["status"], failed.done.value["attempts"]) == ("max_attempts", 3)
+
+
 async def test_a_miss_can_be_allowed(tree: Path) -> None:
     done = await seek(runner(tree), COUNT, "exit 1", max_attempts=1, fail_on_incomplete=False)
     assert (done.value["status"], done.value["score"]) == ("max_attempts", 0)

@@ -3,11 +3,11 @@
 import pytest
 from scopes import Variables
 
-from prodigy.workflow.deferred import BadValue, count, flag, seconds, settled, share, size
+from prodigy.workflow.deferred import BadValue, count, seconds, settled, share, size
 from prodigy.workflow.model import Backoff, Deferred, Limits, MapInput, MapPhase, Mark, Retry, Shell, Step
 from prodigy.workflow.values import UndefinedVariable
 
-SCOPE = Variables(N=3, T="1m30s", S="2GiB", YES=True, HALF=0.5, NONE="none", BAD="many")
+SCOPE = Variables(N=3, T="1m30s", S="2GiB", HALF=0.5, NONE="none", BAD="many")
 
 
 def later(source: str, kind: str, least: float | None = None) -> Deferred:
@@ -23,7 +23,6 @@ def later(source: str, kind: str, least: float | None = None) -> Deferred:
         ("${N}", "duration", 3.0),
         ("${NONE}", "duration", None),
         ("${S}", "size", 2 * 2**30),
-        ("${YES}", "boolean", True),
         ("${HALF}", "number", 0.5),
         ("${missing:-7}", "integer", 7),
         ("1${N}", "integer", 13),
@@ -55,7 +54,6 @@ def test_what_is_settled_stays_the_same_object() -> None:
     ("value", "message"),
     [
         (later("${BAD}", "integer"), "${BAD} is 'many': expected a whole number"),
-        (later("${N}", "boolean"), "${N} is '3': expected `true` or `false`"),
         (later("${N}", "integer", least=4), "${N} is '3': must be at least 4"),
         (later("-${N}", "duration"), "-${N} is '-3': a duration cannot be negative"),
     ],
@@ -72,11 +70,10 @@ def test_what_leads_nowhere() -> None:
 
 
 def test_narrowing_passes_values_on() -> None:
-    assert (seconds(1.5), seconds(None), count(2), share(0.5), flag(value=True), size(9)) == (
+    assert (seconds(1.5), seconds(None), count(2), share(0.5), size(9)) == (
         1.5,
         None,
         2,
         0.5,
-        True,
         9,
     )

@@ -107,7 +107,6 @@ def test_what_is_read(value: Read, text: str, method: Any, got: Any) -> None:
         ("k: ${N}", limit, Deferred("${N}", "duration", Mark("wf.yml", 1, 4), 0.001)),
         ("k: ${N}", Reader.size, Deferred("${N}", "size", Mark("wf.yml", 1, 4))),
         ("k: ${N}", share, Deferred("${N}", "number", Mark("wf.yml", 1, 4), 0)),
-        ("k: ${N}", Reader.flag, Deferred("${N}", "boolean", Mark("wf.yml", 1, 4))),
     ],
 )
 def test_references_wait_for_their_value(value: Read, text: str, method: Any, deferred: Deferred) -> None:

@@ -102,7 +102,6 @@ def test_milliseconds_are_for_numbers_without_a_unit() -> None:
         ("size", None, "1k", 1000),
         ("integer", 1, " 3 ", 3),
         ("number", 0, "1.5", 1.5),
-        ("boolean", None, "True", True),
     ],
 )
 def test_a_deferred_value_is_read_when_it_is_known(
