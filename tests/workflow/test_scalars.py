@@ -118,7 +118,6 @@ def test_a_deferred_value_is_read_when_it_is_known(
         ("size", None, "", "bad-size"),
         ("integer", 1, "0", "bad-value"),
         ("number", 0, "-1", "bad-value"),
-        ("boolean", None, "yes", "wrong-type"),
     ],
 )
 def test_a_deferred_value_of_the_wrong_kind(kind: Any, least: float | None, text: str, code: str) -> None:
