@@ -60,6 +60,7 @@ class _Checker:
         self.problems = problems
         self.texts = TextChecker(places, problems)
         self.declared = declared_in(workflow)
+        self.declared.guesses = problems.guesses
         self.declared.partial = problems.partial
         self.names = NameChecker(self.declared, places, problems)
 
@@ -228,6 +229,7 @@ class _Checker:
         declared = declared_by(action.environment)
         declared.parameters = frozenset({*action.parameters, *action.inputs})
         declared.elsewhere = self.declared.elsewhere
+        declared.guesses = self.declared.guesses
         known = Known("sub-workflow", declared)
         self.layer(action.environment, known)
         self.steps(action.steps, known)

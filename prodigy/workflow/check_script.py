@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from prodigy.workflow.check_reference import At, ReferenceChecker
 from prodigy.workflow.known import Known
 from prodigy.workflow.model import Mark
-from prodigy.workflow.nearest import nearest
 from prodigy.workflow.refs import Computed, Dollar, Modifier, Ref
 from prodigy.workflow.scope import Path
 from prodigy.workflow.shell_lexer import read_script
@@ -108,7 +107,7 @@ class ScriptChecker:
         if name in script.assigned or script.loads_code or _OF_THE_SHELL.fullmatch(name) or "-" in name:
             return
         elsewhere = variable(name) is not None or name in known.declared.elsewhere
-        if elsewhere or nearest(name, known.names()) is not None:
+        if elsewhere or known.meant(name) is not None:
             self.references.refuse(known.refusal(ref), at)
         elif not known.may_declare((name,)):
             message = f"`{name}` is no variable of Prodigy, and the script does not set it"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct, field
 
 from prodigy.workflow.model import Check, Environment, Foreach, GoalSeek, Step, Workflow
+from prodigy.workflow.nearest import Guesses
 from prodigy.workflow.variables import Phase
 
 
@@ -25,6 +26,7 @@ class Declared(Struct, kw_only=True):
     partial: bool = False
     """Whether a part of the workflow could not be read, which may declare anything."""
     elsewhere: dict[str, Phase] = field(default_factory=dict)
+    guesses: Guesses = field(default_factory=Guesses)
 
 
 def declared_in(workflow: Workflow) -> Declared:

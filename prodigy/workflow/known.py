@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from prodigy.workflow.declared import Declared
-from prodigy.workflow.nearest import nearest
 from prodigy.workflow.refs import Computed, Ref
 from prodigy.workflow.scope import Path
 from prodigy.workflow.variables import (
@@ -22,6 +21,9 @@ from prodigy.workflow.variables import (
     Variable,
     variable,
 )
+
+_MOST_NAMED = 40
+"""Fields that a hint lists."""
 
 
 class Refusal(Struct, frozen=True):
@@ -125,6 +127,10 @@ class Known:
             yield from ("setup", *self.setup.names_set)
         yield from (*self.declared.parameters, *self.declared.environment)
 
+    def meant(self, root: str) -> str | None:
+        """The name that somebody meant who wrote one that is unknown here."""
+        return self.declared.guesses.nearest(root, self.names())
+
     def refusal(self, ref: Ref | Computed) -> Refusal | None:
         """Why a reference can never have a value here, if it cannot."""
         if isinstance(ref, Computed):
@@ -202,7 +208,7 @@ class Known:
         if self.may_declare(path):
             return None
         hints: tuple[str, ...] = ()
-        meant = nearest(root, self.names())
+        meant = self.meant(root)
         elsewhere = self.declared.elsewhere.get(root)
         if has_default and (meant is None or elsewhere is not None):
             return None
@@ -227,17 +233,21 @@ class Known:
         if key is None or key in fields:
             return None
         root = path[0]
-        meant = nearest(str(key), sorted(fields))
+        meant = self.declared.guesses.nearest(str(key), sorted(fields))
         if meant is None and self.declared.partial:
             return None
         if meant is not None:
             rest = name.removeprefix(f"{root}.{key}")
             hint = f"did you mean `{root}.{meant}{rest}`?"
         elif fields:
-            hint = f"`{root}` has {', '.join(sorted(fields))}"
+            hint = f"`{root}` has {_some(sorted(fields))}"
         else:
             hint = "setup captures nothing"
         return Refusal("undefined-variable", f"`{name}` is not defined", (hint,))
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_MOST_NAMED]) + (" …" if len(names) > _MOST_NAMED else "")
 
 
 def _listed(names: list[str]) -> str:

@@ -7,6 +7,10 @@ from collections.abc import Iterable
 
 SHORT_NAME = 5
 """Names under this many letters may be one edit away, longer ones two."""
+LONG_NAME = 80
+"""Nobody misspells a name of more letters."""
+WORK = 250_000
+"""Steps of searching for one file, about a quarter of a second: a bound where thousands of names of thousands are unknown."""
 
 
 def distance(left: str, right: str, limit: int = 1_000) -> int:
@@ -35,14 +39,31 @@ def reach(word: str) -> int:
     return 1 if len(word) < SHORT_NAME else 2
 
 
+class Guesses:
+    """Looks for the names that somebody meant as long as there is ``work`` left; then it finds none any more."""
+
+    def __init__(self, work: int = WORK) -> None:
+        self.work = work
+
+    def nearest(self, word: str, names: Iterable[str]) -> str | None:
+        """The closest of ``names`` within reach of ``word``; the first one given wins a tie."""
+        if len(word) > LONG_NAME or self.work <= 0:
+            return None
+        limit, length, letters = reach(word), len(word), set(word)
+        best: str | None = None
+        for name in names:
+            self.work -= 1
+            if abs(length - len(name)) > limit or len(letters.symmetric_difference(name)) > 2 * limit:
+                continue
+            self.work -= length
+            found = distance(word, name, limit)
+            if found <= limit and name != word:
+                best, limit = name, found - 1
+            if limit <= 0 or self.work <= 0:
+                break
+        return best
+
+
 def nearest(word: str, names: Iterable[str]) -> str | None:
-    """The closest of ``names`` within reach of ``word``; the first one given wins a tie."""
-    limit = reach(word)
-    best: str | None = None
-    for name in names:
-        found = distance(word, name, limit)
-        if found <= limit and name != word:
-            best, limit = name, found - 1
-        if limit < 0:
-            break
-    return best
+    """The closest of ``names`` within reach of ``word``, where these are few."""
+    return Guesses().nearest(word, names)

@@ -263,7 +263,7 @@ def _undeclared(
         if name in values:
             values[name] = plain(value, "any")
         elif name not in declared:
-            meant = nearest(name, [*declared, *defaults])
+            meant = problems.guesses.nearest(name, [*declared, *defaults])
             hint = f"did you mean `{meant}`?" if meant else "declare it under `parameters:`"
             place = at or (parameters[0].at if parameters else Span())
             problems.error("parameter-invalid", f"there is no parameter `{name}`", place, hint)

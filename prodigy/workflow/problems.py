@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from prodigy.errors import WorkflowError
 from prodigy.workflow.model import Mark
+from prodigy.workflow.nearest import Guesses
 from prodigy.workflow.nodes import Placed
 
 Severity = Literal["error", "warning", "note"]
@@ -48,6 +49,7 @@ class Problems:
         self.file = file
         self._found = {(problem.code, problem.mark, problem.message): problem for problem in found}
         self._errors = sum(problem.severity == "error" for problem in self._found.values())
+        self.guesses = Guesses()
         self.partial = False
         """Whether a part of the workflow could not be read, so that a name which nothing declares may stand there."""
 

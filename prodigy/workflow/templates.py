@@ -10,7 +10,6 @@ from msgspec import Struct
 
 from prodigy.workflow.compose import canonical
 from prodigy.workflow.model import Local, Mark, Text
-from prodigy.workflow.nearest import nearest
 from prodigy.workflow.nodes import Listing, Node, Scalar, value_of
 from prodigy.workflow.nodes import Mapping as MappingNode
 from prodigy.workflow.parameters import Parameter, ParameterReader
@@ -82,7 +81,7 @@ def use(name: Scalar, given: Node | None, templates: Templates, problems: Proble
     if template is None and problems.partial:
         return None
     if template is None:
-        meant = nearest(name.text, templates)
+        meant = problems.guesses.nearest(name.text, templates)
         hint = f"did you mean `{meant}`?" if meant else "declare it under `templates:`"
         problems.error("template-not-found", f"there is no template {quoted(name.text)}", name, hint)
         return None
@@ -93,7 +92,7 @@ def use(name: Scalar, given: Node | None, templates: Templates, problems: Proble
     declared = {parameter.name for parameter in template.parameters}
     for key, _ in values.values():
         if key.text not in declared:
-            meant = nearest(key.text, declared)
+            meant = problems.guesses.nearest(key.text, declared)
             hint = f"did you mean `{meant}`?" if meant else "declare it under the template's `parameters:`"
             message = f"the template {quoted(name.text)} has no parameter {quoted(key.text)}"
             problems.error("parameter-invalid", message, key, hint)
