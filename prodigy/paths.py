@@ -93,8 +93,12 @@ class Layout:
         return self.worktrees / ".pool" / session / f"slot-{number:02d}"
 
     def scratch(self, session: SessionId) -> Path:
-        """Where merges that need files are made."""
+        """Where what a merge would give is verified."""
         return self.worktrees / ".scratch" / session
+
+    def bench(self, session: SessionId) -> Path:
+        """Where merges that need files are made."""
+        return self.worktrees / ".scratch" / f"{session}-merges"
 
     def worktree_record(self, session: SessionId) -> Path:
         """What is known of the session worktree; outlives it."""

@@ -18,15 +18,14 @@ import trio
 
 from prodigy import __version__, ids
 from prodigy.actors import environment
-from prodigy.actors.merger import Forge
 from prodigy.actors.preparing import Prepared, prepare
 from prodigy.errors import MachineError
 from prodigy.events import Metadata
 from prodigy.git import excludes
 from prodigy.git.cli import Git
+from prodigy.git.forge import Forge, open_forge
 from prodigy.git.included import find_included, included_in, keep_included
 from prodigy.git.local import TrioRunner
-from prodigy.git.objects import open_objects
 from prodigy.git.repository import Repository, Target, discover, find_target, uncommitted
 from prodigy.job.plan import RunPlan
 from prodigy.paths import Layout
@@ -111,10 +110,9 @@ def layout_for(home: Path, ground: Ground, now: datetime) -> Layout:
     return Layout(home, repository_name(home, ground.repository, now))
 
 
-async def forge_for(ground: Ground) -> Forge:
+async def forge_for(ground: Ground, layout: Layout, session: ids.SessionId) -> Forge:
     """What merges are made with."""
-    identity = await excludes.identity(ground.git)
-    return Forge(ground.git, open_objects(ground.repository, ground.git), identity)
+    return await open_forge(ground.repository, ground.git, layout.git_lock, layout.bench(session))
 
 
 async def prepare_environment(

@@ -5,6 +5,7 @@ not recorded is asked of git again, and a source that the branch already contain
 """
 
 from collections.abc import Collection
+from contextlib import suppress
 from functools import partial
 from typing import Literal, TypedDict
 
@@ -16,16 +17,15 @@ from prodigy.actors.keeping import Keeper
 from prodigy.actors.recorder import Ledger, RecorderRef, record
 from prodigy.actors.workspace_requests import Forget, WorkspacesRef
 from prodigy.errors import ProdigyError, RunError
-from prodigy.git.cli import Git
 from prodigy.git.contents import added_content, added_files
 from prodigy.git.final import Foreseen, foresee, merge_into
+from prodigy.git.forge import Forge
 from prodigy.git.merge import Conflict, Merged, Strategy, merge
-from prodigy.git.objects import Objects
 from prodigy.git.repository import branch_tip
 from prodigy.job.items import item_text
 from prodigy.job.plan import RunPlan
 from prodigy.steps.masking import Masker
-from supervisors import Actor, ActorRef, Reply
+from supervisors import Actor, ActorRef, Reason, Reply
 
 
 class MergeAgent(msgspec.Struct, frozen=True):
@@ -59,14 +59,6 @@ Message = MergeAgent | MergeFinal | Foresee | Rest
 MergerRef = ActorRef[Message]
 
 
-class Forge(msgspec.Struct, frozen=True):
-    """What merges are made with: git in the repository, its object reader, and who commits."""
-
-    git: Git
-    objects: Objects
-    identity: dict[str, str]
-
-
 class Merger(Actor[Message]):
     """Merges for one run.
 
@@ -97,6 +89,11 @@ class Merger(Actor[Message]):
         self._masker = masker
         self._included = frozenset(included)
         self._keeper = Keeper(forge.git, plan.job_id, recorder)
+
+    async def stopped(self, _reason: Reason) -> None:
+        """Leave no worktree behind."""
+        with suppress(ProdigyError):  # what remains is removed with the session's
+            await self._forge.bench.close()
 
     async def handle(self, message: Message) -> None:
         """Merge; a merge that cannot be done is a recorded outcome, not a crash."""
@@ -130,14 +127,7 @@ class Merger(Actor[Message]):
         )
         try:
             await self._refuse_private(tip, wanted.source)
-            outcome = await merge(
-                self._forge.git,
-                f"refs/heads/{target}",
-                wanted.source,
-                self._message(wanted),
-                self._forge.identity,
-                self._forge.objects,
-            )
+            outcome = await merge(self._forge, f"refs/heads/{target}", wanted.source, self._message(wanted))
         except ProdigyError as error:
             await self._keep(wanted, "its merge failed")
             await record(self._recorder, events.MergeFailed(intent=intent, message=str(error), **whose))
@@ -179,9 +169,7 @@ class Merger(Actor[Message]):
         try:
             await self._require_target()
             await self._refuse_private(plan.base_commit, source)
-            done = await merge_into(
-                self._forge.git, source, target, self._final_message(), self._forge.identity
-            )
+            done = await merge_into(self._forge, source, target, self._final_message())
         except ProdigyError as error:
             failed = events.MergeFailed(intent=intent, what="final", target_branch=target, message=str(error))
             await record(self._recorder, failed)
@@ -205,10 +193,7 @@ class Merger(Actor[Message]):
 
     async def _foresee(self) -> Foreseen:
         await self._require_target()
-        forge, message = self._forge, self._final_message()
-        return await foresee(
-            forge.git, forge.objects, self._source, self._plan.target, message, forge.identity
-        )
+        return await foresee(self._forge, self._source, self._plan.target, self._final_message())
 
     async def _refuse_private(self, base: str, source: str) -> None:
         """Nothing, unless a commit adds a file of the user's own, or the value of a secret in a message or a file."""

@@ -30,7 +30,7 @@ from prodigy.actors.agent import AGENT_SHUTDOWN
 from prodigy.actors.dead_letters import DeadLetters
 from prodigy.actors.finish import AskMerge, Conductor
 from prodigy.actors.hosts import Hosts, Hurry, Pool
-from prodigy.actors.merger import Forge, Merger
+from prodigy.actors.merger import Merger
 from prodigy.actors.phase import Setting
 from prodigy.actors.phases import PhaseFactory
 from prodigy.actors.preparing import Prepared
@@ -40,6 +40,7 @@ from prodigy.actors.services import Services
 from prodigy.actors.task import Task
 from prodigy.actors.tasks import TaskFactory
 from prodigy.actors.workspaces import Workspaces
+from prodigy.git.forge import Forge
 from prodigy.git.included import included_in
 from prodigy.git.worktrees import Worktrees
 from prodigy.job.fold import fold

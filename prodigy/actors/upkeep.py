@@ -40,7 +40,7 @@ async def take_up(
     with JobLock.acquire(run.layout.job_lock(run.job_id), since=now, argv=argv):
         plan = _plan(run, purpose)
         ground = await launch.survey(Path(plan.repository), environ)
-        forge = await launch.forge_for(ground)
+        forge = await launch.forge_for(ground, run.layout, plan.session_id)
         by_steps = purpose == "merge" and plan.merges_by_steps
         prepared = Prepared()
         if by_steps:

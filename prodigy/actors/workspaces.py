@@ -274,7 +274,8 @@ class Workspaces(Actor[Message]):
         await self._keeper.everything((*inhabited, self._path), branches, target)
         removed = events.WorktreeRemoveIntended(path=self._path, branches=branches)
         intent = await record(self._recorder, removed)
-        scratch = [self._scratch] if Path(self._scratch).exists() else []
+        places = (self._scratch, str(self._layout.bench(plan.session_id)))
+        scratch = [path for path in places if Path(path).exists()]
         for path in (*slots, *scratch, self._path):
             await self._worktrees.remove(path)
         gone = await self._worktrees.delete_branches(branches)

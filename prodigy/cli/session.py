@@ -55,7 +55,7 @@ class Session:
     async def _surroundings(
         self, plan: RunPlan, layout: Layout, ground: launch.Ground, prepared: Prepared, share: int
     ) -> Surroundings:
-        forge = await launch.forge_for(ground)
+        forge = await launch.forge_for(ground, layout, plan.session_id)
         projections = Projections(layout, masked(plan, prepared.masker), self._around.now)
         return Surroundings(
             layout=layout,

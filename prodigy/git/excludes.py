@@ -7,9 +7,9 @@ anchored and escaped, so exactly they are excluded. The user's name and mail are
 import os
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from prodigy.git.cli import Git
+from prodigy.git.users_files import users_file
 
 OWN_FOLDER = "/.prodigy/"
 
@@ -40,8 +40,7 @@ def pattern(path: str) -> bytes:
 
 async def users_excludes(git: Git) -> bytes:
     """The content of the excludes file that is in force for the user; empty if there is none."""
-    configured = await git.run("config", "--type=path", "--get", "core.excludesFile", ok=None)
-    path = Path(git.cwd, configured.path) if configured.code == 0 else _default_excludes(git.env)
+    path = await users_file(git, "core.excludesFile", "ignore")
     if path is None or not path.is_file():
         return b""
     return path.read_bytes()
@@ -79,10 +78,3 @@ def _is_named(environ: Mapping[str, str], known: set[bytes], role: str, part: st
     keys = {f"{section}.{part}".lower().encode() for section in ("user", role)}
     variables = [f"GIT_{role}_{part}", *(["EMAIL"] if part == "EMAIL" else [])]
     return bool(keys & known) or any(environ.get(name) for name in variables)
-
-
-def _default_excludes(environ: Mapping[str, str]) -> Path | None:
-    """Where git looks when nothing is configured."""
-    if environ.get("XDG_CONFIG_HOME"):
-        return Path(environ["XDG_CONFIG_HOME"], "git/ignore")
-    return Path(environ["HOME"], ".config/git/ignore") if environ.get("HOME") else None

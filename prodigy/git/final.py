@@ -15,16 +15,16 @@ from msgspec import Struct
 
 from prodigy.errors import RunError
 from prodigy.git import evidence
+from prodigy.git.bench import FORWARD, TRUE_MERGE
 from prodigy.git.cli import Git, GitFailed, GitResult, is_folder, readable
-from prodigy.git.merge import Conflict, Merged, foretell, merge, verify
-from prodigy.git.objects import Objects
+from prodigy.git.forge import Forge
+from prodigy.git.merge import Conflict, Merged, foretell, foretell_here, merge, verify
 from prodigy.git.patience import patiently
 from prodigy.git.repository import Registration, Target, branch_tip, find_target, worktrees_of
 
 GRACE_S = 5.0
 """How long a merge may go on after it was cancelled, before it is ended and undone."""
 
-_FORWARD = ("--ff-only",)
 _UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
 _IN_THE_WAY = ("would be overwritten by merge", "Not possible to fast-forward because you have")
 
@@ -43,45 +43,38 @@ class FinalMerge(Struct, frozen=True):
     merged: Merged
 
 
-async def merge_into(
-    git: Git,
-    source: str,
-    named: str | None,
-    message: str,
-    identity: Mapping[str, str],
-) -> FinalMerge:
+async def merge_into(forge: Forge, source: str, named: str | None, message: str) -> FinalMerge:
     """Merge the commit ``source`` into the branch ``named``, or into the default branch if that is gone.
 
     Args:
-        git: in the repository.
+        forge: of the repository.
         source: full commit id, the tip of the session branch.
         named: the branch that the run began on; ``None`` if HEAD was detached.
         message: of the merge commit, if one is made.
-        identity: environment that names author and committer where git has no name for them.
 
     Raises:
         RunError: ``merge-conflict`` (the note lists the paths), ``local-changes``, ``merge-target-missing``,
             ``merge-target-busy`` (an unfinished operation of the user's), ``merge-failed``; nothing was changed.
     """
-    target = await find_target(git, named)
+    target = await find_target(forge.git, named)
     if target.branch is None:
         raise RunError("merge-target-missing", f"there is no branch to merge into: {target.fallback}")
-    holder = await _holder(git, target.branch)
+    holder = await _holder(forge.git, target.branch)
     if holder is None:
-        merged = await _merge_ref(git, target.branch, source, message, identity)
+        merged = await _merge_ref(forge, target.branch, source, message)
     else:
-        merged = await _merge_checkout(git.at(holder.path), target.branch, source, message, identity)
+        here = forge.git.at(holder.path)
+        merged = await _merge_checkout(here, target.branch, source, message, forge.identity)
     return FinalMerge(target, merged)
 
 
-async def foresee(
-    git: Git, objects: Objects, source: str, named: str | None, message: str, identity: Mapping[str, str]
-) -> Foreseen:
+async def foresee(forge: Forge, source: str, named: str | None, message: str) -> Foreseen:
     """The commit that ``merge_into`` would make now; nothing moves.
 
     Raises:
         RunError: ``merge-conflict``, ``merge-target-missing``.
     """
+    git = forge.git
     target = await find_target(git, named)
     tip = await branch_tip(git, target.branch) if target.branch is not None else None
     if target.branch is None or tip is None:
@@ -90,10 +83,10 @@ async def foresee(
         return Foreseen(tip, tip)
     if await evidence.is_ancestor(git, tip, source):
         return Foreseen(source, tip)
-    tree = await foretell(git, tip, source)
+    tree = await foretell(forge, tip, source)
     if isinstance(tree, Conflict):
         raise _conflict(target.branch, tree.paths)
-    return Foreseen(await objects.commit(tree, (tip, source), message, identity), tip)
+    return Foreseen(await forge.objects.commit(tree, (tip, source), message, forge.identity), tip)
 
 
 async def _holder(git: Git, branch: str) -> Registration | None:
@@ -120,9 +113,9 @@ async def _rebases(here: Git, branch: str) -> bool:
     return found.code == 0 and any(_holds(name, wanted) for name in names)
 
 
-async def _merge_ref(git: Git, branch: str, source: str, message: str, identity: Mapping[str, str]) -> Merged:
+async def _merge_ref(forge: Forge, branch: str, source: str, message: str) -> Merged:
     """A branch that nobody looks at: only the ref moves."""
-    outcome = await merge(git, f"refs/heads/{branch}", source, message, identity)
+    outcome = await merge(forge, f"refs/heads/{branch}", source, message)
     if isinstance(outcome, Conflict):
         raise _conflict(branch, outcome.paths)
     return outcome
@@ -138,18 +131,24 @@ async def _merge_checkout(
     if await evidence.is_ancestor(here, source, old):
         return Merged(old, old, "nothing")
     await _require_idle(here)
-    forward = await evidence.is_ancestor(here, old, source)
-    foretold = None if forward else await foretell(here, old, source)
+    forward = await evidence.is_ancestor(here, old, source) and await _forwards(here)
+    foretold = None if forward else await foretell_here(here, old, source)
     if isinstance(foretold, Conflict):
         raise _conflict(branch, foretold.paths)
     if foretold is not None:
         await _require_nothing_staged(here, branch)
         await _require_room(here, branch, old, foretold)
-    how = _FORWARD if forward else ("--no-ff", "--commit", "--no-squash", "--no-edit", "-m", message)
+    how = FORWARD if forward else (*TRUE_MERGE, "-m", message)
     await _git_merge(here, branch, source, how, identity)
     await verify(here, f"refs/heads/{branch}", source)
     new = await branch_tip(here, branch)
     return Merged(old, new or old, "fast-forward" if new == source else "git")
+
+
+async def _forwards(here: Git) -> bool:
+    """Whether the user lets branches move forward without a merge commit; that they let nothing else is overruled."""
+    wanted = await here.run("config", "--type=bool", "--get", "merge.ff", ok=None)
+    return wanted.text != "false"
 
 
 async def _git_merge(
@@ -200,7 +199,7 @@ async def _roll_back(here: Git, source: str, how: tuple[str, ...]) -> None:
     """
     if await _unfinished(here):
         await here.run("merge", "--abort", ok=None)
-    elif how != _FORWARD and not await evidence.is_ancestor(here, source, "HEAD"):
+    elif how != FORWARD and not await evidence.is_ancestor(here, source, "HEAD"):
         await here.run("reset", "--quiet", "--merge", ok=None)
 
 

@@ -1,6 +1,7 @@
-"""Merging one commit into a branch in the object database, without checking out a file.
+"""Merging one commit into a branch that nobody has checked out.
 
-Rules: git's own merge (``git merge-tree``) decides, never libgit2's. The branch moves by compare-and-swap, so a tip
+Rules: git's own merge decides, never libgit2's: ``git merge-tree`` in the object database, and ``git merge`` in a
+worktree where the repository wants a say in it (`prodigy.git.customs`). The branch moves by compare-and-swap, so a tip
 that somebody else moved meanwhile is merged with, not overwritten. Only after the branch is seen to contain the commit
 is it called merged. A conflict is a value, not an error.
 """
@@ -12,8 +13,9 @@ from msgspec import Struct
 
 from prodigy.errors import RunError
 from prodigy.git import evidence
+from prodigy.git.attributes import Attributes, attribute_folder
 from prodigy.git.cli import Git, GitFailed, readable
-from prodigy.git.objects import CommandLineObjects, Objects
+from prodigy.git.forge import Forge
 from prodigy.git.patience import patiently
 from prodigy.git.repository import ref_tip
 
@@ -37,34 +39,26 @@ class Conflict(Struct, frozen=True):
     paths: tuple[str, ...]
 
 
-async def merge(
-    git: Git,
-    target_ref: str,
-    source: str,
-    message: str,
-    identity: Mapping[str, str],
-    objects: Objects | None = None,
-) -> Merged | Conflict:
+async def merge(forge: Forge, target_ref: str, source: str, message: str) -> Merged | Conflict:
     """Merge ``source`` into the branch ``target_ref``, which no worktree may have checked out.
 
     Args:
-        git: in the repository; ``.gitattributes`` of its folder are heeded, so let it be a worktree of the branch.
+        forge: of the repository.
         target_ref: full name, such as ``refs/heads/main``.
         source: full commit id.
         message: of the merge commit, if one is made.
-        identity: environment that names author and committer where git has no name for them.
-        objects: what answers about commits; git itself by default.
 
     Raises:
-        RunError: ``merge-failed``: no such branch, unrelated histories, a tip that never stands still.
+        RunError: ``merge-failed``: no such branch, unrelated histories, a tip that never stands still;
+            ``merge-refused``: a hook, or the like, said no.
         GitFailed: git could not do it for another reason.
     """
-    objects = objects or CommandLineObjects(git)
+    git = forge.git
     for _ in range(_MAX_RACES):
         old = await ref_tip(git, target_ref)
         if old is None:
             raise RunError("merge-failed", f"{target_ref} does not exist")
-        plan = await _plan(git, objects, old, source, message, identity)
+        plan = await _plan(forge, old, source, message)
         if isinstance(plan, Conflict):
             return plan
         if await _move(git, target_ref, plan):
@@ -73,14 +67,14 @@ async def merge(
     raise RunError("merge-failed", f"{target_ref} was moved by somebody else {_MAX_RACES} times in a row")
 
 
-async def foretell(git: Git, tip: str, source: str) -> str | Conflict:
+async def foretell(forge: Forge, tip: str, source: str) -> str | Conflict:
     """The tree that merging ``source`` into ``tip`` gives, or what conflicts; nothing is moved."""
-    options = ("--write-tree", "-z", "--name-only", "--no-messages")
-    done = await git.run("merge-tree", *options, tip, source, ok=(0, _CONFLICTED))
-    tree, *paths = done.fields or [done.stdout.strip()]
-    if done.code == _CONFLICTED:
-        return Conflict(tuple(readable(path) for path in paths))
-    return tree.decode()
+    return await _merged_tree(forge, await forge.attributes.at(tip), tip, source)
+
+
+async def foretell_here(git: Git, tip: str, source: str) -> str | Conflict:
+    """As `foretell`, with the attribute files that lie in the worktree of ``git``."""
+    return await _merge_tree(git, tip, source, {})
 
 
 async def verify(git: Git, target_ref: str, source: str) -> None:
@@ -93,26 +87,47 @@ async def verify(git: Git, target_ref: str, source: str) -> None:
         raise RunError("merge-failed", f"{target_ref} does not contain {source} after the merge")
 
 
-async def _plan(
-    git: Git,
-    objects: Objects,
-    old: str,
-    source: str,
-    message: str,
-    identity: Mapping[str, str],
-) -> Merged | Conflict:
+async def _plan(forge: Forge, old: str, source: str, message: str) -> Merged | Conflict:
     """Where the branch would go; objects may be made for it, nothing moves."""
-    base = await objects.merge_base(old, source)
+    base = await forge.objects.merge_base(old, source)
     if base is None:
         raise RunError("merge-failed", f"{source} has no history in common with the branch")
     if base == source:
         return Merged(old, old, "nothing")
+    attributes = await forge.attributes.at(old)
+    if await forge.customs.of(attributes):
+        return await _plan_on_bench(forge, old, source, message, forward=base == old)
     if base == old:
         return Merged(old, source, "fast-forward")
-    tree = await foretell(git, old, source)
+    tree = await _merged_tree(forge, attributes, old, source)
     if isinstance(tree, Conflict):
         return tree
-    return Merged(old, await objects.commit(tree, (old, source), message, identity), "merge-tree")
+    made = await forge.objects.commit(tree, (old, source), message, forge.identity)
+    return Merged(old, made, "merge-tree")
+
+
+async def _plan_on_bench(
+    forge: Forge, old: str, source: str, message: str, *, forward: bool
+) -> Merged | Conflict:
+    done = await forge.bench.merge(old, source, message, forge.identity, forward=forward)
+    if isinstance(done, tuple):
+        return Conflict(done)
+    return Merged(old, done, "fast-forward" if done == source else "git")
+
+
+async def _merged_tree(forge: Forge, attributes: Attributes, tip: str, source: str) -> str | Conflict:
+    with attribute_folder(attributes) as folder:
+        place = {"GIT_DIR": forge.customs.common_dir, "GIT_WORK_TREE": folder}
+        return await _merge_tree(forge.git.at(folder), tip, source, place)
+
+
+async def _merge_tree(git: Git, tip: str, source: str, env: Mapping[str, str]) -> str | Conflict:
+    options = ("--write-tree", "-z", "--name-only", "--no-messages")
+    done = await git.run("merge-tree", *options, tip, source, env=env, ok=(0, _CONFLICTED))
+    tree, *paths = done.fields or [done.stdout.strip()]
+    if done.code == _CONFLICTED:
+        return Conflict(tuple(readable(path) for path in paths))
+    return tree.decode()
 
 
 async def _move(git: Git, ref: str, plan: Merged) -> bool:

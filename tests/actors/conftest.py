@@ -56,7 +56,7 @@ class Stage:
         workflow = load_workflow(flow.encode(), "flow.yml").workflow
         plan = launch.make_plan(ground, launch.Source(workflow, "flow.yml", "0" * 64), layout, now, ())
         plan = structs.replace(plan, **(asked or {}))
-        forge = await launch.forge_for(ground)
+        forge = await launch.forge_for(ground, layout, plan.session_id)
         prepared = await launch.prepare_environment(workflow, ground, self.environ)
 
         async def yes(_session: str, _branch: str) -> Answer:

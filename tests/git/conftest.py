@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from prodigy.git.cli import Git
+from prodigy.git.forge import Forge, open_forge
 from prodigy.git.local import TrioRunner
+from prodigy.git.repository import discover
 
 HOSTILE_NAMES = (
     "with space",
@@ -70,6 +72,12 @@ class Scratch:
 
     def git(self) -> Git:
         return Git(TrioRunner(), str(self.path), self.env)
+
+    async def forge(self, git: Git | None = None) -> Forge:
+        """What merges in it are made with; the lock and the bench lie beside it."""
+        git = git or self.git()
+        found = await discover(self.git(), str(self.path))
+        return await open_forge(found, git, self.path.parent / "git.lock", self.path.parent / "bench")
 
     def other(self, path: str | Path) -> "Scratch":
         return Scratch(Path(path), self.env)

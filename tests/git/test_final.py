@@ -13,8 +13,6 @@ from prodigy.git.local import TrioRunner
 from prodigy.git.merge import Merged
 from prodigy.git.repository import Target
 
-NOBODY = {}
-
 
 def session(repo, base: str, **files: str) -> str:
     """The tip of a session branch with ``files`` on top of ``base``, made in a worktree of its own."""
@@ -27,7 +25,7 @@ def session(repo, base: str, **files: str) -> str:
 
 async def code_of(repo, source: str, named: str | None = "main") -> RunError:
     with pytest.raises(RunError) as caught:
-        await merge_into(repo.git(), source, named, "Merge the run", NOBODY)
+        await merge_into(await repo.forge(), source, named, "Merge the run")
     return caught.value
 
 
@@ -36,7 +34,7 @@ async def test_a_branch_that_nobody_looks_at_moves_alone(repo):
     repo("checkout", "--quiet", "-b", "elsewhere")
     tip = session(repo, base, a="run\n")
     before = repo.fingerprint()
-    done = await merge_into(repo.git(), tip, "main", "m", NOBODY)
+    done = await merge_into(await repo.forge(), tip, "main", "m")
     assert done == FinalMerge(Target("main"), Merged(base, tip, "fast-forward"))
     assert repo("rev-parse", "main") == tip
     assert repo.fingerprint() == before
@@ -45,7 +43,7 @@ async def test_a_branch_that_nobody_looks_at_moves_alone(repo):
 async def test_the_users_checkout_follows_a_fast_forward(repo):
     base = repo.head
     tip = session(repo, base, a="run\n", new="n\n")
-    done = await merge_into(repo.git(), tip, "main", "m", NOBODY)
+    done = await merge_into(await repo.forge(), tip, "main", "m")
     assert done.merged == Merged(base, tip, "fast-forward")
     assert (repo.head, repo("status", "--porcelain"), (repo.path / "new").read_text()) == (tip, "", "n\n")
 
@@ -54,7 +52,7 @@ async def test_a_target_that_moved_gets_a_true_merge(repo):
     base = repo.head
     tip = session(repo, base, a="run\n")
     old = repo.commit(b="user\n")
-    done = await merge_into(repo.git(), tip, "main", "Merge the run\n\nbody", NOBODY)
+    done = await merge_into(await repo.forge(), tip, "main", "Merge the run\n\nbody")
     assert done.merged == Merged(old, repo.head, "git")
     assert repo("log", "-1", "--format=%P%n%B").strip() == f"{old} {tip}\nMerge the run\n\nbody"
     assert (repo("status", "--porcelain"), (repo.path / "a").read_text()) == ("", "run\n")
@@ -66,7 +64,7 @@ async def test_merged_already(repo):
     repo("merge", "--quiet", tip)
     repo.write("a", "local\n")
     before = repo.fingerprint()
-    assert (await merge_into(repo.git(), tip, "main", "m", NOBODY)).merged == Merged(tip, tip, "nothing")
+    assert (await merge_into(await repo.forge(), tip, "main", "m")).merged == Merged(tip, tip, "nothing")
     assert repo.fingerprint() == before
 
 
@@ -78,7 +76,7 @@ async def test_local_changes_elsewhere_stay(repo, diverged):
         repo.commit_file("users", "u\n")
     repo.write("b", "local\n")
     repo.write("untracked")
-    await merge_into(repo.git(), tip, "main", "m", NOBODY)
+    await merge_into(await repo.forge(), tip, "main", "m")
     repo("merge-base", "--is-ancestor", tip, "main")
     assert repo("status", "--porcelain").split("\n") == ["M b", "?? untracked"] or repo("status", "--porcelain") == " M b\n?? untracked"  # fmt: skip
     assert (repo.path / "b").read_text() == "local\n"
@@ -145,7 +143,7 @@ async def test_a_refusing_hook_is_obeyed_and_its_merge_undone(repo, hook):
 
 async def test_the_users_hooks_run(repo):
     repo.hook("post-merge", "touch merged")
-    await merge_into(repo.git(), session(repo, repo.head, a="run\n"), "main", "m", NOBODY)
+    await merge_into(await repo.forge(), session(repo, repo.head, a="run\n"), "main", "m")
     assert (repo.path / "merged").exists()
 
 
@@ -154,8 +152,17 @@ async def test_settings_that_would_not_merge_are_overruled(repo, configure):
     repo("config", "branch.main.mergeOptions", "--squash --no-commit")
     tip = session(repo, repo.head, a="run\n")
     repo.commit(b="user\n")
-    done = await merge_into(repo.git(), tip, "main", "m", NOBODY)
+    done = await merge_into(await repo.forge(), tip, "main", "m")
     assert done.merged.strategy == "git"
+
+
+@pytest.mark.parametrize("value", ["false", "no"])
+async def test_a_user_who_wants_merge_commits_gets_one(repo, value):
+    repo("config", "merge.ff", value)
+    old, tip = repo.head, session(repo, repo.head, a="run\n")
+    done = await merge_into(await repo.forge(), tip, "main", "m")
+    assert done.merged == Merged(old, repo.head, "git")
+    assert (repo("log", "-1", "--format=%P"), repo("status", "--porcelain")) == (f"{old} {tip}", "")
 
 
 async def test_a_users_own_unfinished_merge_is_not_touched(repo):
@@ -188,7 +195,7 @@ async def test_a_broken_worktree_elsewhere_does_not_matter(repo, tmp_path):
     repo("worktree", "add", "--quiet", "--detach", str(tmp_path / "broken"))
     (tmp_path / "broken/.git").unlink()
     tip = session(repo, base, a="run\n")
-    assert (await merge_into(repo.git(), tip, "main", "m", NOBODY)).merged.new == tip
+    assert (await merge_into(await repo.forge(), tip, "main", "m")).merged.new == tip
 
 
 async def test_a_linked_worktree_of_the_user_is_updated(repo, tmp_path):
@@ -196,7 +203,7 @@ async def test_a_linked_worktree_of_the_user_is_updated(repo, tmp_path):
     repo("worktree", "add", "--quiet", "-b", "feature", str(tmp_path / "linked"))
     before = repo.fingerprint()
     tip = session(repo, base, a="run\n")
-    await merge_into(repo.git(), tip, "feature", "m", NOBODY)
+    await merge_into(await repo.forge(), tip, "feature", "m")
     assert (tmp_path / "linked/a").read_text() == "run\n"
     assert repo.fingerprint() == before
 
@@ -206,12 +213,12 @@ async def test_a_worktree_whose_folder_is_gone_does_not_matter(repo, tmp_path):
     repo("worktree", "add", "--quiet", "-b", "feature", str(tmp_path / "linked"))
     (tmp_path / "linked").rename(tmp_path / "unmounted")
     tip = session(repo, base, a="run\n")
-    assert (await merge_into(repo.git(), tip, "feature", "m", NOBODY)).merged.new == tip
+    assert (await merge_into(await repo.forge(), tip, "feature", "m")).merged.new == tip
 
 
 async def test_a_deleted_target_falls_back(repo):
     tip = session(repo, repo.head, a="run\n")
-    done = await merge_into(repo.git(), tip, "deleted", "m", NOBODY)
+    done = await merge_into(await repo.forge(), tip, "deleted", "m")
     assert done.target == Target("main", "branch deleted does not exist")
     assert repo("rev-parse", "main") == tip
 
@@ -229,7 +236,7 @@ async def test_a_bare_repository(repo, tmp_path):
     repo("clone", "--quiet", "--bare", str(repo.path), str(bare.path))
     bare("worktree", "add", "--quiet", "-b", "session", str(tmp_path / "w"))
     tip = repo.other(tmp_path / "w").commit(a="run\n")
-    done = await merge_into(bare.git(), tip, "main", "m", NOBODY)
+    done = await merge_into(await bare.forge(), tip, "main", "m")
     assert done.merged == Merged(base, tip, "fast-forward")
 
 
@@ -249,9 +256,8 @@ async def test_an_index_lock_that_stays_is_reported(repo, monkeypatch):
 async def test_without_an_identity(repo, nameless):
     tip = session(repo, repo.head, a="run\n")
     repo.commit(b="user\n")
-    ident = {f"GIT_{role}_{part}": "Pro" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
     git = Git(TrioRunner(), str(repo.path), nameless)
-    assert (await merge_into(git, tip, "main", "m", ident)).merged.strategy == "git"
+    assert (await merge_into(await repo.forge(git), tip, "main", "m")).merged.strategy == "git"
 
 
 async def test_paths_that_are_not_text_do_not_hide_a_conflict(repo):
@@ -271,7 +277,7 @@ async def test_a_cancelled_merge_is_undone(repo, monkeypatch):
     os.mkfifo(started)
     repo.hook("pre-merge-commit", f"echo > {started}; exec sleep 1000")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(merge_into, repo.git(), tip, "main", "m", NOBODY)
+        nursery.start_soon(merge_into, await repo.forge(), tip, "main", "m")
         async with await trio.open_file(started) as fifo:
             await fifo.read()
         assert (repo.path / "a").read_text() == "run\n"
@@ -288,7 +294,7 @@ async def test_a_merge_that_has_begun_is_ended_before_a_cancellation_counts(repo
     repo.commit(b="user\n")
     repo.hook("pre-merge-commit", f"echo > {started}; cat {finish}")
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(merge_into, repo.git(), tip, "main", "m", NOBODY)
+        nursery.start_soon(merge_into, await repo.forge(), tip, "main", "m")
         async with await trio.open_file(started) as fifo:
             await fifo.read()
         nursery.cancel_scope.cancel()

@@ -5,20 +5,24 @@ import shutil
 
 import pytest
 import trio
+from msgspec import structs
 
 from prodigy.errors import RunError
 from prodigy.git import merge as engine
 from prodigy.git.cli import Git, GitResult
+from prodigy.git.forge import Forge
 from prodigy.git.local import TrioRunner
 from prodigy.git.merge import Conflict, Merged, foretell, merge
-from prodigy.git.objects import CommandLineObjects, open_objects
-from prodigy.git.repository import discover
+from prodigy.git.objects import CommandLineObjects
 
 TARGET = "refs/heads/session"
 
 
-async def objects_of(repo, which: str):
-    return open_objects(await discover(repo.git(), str(repo.path)), repo.git()) if which == "library" else CommandLineObjects(repo.git())  # fmt: skip
+async def forge_of(repo, which: str, git: Git | None = None) -> Forge:
+    forge = await repo.forge(git)
+    if which == "library":
+        return forge
+    return structs.replace(forge, objects=CommandLineObjects(forge.git))
 
 
 @pytest.fixture(params=["command-line", "library"])
@@ -38,16 +42,16 @@ async def test_fast_forward(repo, which):
     base = repo.head
     source = side(repo, base, a="x\n")
     repo("update-ref", TARGET, base)
-    assert await merge(repo.git(), TARGET, source, "m", {}, await objects_of(repo, which)) == Merged(base, source, "fast-forward")  # fmt: skip
+    assert await merge(await forge_of(repo, which), TARGET, source, "m") == Merged(base, source, "fast-forward")  # fmt: skip
     assert repo("rev-parse", TARGET) == source
 
 
 async def test_contained_already(repo, which):
     tip = repo.head
     repo("update-ref", TARGET, tip)
-    objects = await objects_of(repo, which)
+    forge = await forge_of(repo, which)
     for source in (tip, repo("rev-parse", "HEAD~1")):
-        assert await merge(repo.git(), TARGET, source, "m", {}, objects) == Merged(tip, tip, "nothing")
+        assert await merge(forge, TARGET, source, "m") == Merged(tip, tip, "nothing")
 
 
 async def test_a_true_merge_has_both_parents_the_branch_first(repo, which):
@@ -56,7 +60,7 @@ async def test_a_true_merge_has_both_parents_the_branch_first(repo, which):
     repo("update-ref", TARGET, ours)
     before = repo.fingerprint()
     message = "Merge ünï\n\nProdigy-Item: 7"
-    done = await merge(repo.git(), TARGET, theirs, message, {}, await objects_of(repo, which))
+    done = await merge(await forge_of(repo, which), TARGET, theirs, message)
     assert done == Merged(ours, repo("rev-parse", TARGET), "merge-tree")
     assert repo("log", "-1", "--format=%P%n%B%an <%ae>", TARGET).splitlines() == [
         f"{ours} {theirs}",
@@ -75,7 +79,7 @@ async def test_a_conflict_names_its_paths_and_moves_nothing(repo, which, hostile
     theirs = side(repo, base, **{hostile: "theirs\n", "a": "theirs\n", "deep/er/c": "theirs\n"})
     repo("update-ref", TARGET, ours)
     before = repo.fingerprint()
-    done = await merge(repo.git(), TARGET, theirs, "m", {}, await objects_of(repo, which))
+    done = await merge(await forge_of(repo, which), TARGET, theirs, "m")
     assert isinstance(done, Conflict)
     assert sorted(done.paths) == sorted([hostile, "a"])
     assert repo("rev-parse", TARGET) == ours
@@ -85,9 +89,9 @@ async def test_a_conflict_names_its_paths_and_moves_nothing(repo, which, hostile
 async def test_foretelling_moves_nothing(repo):
     base = repo.head
     ours, theirs = side(repo, base, a="ours\n"), side(repo, base, b="theirs\n")
-    tree = await foretell(repo.git(), ours, theirs)
+    tree = await foretell(await repo.forge(), ours, theirs)
     assert repo("ls-tree", "-r", "--name-only", str(tree)).splitlines() == ["a", "b", "deep/er/c"]
-    assert await foretell(repo.git(), ours, side(repo, base, a="theirs\n")) == Conflict(("a",))
+    assert await foretell(await repo.forge(), ours, side(repo, base, a="theirs\n")) == Conflict(("a",))
 
 
 async def test_unrelated_histories_and_missing_branches_are_errors(repo, which):
@@ -95,10 +99,10 @@ async def test_unrelated_histories_and_missing_branches_are_errors(repo, which):
     source = repo.commit("unrelated")
     repo("checkout", "--quiet", "main")
     repo("update-ref", TARGET, repo.head)
-    objects = await objects_of(repo, which)
+    forge = await forge_of(repo, which)
     for target in (TARGET, "refs/heads/none"):
         with pytest.raises(RunError) as caught:
-            await merge(repo.git(), target, source, "m", {}, objects)
+            await merge(forge, target, source, "m")
         assert caught.value.code == "merge-failed"
 
 
@@ -122,7 +126,7 @@ async def test_a_tip_that_moved_meanwhile_is_merged_with(repo):
     second = side(repo, first, a="user again\n")
     repo("update-ref", TARGET, base)
     git = Git(Meddler(repo, [first, second]), str(repo.path), repo.env)
-    done = await merge(git, TARGET, source, "m", {})
+    done = await merge(await repo.forge(git), TARGET, source, "m")
     assert done == Merged(second, repo("rev-parse", TARGET), "merge-tree")
     assert repo("show", f"{TARGET}:a") == "user again"
     assert repo("show", f"{TARGET}:b") == "agent"
@@ -137,17 +141,17 @@ async def test_a_tip_that_never_stands_still_is_given_up(repo):
         moves.append(repo("commit-tree", "HEAD^{tree}", "-p", moves[-1], "-m", str(number)))
     git = Git(Meddler(repo, moves[1:]), str(repo.path), repo.env)
     with pytest.raises(RunError, match="moved by somebody else"):
-        await merge(git, TARGET, source, "m", {})
+        await merge(await repo.forge(git), TARGET, source, "m")
 
 
 async def test_many_mergers_lose_no_commit(repo, which):
     base = repo.head
     sources = [side(repo, base, **{f"file-{number}": "x\n"}) for number in range(8)]
     repo("update-ref", TARGET, base)
-    objects = await objects_of(repo, which)
+    forge = await forge_of(repo, which)
     async with trio.open_nursery() as nursery:
         for source in sources:
-            nursery.start_soon(merge, repo.git(), TARGET, source, "m", {}, objects)
+            nursery.start_soon(merge, forge, TARGET, source, "m")
     for source in sources:
         repo("merge-base", "--is-ancestor", source, TARGET)
     names = repo("ls-tree", "--name-only", TARGET).splitlines()
@@ -164,7 +168,7 @@ async def test_a_lock_left_on_the_ref_is_waited_for_then_reported(repo, monkeypa
     repo("update-ref", TARGET, base)
     (repo.path / f".git/{TARGET}.lock").touch()
     with pytest.raises(GitFailed, match="lock"):
-        await merge(repo.git(), TARGET, source, "m", {})
+        await merge(await repo.forge(), TARGET, source, "m")
     assert repo("rev-parse", TARGET) == base
 
 
@@ -173,10 +177,9 @@ async def test_without_an_identity(repo, nameless, which):
     ours, theirs = side(repo, base, a="ours\n"), side(repo, base, b="theirs\n")
     repo("update-ref", TARGET, ours)
     repo.env = nameless
-    ident = {f"GIT_{role}_{part}": "Pro" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
-    done = await merge(repo.git(), TARGET, theirs, "m", ident, await objects_of(repo, which))
+    done = await merge(await forge_of(repo, which), TARGET, theirs, "m")
     assert isinstance(done, Merged)
-    assert repo("log", "-1", "--format=%an %cn %ce", TARGET) == "Pro Pro Pro"
+    assert repo("log", "-1", "--format=%an %cn %ce", TARGET) == "Prodigy Prodigy prodigy@localhost"
 
 
 async def test_sha256(repo, tmp_path):
@@ -186,7 +189,7 @@ async def test_sha256(repo, tmp_path):
     base = other.commit(a="1\n", b="1\n")
     ours, theirs = side(other, base, a="2\n"), side(other, base, b="2\n")
     other("update-ref", TARGET, ours)
-    done = await merge(other.git(), TARGET, theirs, "m", {}, await objects_of(other, "library"))
+    done = await merge(await other.forge(), TARGET, theirs, "m")
     assert isinstance(done, Merged)
     assert len(done.new) == 64
 
@@ -240,7 +243,7 @@ async def test_verdicts_and_trees_are_those_of_git_merge(repo, tmp_path):
         ours, theirs = tips
         checkout("checkout", "--quiet", "--force", "--detach", ours)
         repo("update-ref", TARGET, ours)
-        done = await merge(repo.git(), TARGET, theirs, "m", {})
+        done = await merge(await repo.forge(), TARGET, theirs, "m")
         checkout("merge", "--no-ff", "--quiet", "-m", "m", theirs, ok=False)
         if checkout("ls-files", "--unmerged") or checkout.head == ours != theirs:
             conflicts += 1

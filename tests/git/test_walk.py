@@ -4,8 +4,8 @@ import os
 
 from prodigy.git import evidence
 from prodigy.git.final import merge_into
+from prodigy.git.forge import open_forge
 from prodigy.git.merge import Merged, merge
-from prodigy.git.objects import open_objects
 from prodigy.git.repository import discover, find_target, uncommitted
 from prodigy.git.rescue import branches, rescue, rescue_strays
 from prodigy.git.worktrees import Worktrees
@@ -25,7 +25,8 @@ async def test_a_run_from_discovery_to_clean_up(repo, tmp_path):
     assert await uncommitted(git) == 2
     target = await find_target(git, found.branch)
     worktrees = Worktrees(git, tmp_path / "git.lock")
-    objects = open_objects(found, git)
+    forge = await open_forge(found, git, tmp_path / "git.lock", tmp_path / "bench")
+    objects = forge.objects
     session = await worktrees.add(str(tmp_path / "session"), found.head, "prodigy-session")
     slot = await worktrees.add(str(tmp_path / "slot"), found.head)
     await worktrees.detach(session)
@@ -49,7 +50,7 @@ async def test_a_run_from_discovery_to_clean_up(repo, tmp_path):
             )
             == 1
         )
-        done = await merge(git.inside(session.path), "refs/heads/prodigy-session", head, "m", {}, objects)
+        done = await merge(forge, "refs/heads/prodigy-session", head, "m")
         assert isinstance(done, Merged)
     await worktrees.sync(session, "prodigy-session")
     assert repo.fingerprint() == before
@@ -60,7 +61,7 @@ async def test_a_run_from_discovery_to_clean_up(repo, tmp_path):
     assert repo.fingerprint() == before
     assert await branches(git) == {"main": found.head}
 
-    await merge_into(git, tip, target.branch, "m", {})
+    await merge_into(forge, tip, target.branch, "m")
     assert sorted(file.name for file in repo.path.glob("result-*")) == [
         f"result-{number}" for number in range(AGENTS)
     ]

@@ -1,0 +1,147 @@
+"""In which merges a repository wants a say: by hooks, merge drivers, filters, signatures, or settings.
+
+Such merges are git's own, in a worktree; all others need no files. What is asked for every merge costs a look at two
+folders as long as the configuration's file is the same.
+"""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from msgspec import Struct
+
+from prodigy.git.attributes import Attributes, named
+from prodigy.git.cli import Git
+from prodigy.git.users_files import users_file
+
+Custom = Literal["hooks", "driver", "filter", "signing", "settings"]
+
+MERGE_HOOKS = ("pre-merge-commit", "prepare-commit-msg", "commit-msg", "post-merge")
+"""The hooks of ``git merge``. One that follows refs runs wherever a ref moves."""
+
+_DECISIVE = ("merge.renormalize", "pull.twohead", "diff.algorithm")
+"""Settings that ``git merge`` heeds and ``git merge-tree`` need not; it heeds those of renames and conflicts."""
+
+_ASKED = (
+    r"^(core\.hookspath|commit\.gpgsign|hook\..*\.(event|command)|merge\.default|merge\..*\.driver"
+    r"|filter\..*\.(clean|smudge|process)|merge\.renormalize|pull\.twohead|diff\.algorithm)$"
+)
+_FALSE = frozenset({"", "false", "no", "off", "0"})
+
+
+class Settings(Struct, frozen=True):
+    """What configuration says about merges."""
+
+    always: frozenset[Custom]
+    """What holds for every merge."""
+    hooks: str | None
+    """Folder of the hooks; ``None`` if each worktree has its own."""
+    drivers: frozenset[str]
+    filters: frozenset[str]
+    default_driver: str | None
+    outside: tuple[bytes, ...]
+    """Attributes that are no files of commits."""
+
+
+class Customs:
+    """What a repository asks for, looked up again when its configuration changes.
+
+    Args:
+        git: in the repository.
+        common_dir: where its configuration lies.
+    """
+
+    def __init__(self, git: Git, common_dir: str) -> None:
+        self._git = git
+        self.common_dir = common_dir
+        self._seen: tuple[object, Settings] | None = None
+
+    async def of(self, attributes: Attributes) -> frozenset[Custom]:
+        """Why a merge into a commit with these attribute files is not to be made without files; nothing: it may be."""
+        settings = await self._settings()
+        found: set[Custom] = set(settings.always)
+        texts = (*attributes.values(), *settings.outside)
+        drivers = named(texts, "merge") | {settings.default_driver}
+        if settings.drivers & drivers:
+            found.add("driver")
+        if settings.filters & named(texts, "filter"):
+            found.add("filter")
+        if settings.hooks is None or _has_hooks(settings.hooks):
+            found.add("hooks")
+        return frozenset(found)
+
+    async def _settings(self) -> Settings:
+        sight = _sight(self.common_dir)
+        if self._seen is None or self._seen[0] != sight:
+            self._seen = sight, await read_settings(self._git, self.common_dir)
+        return self._seen[1]
+
+
+async def read_settings(git: Git, common_dir: str) -> Settings:
+    """What the configuration in force says now."""
+    listed = await git.run("config", "-z", "--get-regexp", _ASKED, ok=(0, 1))
+    values = dict(map(_setting, listed.fields))
+    always: set[Custom] = set()
+    if _is_true(values, "commit.gpgsign"):
+        always.add("signing")
+    if any(key in values for key in _DECISIVE[1:]) or _is_true(values, _DECISIVE[0]):
+        always.add("settings")
+    if any(key.startswith("hook.") for key in values):
+        always.add("hooks")
+    return Settings(
+        always=frozenset(always),
+        hooks=_hooks_folder(git, values.get("core.hookspath"), common_dir),
+        drivers=_middles(values, "merge", {"driver"}),
+        filters=_middles(values, "filter", {"clean", "smudge", "process"}),
+        default_driver=values.get("merge.default"),
+        outside=await _outside(git, common_dir),
+    )
+
+
+async def _outside(git: Git, common_dir: str) -> tuple[bytes, ...]:
+    users = await users_file(git, "core.attributesFile", "attributes")
+    files = [Path(common_dir, "info/attributes"), Path("/etc/gitattributes"), *([users] if users else [])]
+    return tuple(file.read_bytes() for file in files if file.is_file())
+
+
+def _setting(entry: bytes) -> tuple[str, str]:
+    """Key and value of one ``config -z`` entry; a key without ``=`` means true."""
+    key, newline, value = os.fsdecode(entry).partition("\n")
+    return key, value if newline else "true"
+
+
+def _is_true(values: Mapping[str, str], key: str) -> bool:
+    return values.get(key, "").lower() not in _FALSE
+
+
+def _middles(values: Iterable[str], section: str, ends: set[str]) -> frozenset[str]:
+    """``x.y`` of each ``section.x.y.end``."""
+    words = (key.removeprefix(f"{section}.").rpartition(".") for key in values if key.startswith(section))
+    return frozenset(middle for middle, _, end in words if end in ends)
+
+
+def _hooks_folder(git: Git, configured: str | None, common_dir: str) -> str | None:
+    if configured is None:
+        return os.path.join(common_dir, "hooks")  # noqa: PTH118 - text in, text out
+    home = git.env.get("HOME", "")
+    if configured.startswith("~/") and home:
+        return home + configured[1:]
+    return configured if configured.startswith("/") else None
+
+
+def _has_hooks(folder: str) -> bool:
+    return any(os.access(Path(folder, name), os.X_OK) for name in MERGE_HOOKS)
+
+
+def _sight(common_dir: str) -> object:
+    """What changes when the repository's own configuration does."""
+    return tuple(_stamp(Path(common_dir, name)) for name in ("config", "config.worktree", "info/attributes"))
+
+
+def _stamp(file: Path) -> tuple[int, int, int] | None:
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
