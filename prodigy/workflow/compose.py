@@ -11,8 +11,10 @@ from typing import Protocol
 
 from msgspec import Struct, field, structs
 
-from prodigy.workflow.language import WORKFLOW
+from prodigy.workflow.imports import Import, chosen, import_of
+from prodigy.workflow.merging import as_document, imported, is_null, member, merged, place
 from prodigy.workflow.nodes import Listing, Mapping, Node, Scalar
+from prodigy.workflow.overrides import overridden
 from prodigy.workflow.problems import Problems, quoted
 from prodigy.workflow.source import decode, read
 
@@ -21,7 +23,6 @@ MAX_DEPTH = 16
 SHELVES = ("", "bases/", "templates/", "workflows/")
 """Folders in which a base or template is looked for by its name."""
 _SUFFIXES = (".yml", ".yaml", ".json")
-_MERGED_MAPPINGS = ("env", "secrets", "profiles", "defaults", "parameters", "templates", "workflows")
 _KEYS = frozenset({"imports", "extends", "template", "override"})
 
 
@@ -76,6 +77,9 @@ class Composer:
         self.library = library
         self.texts = texts
         self._chain: list[str] = []
+        self._composed: dict[str, Composition] = {}
+        self._imported: set[str] = set()
+        """Files whose names and steps the document that is being composed has already."""
 
     def compose(self, root: Node | None) -> Composition:
         """What a tree yields; a tree without composition keys is returned as it is."""
@@ -83,7 +87,7 @@ class Composer:
         if not isinstance(root, Mapping) or not any(key.text in _KEYS for key, _ in root.entries):
             return composition
         fields = {
-            key.text: (key, value) for key, value in root.entries if key.text in _KEYS and not _null(value)
+            key.text: (key, value) for key, value in root.entries if key.text in _KEYS and not is_null(value)
         }
         rest = [entry for entry in root.entries if entry[0].text not in _KEYS]
         root = structs.replace(root, entries=rest)
@@ -100,7 +104,22 @@ class Composer:
 
     # -- files -------------------------------------------------------------------------------------------------------
     def open(self, reference: str, at: Node, *, shelves: Iterable[str] = ("",)) -> Composition | None:
-        """The composed document that a path or name means; ``None`` with the problem recorded."""
+        """The composed document that a path or name means; ``None`` with the problem recorded.
+
+        It is what it is by itself, whoever asks, and so it is composed once.
+        """
+        document = self._document(reference, at, shelves)
+        if document is None:
+            return None
+        if document.name not in self._composed:
+            before, self._imported = self._imported, set()
+            with self.inside(document.name):
+                self._composed[document.name] = self.compose(self._read(document))
+            self._imported = before
+        return self._composed[document.name]
+
+    def _document(self, reference: str, at: Node, shelves: Iterable[str] = ("",)) -> Document | None:
+        """The file that a path or name means, unless it leads back to itself."""
         if reference.startswith(("http://", "https://")):
             hint = "download it into the repository, then name the file"
             self.problems.error(
@@ -115,8 +134,7 @@ class Composer:
             how = "without end" if document.name in self._names() else f"more than {MAX_DEPTH} deep"
             self.problems.error("import-cycle", f"these files lead to each other {how}: {way}", at)
             return None
-        with self.inside(document.name):
-            return self.compose(self._read(document))
+        return document
 
     @contextmanager
     def inside(self, name: str) -> Generator[None]:
@@ -161,49 +179,38 @@ class Composer:
     # -- imports -----------------------------------------------------------------------------------------------------
     def _imports(self, node: Node, root: Mapping, composition: Composition) -> Mapping:
         """Every import in order; a later one stands over an earlier one, and all under the file itself."""
-        for item in node.items if isinstance(node, Listing) else [node]:
-            path, alias = self._import(item)
-            if path is None:
-                continue
-            imported = self.open(path.text, path)
-            if imported is None or imported.root is None:
-                composition.whole = False
-                continue
-            composition.whole &= imported.whole
-            if not isinstance(imported.root, Mapping):
-                message = f"{quoted(path.text)} is a list of steps and has no names to import"
-                self.problems.error("wrong-type", message, path, "name its workflow under `workflows:`")
-            elif alias is not None:
-                composition.aliases[alias] = imported.root
-            else:
-                composition.aliases |= imported.aliases
-                root = _imported(imported.root, root)
-        return root
+        items = node.items if isinstance(node, Listing) else [node]
+        entries = [entry for item in items if (entry := import_of(item, self.problems)) is not None]
+        found = [self._import(entry, composition) for entry in entries]
+        return imported([document for document in found if document is not None], root)
 
-    def _import(self, item: Node) -> tuple[Scalar | None, str | None]:
-        """Path and alias of one import."""
-        if isinstance(item, Scalar) and not item.is_null:
-            return item, None
-        if not isinstance(item, Mapping):
-            self.problems.error("wrong-type", "an import is a path, or a mapping with `path`", item)
-            return None, None
-        path: Scalar | None = None
-        alias: str | None = None
-        for key, value in item.entries:
-            if key.text == "selective":
-                self.problems.error("not-yet-supported", "selective imports are not supported yet", key)
-            elif key.text not in {"path", "alias"}:
-                hint = "an import has `path` and `alias`"
-                self.problems.error("unknown-key", f"unknown key {quoted(key.text)} in an import", key, hint)
-            elif not isinstance(value, Scalar):
-                self.problems.error("wrong-type", f"{quoted(key.text)} is a text", value)
-            elif key.text == "path":
-                path = value
-            else:
-                alias = value.text
-        if path is None and not any(key.text == "path" for key, _ in item.entries):
-            self.problems.error("missing-key", "an import needs `path`", item)
-        return path, alias
+    def _import(self, entry: Import, composition: Composition) -> Mapping | None:
+        """What lies under our document because of an import."""
+        apart = entry.alias is not None or entry.selective is not None
+        found = self.open(entry.path.text, entry.path) if apart else self._once(entry.path)
+        document = None if found is None else as_document(found.root)
+        if found is None or document is None:
+            composition.whole = False
+            return None
+        composition.whole &= found.whole
+        if entry.selective is not None:
+            document = chosen(document, entry.selective, self.problems)
+        if entry.alias is not None:
+            composition.aliases[entry.alias] = document
+            return None
+        composition.aliases |= found.aliases
+        return document
+
+    def _once(self, path: Scalar) -> Composition | None:
+        """As ``open``, and what it imports besides what has been imported before; empty if it has been itself."""
+        document = self._document(path.text, path)
+        if document is None:
+            return None
+        if document.name in self._imported:
+            return Composition(Mapping([], *place(path)))
+        self._imported.add(document.name)
+        with self.inside(document.name):
+            return self.compose(self._read(document))
 
     # -- bases and templates -------------------------------------------------------------------------------------------
     def _extends(self, node: Node, root: Mapping, composition: Composition) -> Mapping:
@@ -233,13 +240,10 @@ class Composer:
         """The mapping that a file holds; a bare list of steps counts as its ``commands``."""
         composition.aliases = opened.aliases | composition.aliases
         composition.whole &= opened.whole
-        if isinstance(opened.root, Listing):
-            key = Scalar("commands", True, *_place(opened.root))
-            return Mapping([(key, opened.root)], *_place(opened.root))
-        if not isinstance(opened.root, Mapping):
+        document = as_document(opened.root)
+        if document is None:
             self.problems.error("wrong-type", "that file holds no workflow", at)
-            return None
-        return opened.root
+        return document
 
     def _template(self, node: Node, root: Mapping, composition: Composition) -> Mapping:
         """The workflow that a template is, with our own keys over it."""
@@ -265,7 +269,7 @@ class Composer:
             self.problems.error("wrong-type", "`with` is a mapping of parameters", given)
         root = merged(found, root)
         override = fields.get("override")
-        return merged(root, override) if isinstance(override, Mapping) else root
+        return overridden(root, override, self.problems) if isinstance(override, Mapping) else root
 
     def _template_source(
         self, source: Node | None, at: Node, root: Mapping, composition: Composition
@@ -305,83 +309,7 @@ class Composer:
         if not isinstance(value, Mapping):
             self.problems.error("wrong-type", "`override` is a mapping", value)
             return root
-        dotted = [name for name, _ in value.entries if "." in name.text]
-        for name in dotted:
-            message = f"the dotted key {quoted(name.text)} in `override` is not supported yet"
-            self.problems.error("not-yet-supported", message, name, "write it as nested mappings")
-        plain = [pair for pair in value.entries if pair[0] not in dotted]
-        return merged(root, structs.replace(value, entries=plain))
-
-
-# -- merging trees -----------------------------------------------------------------------------------------------------
-def canonical(key: str) -> str:
-    """The name that a top-level key stands for."""
-    spelling = WORKFLOW.spellings.get(key)
-    return key if spelling is None else spelling.key.name
-
-
-def merged(base: Mapping, over: Mapping, *, top: bool = True) -> Mapping:
-    """Two mappings as one: mappings merge, everything else of ``over`` replaces, its nulls remove."""
-    name = canonical if top else str
-    found = {name(key.text): (key, value) for key, value in base.entries}
-    for key, value in over.entries:
-        below = found.pop(name(key.text), None)
-        if _null(value) and below is not None:
-            continue
-        if below is not None and isinstance(below[1], Mapping) and isinstance(value, Mapping):
-            found[name(key.text)] = (key, merged(below[1], value, top=False))
-        else:
-            found[name(key.text)] = (key, value)
-    return structs.replace(over, entries=list(found.values()))
-
-
-def _imported(theirs: Mapping, ours: Mapping) -> Mapping:
-    """Our document over an imported one: named things merge, its steps go before ours, nothing else comes over."""
-    below = {canonical(key.text): (key, value) for key, value in theirs.entries}
-    entries = {canonical(key.text): (key, value) for key, value in ours.entries}
-    for name in _MERGED_MAPPINGS:
-        if name in below:
-            key, value = below[name]
-            own = entries.get(name)
-            if own is None:
-                entries[name] = (key, value)
-            elif isinstance(own[1], Mapping) and isinstance(value, Mapping):
-                entries[name] = (own[0], merged(value, own[1], top=False))
-    for name in ("setup", "commands"):
-        if name in below:
-            key, value = below[name]
-            own = entries.get(name)
-            before, after = (
-                (value, own[1] if own else None) if name == "setup" else (own[1] if own else None, value)
-            )
-            entries[name] = (own[0] if own else key, _in_a_row(before, after))
-    return structs.replace(ours, entries=list(entries.values()))
-
-
-def _in_a_row(first: Node | None, second: Node | None) -> Node:
-    """The steps of one phase, then those of another; a phase's own options stay with whoever has them."""
-    if first is None or second is None:
-        node = first if second is None else second
-        assert node is not None
-        return node
-    for outer, other, ahead in ((second, first, False), (first, second, True)):
-        if isinstance(outer, Mapping):
-            for place, (key, value) in enumerate(outer.entries):
-                if key.text in {"commands", "steps"}:
-                    inner = _in_a_row(value, other) if ahead else _in_a_row(other, value)
-                    entries = [*outer.entries[:place], (key, inner), *outer.entries[place + 1 :]]
-                    return structs.replace(outer, entries=entries)
-    return Listing([first, second], *_place(second))
-
-
-def member(root: Mapping, groups: Iterable[str], name: str) -> Node | None:
-    """What a document holds under a name in one of its groups."""
-    for key, value in root.entries:
-        if canonical(key.text) in groups and isinstance(value, Mapping):
-            for inner, node in value.entries:
-                if inner.text == name:
-                    return node
-    return None
+        return overridden(root, value, self.problems)
 
 
 def _stamp(node: Node, file: str) -> None:
@@ -398,11 +326,3 @@ def _stamp(node: Node, file: str) -> None:
             for key, value in one.entries:
                 key.file = file
                 waiting.append(value)
-
-
-def _place(node: Node) -> tuple[int, int, int, int, str]:
-    return node.line, node.column, node.end_line, node.end_column, node.file
-
-
-def _null(node: Node) -> bool:
-    return isinstance(node, Scalar) and node.is_null

@@ -9,8 +9,9 @@ from typing import Any
 from msgspec import Struct, structs
 
 from prodigy.workflow.check import check
-from prodigy.workflow.compose import Composer, Composition, Library, NoLibrary, canonical
+from prodigy.workflow.compose import Composer, Composition, Library, NoLibrary
 from prodigy.workflow.fields import Reader
+from prodigy.workflow.merging import canonical
 from prodigy.workflow.model import EnvValue, EnvVar, StepList, Workflow
 from prodigy.workflow.nodes import Listing, Node, Scalar, value_of
 from prodigy.workflow.nodes import Mapping as MappingNode

@@ -327,5 +327,7 @@ WORKFLOW: Final[Table] = {
         ),
         "Other workflows that run before this one's own steps, or parts of this one by name.",
     ),
-    "override": Entry(ref("workflow"), "Keys that are put over everything else."),
+    "override": Entry(
+        {"type": "object"}, "Keys, or dotted ways into the workflow, put over everything else."
+    ),
 } | dict(POLICY)

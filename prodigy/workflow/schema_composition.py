@@ -40,6 +40,7 @@ COMPOSITION: Final[dict[str, Schema]] = {
         "properties": {
             "path": {"description": "The file.", **FILLED},
             "alias": {"description": "Keeps its names apart, as `ALIAS.NAME`.", **TEXT},
+            "selective": {"description": "The only templates and workflows to import.", **TEXTS},
         },
         "required": ["path"],
         "additionalProperties": False,
@@ -53,7 +54,7 @@ COMPOSITION: Final[dict[str, Schema]] = {
                 **either(FILLED, {"type": "object", "required": ["file"]}),
             },
             "with": {"description": "Values of its parameters.", "type": "object"},
-            "override": {"description": "Keys that are put over it.", **ref("workflow")},
+            "override": {"description": "Keys, or dotted ways into it, put over it.", "type": "object"},
         },
         "additionalProperties": False,
     },

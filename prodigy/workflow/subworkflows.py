@@ -9,9 +9,10 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from prodigy.workflow.compose import Composition, canonical, merged
+from prodigy.workflow.compose import Composition
 from prodigy.workflow.fields import Reader
 from prodigy.workflow.keys import Field
+from prodigy.workflow.merging import canonical, merged
 from prodigy.workflow.model import Handler, Step, SubWorkflow, Text, Workflow
 from prodigy.workflow.nodes import Listing, Mapping, Node, Scalar, value_of
 from prodigy.workflow.parameters import Values
@@ -94,6 +95,7 @@ def with_main(
         names = ", ".join(quoted(one.name.text) for one in fragments)
         hint = "call it `main`, or start one of them from a file of its own"
         problems.error("no-steps", f"none of {names} is the workflow that runs", fragments[0].name, hint)
+        problems.partial = True
         return root
     body = _extended((main or fragments[0]).body, {one.name.text: one.body for one in fragments}, problems)
     composed = compose(body)

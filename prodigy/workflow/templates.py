@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from prodigy.workflow.compose import canonical
+from prodigy.workflow.merging import canonical
 from prodigy.workflow.model import Local, Mark, Text
 from prodigy.workflow.nodes import Listing, Node, Scalar, value_of
 from prodigy.workflow.nodes import Mapping as MappingNode

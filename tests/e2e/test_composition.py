@@ -159,9 +159,9 @@ def test_mistakes_are_told_in_the_file_where_they_stand(world: World) -> None:
         ("imports: [other.yml]", "import-cycle"),
         ("templates: {a: [{template: b}], b: [{template: a}]}\ncommands: [{template: a}]", "import-cycle"),
         ("template: https://host/x.yml", "remote-template"),
-        ("imports: [{path: tools.yml, selective: [a]}]\ncommands: [{shell: a}]", "not-yet-supported"),
+        ("imports: [{path: tools.yml, selective: [a]}]\ncommands: [{shell: a}]", "template-not-found"),
         ("workflows: {a: {source: tools.yml, parallel: true}}", "not-yet-supported"),
-        ("override: {commands.0.timeout: 5}\ncommands: [{shell: a}]", "not-yet-supported"),
+        ("override: {commands.1.timeout: 5}\ncommands: [{shell: a}]", "bad-value"),
         ("template: {source: {registry: a}}", "not-yet-supported"),
     ],
 )

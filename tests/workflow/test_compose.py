@@ -61,7 +61,7 @@ def test_steps_of_an_import_stand_around_ours():
         one="setup: [one]\ncommands: [one]",
         two="setup: {steps: [two]}\ntasks: [two]",
     )
-    assert flat(found["setup"]["commands"]) == ["two", "one", "ours"]
+    assert flat(found["setup"]["commands"]) == ["one", "two", "ours"]
     assert found["setup"]["timeout"] == 3
     assert flat(found["steps"]) == ["ours", "one", "two"]
 
@@ -134,10 +134,10 @@ def test_problems_name_the_file_that_they_are_in():
     [
         ("imports: [a.yml]", {"a": "imports: [b.yml]", "b": "imports: [a.yml]"}, "import-cycle"),
         ("extends: main.yml", {"main": "name: x"}, "import-cycle"),
-        ("imports: [{path: a.yml, selective: [x]}]", {"a": "name: a"}, "not-yet-supported"),
+        ("imports: [{path: a.yml, selective: [x]}]", {"a": "name: a"}, "template-not-found"),
+        ("imports: [{path: a.yml, selective: [[x]]}]", {"a": "name: a"}, "wrong-type"),
         ("imports: [{alias: a}]", {}, "missing-key"),
         ("imports: [[a.yml]]", {}, "wrong-type"),
-        ("imports: [a.yml]", {"a": "[1]"}, "wrong-type"),
         ("extends: [a]", {}, "wrong-type"),
         ("template: https://x/y.yml", {}, "remote-template"),
         ("template: {source: {url: x}}", {}, "remote-template"),
@@ -146,7 +146,10 @@ def test_problems_name_the_file_that_they_are_in():
         ("template: {name: x, sauce: y}", {}, "unknown-key"),
         ("template: {with: {a: 1}}", {}, "missing-key"),
         ("override: [1]", {}, "wrong-type"),
-        ("override: {commands.0.timeout: 1}", {}, "not-yet-supported"),
+        ("override: {commands.1.timeout: 1}\ncommands: [1]", {}, "bad-value"),
+        ("override: {commands.x.timeout: 1}\ncommands: [1]", {}, "bad-value"),
+        ("override: {name.x: 1}\nname: a", {}, "bad-value"),
+        (f"override: {{{'a.' * 400}: 1}}", {}, "bad-value"),
     ],
 )
 def test_what_cannot_be_composed(text, files, code):
@@ -156,3 +159,86 @@ def test_what_cannot_be_composed(text, files, code):
 def test_files_do_not_lead_on_for_ever():
     files = {f"f{n}": f"imports: [f{n + 1}.yml]" for n in range(40)}
     assert [code for code, _ in told("imports: [f0.yml]", **files)] == ["import-cycle"]
+
+
+@pytest.mark.parametrize(
+    ("base", "ours", "found"),
+    [
+        ("map: {max_items: 5}", "map: {limit: 2}", {"map": {"limit": 2}}),
+        ("map: {retry: {max_attempts: 5}}", "map: {retry: {attempts: 2}}", {"map": {"retry": {"attempts": 2}}}),
+        ("retry: {initial_delay_ms: 5}", "retry_config: {initial_delay: 2s}", {"retry_config": {"initial_delay": "2s"}}),
+        ("setup: {steps: [1], timeout: 1}", "setup: {commands: [2]}", {"setup": {"commands": [2], "timeout": 1}}),
+        ("error_policy: {retry: {attempts: 1}}", "error_policy: {retry_config: ~}", {"error_policy": {}}),
+        ("workflows: {a: {steps: [1]}}", "sub_workflows: {a: {commands: [2]}}", {"sub_workflows": {"a": {"commands": [2]}}}),
+        ("env: {steps: a}", "env: {commands: b}", {"env": {"steps": "a", "commands": "b"}}),
+    ],
+)  # fmt: skip
+def test_two_spellings_of_a_key_are_one_key_at_every_level(base, ours, found):
+    assert value(f"extends: b.yml\n{ours}", b=base) == found
+
+
+def test_a_key_that_a_base_gives_twice_is_not_dropped_silently():
+    found, _, _ = composed("extends: b.yml", b="commands: [1]\nsteps: [2]")
+    assert [key.text for key, _ in found.root.entries] == ["commands", "steps"]
+
+
+def test_a_file_is_imported_once_by_whatever_ways():
+    """What two imports both import adds its steps once, under both of them."""
+    found = value(
+        "imports: [a.yml, b.yml]\nsteps: [ours]",
+        a="imports: [base.yml]\ncommands: [a]",
+        b="imports: [base.yml]\ncommands: [b]\nenv: {X: b}",
+        base="setup: [base]\ncommands: [base]\nenv: {X: base, Y: base}",
+    )
+    assert flat(found["steps"]) == ["ours", "a", "base", "b"]
+    assert flat(found["setup"]) == ["base"]
+    assert found["env"] == {"X": "b", "Y": "base"}
+
+
+def test_an_imported_list_of_steps_adds_its_steps():
+    found = value("imports: [a.yml]\ncommands: [ours]", a="[1, 2]")
+    assert found["commands"] == ["ours", 1, 2]
+
+
+def test_of_a_selective_import_only_the_names_come_over():
+    text = "imports: [{path: lib.yml, selective: [t, w]}]\ncommands: [1]"
+    library = "templates: {t: [2], u: [3]}\nsub_workflows: {w: {steps: [4]}}\ncommands: [5]\nenv: {A: b}"
+    assert value(text, lib=library) == {
+        "commands": [1],
+        "templates": {"t": [2]},
+        "sub_workflows": {"w": {"steps": [4]}},
+    }
+    _, problems, _ = composed(
+        "imports: [{path: lib.yml, selective: [tempalte]}]", lib="templates: {template: [2]}"
+    )
+    assert [(problem.code, problem.hints) for problem in problems.sorted()] == [
+        ("template-not-found", ("did you mean `template`?",))
+    ]
+
+
+def test_dotted_keys_of_override_lead_into_the_tree():
+    text = """
+    steps: [{shell: a, timeout: 1}, {shell: b, timeout: 2}]
+    map: {limit: 3}
+    override: {commands.1.timeout: 9, steps.0.timeout: ~, map.max_items: 4, env.DEEP.value: x, setup.timeout: ~}
+    """
+    assert value(text) == {
+        "steps": [{"shell": "a"}, {"shell": "b", "timeout": 9}],
+        "map": {"limit": 4},
+        "env": {"DEEP": {"value": "x"}},
+    }
+
+
+def test_files_that_name_each_other_often_are_read_once():
+    files = {
+        f"f{n}": f"imports: [{{path: f{n + 1}.yml, alias: a}}, {{path: f{n + 1}.yml, alias: b}}]"
+        for n in range(14)
+    }
+    _, problems, shelf = composed("imports: [f0.yml]", **files, f14="name: x")
+    assert not problems.invalid
+    assert len(shelf.asked) < 40
+
+
+def test_a_later_import_lies_over_an_earlier_one():
+    found = value("imports: [one.yml, two.yml]", one="env: {A: one, B: one}", two="env: {A: two}")
+    assert found == {"env": {"A": "two", "B": "one"}}
