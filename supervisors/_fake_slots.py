@@ -17,6 +17,7 @@ import socket
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager
 from enum import Enum
+from functools import partial
 from typing import TypeAlias
 
 import msgspec
@@ -24,6 +25,7 @@ import trio
 
 from supervisors._control import ControlSocket
 from supervisors._fake_process_table import FakeProcessTable
+from supervisors._lasting import Lasting
 from supervisors._proctree import Command
 from supervisors._reaper import Control, Message
 from supervisors._sampler import Sampler
@@ -281,7 +283,8 @@ class FakeSlots(SlotPool):
     """
 
     def __init__(self, zygote: FakeZygote, commands: list[Command], table: FakeProcessTable) -> None:
-        super().__init__(Reapers(zygote, Sampler(table)))
+        reapers = Reapers(zygote, Sampler(table))
+        super().__init__(reapers, Lasting(partial(SlotPool, reapers)))
         self.commands = commands
         self.table = table
         self._zygote = zygote
@@ -295,6 +298,7 @@ class FakeSlots(SlotPool):
         """For `open_fake_slots`: be there for the time of the block."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._reapers.serve)
+            await nursery.start(self.lasting.serve)
             try:
                 yield
             finally:

@@ -26,6 +26,7 @@ from supervisors.wire import (
     JobCancelled,
     JobFinished,
     JobRaised,
+    Keeping,
     Ready,
     StartJob,
     StopWorker,
@@ -49,6 +50,7 @@ class Host:
         calls: jobs in flight, by number.
         accepting: whether it gets new jobs.
         served: how many jobs it has been given.
+        keeping: how many things go on in it that no job waits for.
     """
 
     def __init__(self, number: int, spawned: SpawnedWorker, settings: PoolSettings) -> None:
@@ -56,6 +58,7 @@ class Host:
         self.calls: dict[int, Call] = {}
         self.accepting = True
         self.served = 0
+        self.keeping = 0
         self.gone = trio.Event()
         self._process = spawned.process
         self._leash = spawned.leash
@@ -97,7 +100,7 @@ class Host:
         self.served += 1
 
     def retire(self) -> None:
-        """Give it no more jobs; it ends with the last one it has."""
+        """Give it no more jobs; it ends with the last one it has, and with the last thing that it keeps."""
         self.accepting = False
         self._retired = True
         self._stop_when_retired()
@@ -174,11 +177,14 @@ class Host:
                 self._stop_when_retired()
             case Ready():
                 self._ready.set()
+            case Keeping(count=count):
+                self.keeping = count
+                self._stop_when_retired()
             case WorkerFailed(error=error):
                 self.lose(f"{error.type}: {error.message}")
 
     def _stop_when_retired(self) -> None:
-        if self._retired and not self.calls:
+        if self._retired and not self.calls and not self.keeping:
             self.stop(0.0)
 
     def _call(self, number: int) -> Call:

@@ -11,6 +11,7 @@ import itertools
 import os
 import socket
 import traceback
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ import trio
 
 from supervisors._channel import Channel
 from supervisors._codec import Codec
+from supervisors._lasting import Lasting
 from supervisors._program import WorkerProgram, load_program
 from supervisors._slots import Reapers, SlotPool
 from supervisors._spawn import SpawnedZygote
@@ -33,6 +35,7 @@ from supervisors.wire import (
     JobCancelled,
     JobFinished,
     JobRaised,
+    Keeping,
     Ready,
     StartJob,
     StopWorker,
@@ -158,6 +161,8 @@ class Worker:
         self._result = Codec[Any](program.protocol.result)
         self._channel = channel
         self._reapers = reapers
+        self._lasting = Lasting(partial(SlotPool, reapers))
+        self._lasting.changed = self._tell_lasting
         self._jobs: dict[int, RunningJob] = {}
         self._stopping = False
         self._done = trio.Event()
@@ -168,9 +173,11 @@ class Worker:
             nursery.start_soon(self._channel.write)
             nursery.start_soon(self._watch_zygote)
             nursery.start_soon(answer_pulse, pulse)
+            await nursery.start(self._lasting.serve)
             nursery.start_soon(self._obey_all, nursery)
             self._channel.post(Ready())
             await self._done.wait()
+            await self._lasting.wait_ended()
             await self._channel.flush()
             nursery.cancel_scope.cancel()
         await self._reapers.close()
@@ -190,16 +197,20 @@ class Worker:
         match frame:
             case StartJob(job=number, content=content):
                 link = Link(number, self._channel, self._program)
-                self._jobs[number] = job = RunningJob(number, link, SlotPool(self._reapers))
+                self._jobs[number] = job = RunningJob(number, link, SlotPool(self._reapers, self._lasting))
                 nursery.start_soon(self._run, job, content)
             case StopWorker(grace=grace):
                 self._stopping = True
                 for job in self._jobs.values():
                     job.cancel(grace)
+                self._lasting.stop(grace)
                 self._end_when_idle()
             case CancelJob() | Answered() | Credit():
                 if (running := self._jobs.get(frame.job)) is not None:  # else it crossed with the outcome
                     tell_job(running, frame)
+
+    def _tell_lasting(self, count: int) -> None:
+        self._channel.post(Keeping(count))
 
     async def _run(self, job: RunningJob, content: msgspec.Raw) -> None:
         outcome = await self._outcome(job, content)

@@ -230,6 +230,7 @@ class WorkerPool(Generic[Job, Message, Answer, Result]):
         if (
             limit is not None
             and not host.calls
+            and not host.keeping
             and host.accepting
             and self._nursery is not None
             and not self._closed
@@ -239,7 +240,7 @@ class WorkerPool(Generic[Job, Message, Answer, Result]):
     async def _retire_if_idle(self, host: Host, served: int, limit: float) -> None:
         await trio.sleep(limit)
         others = any(other.accepting for other in self._hosts if other is not host)
-        if others and host.accepting and host.served == served:
+        if others and host.accepting and host.served == served and not host.keeping:
             host.retire()
 
     async def _end(self) -> None:

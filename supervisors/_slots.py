@@ -16,6 +16,7 @@ from functools import partial
 import msgspec
 import trio
 
+from supervisors._lasting import Lasting
 from supervisors._output import OutputStream
 from supervisors._process_table import ProcessTable
 from supervisors._procfs import ProcFs
@@ -136,10 +137,12 @@ class SlotPool:
 
     Attributes:
         grace: rules how the owner's trees end when their blocks are left early; at first they are killed at once.
+        lasting: keeps what is to go on when the owner has ended.
     """
 
-    def __init__(self, reapers: Reapers) -> None:
+    def __init__(self, reapers: Reapers, lasting: Lasting) -> None:
         self.grace = Grace()
+        self.lasting = lasting
         self._reapers = reapers
 
     @asynccontextmanager
@@ -170,7 +173,7 @@ async def open_slots(*, table: ProcessTable | None = None, tick: float = TICK) -
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reapers.serve)
         try:
-            yield SlotPool(reapers)
+            yield SlotPool(reapers, await lasting_in(nursery, reapers))
         except Exception as error:  # noqa: BLE001 - raised below, where no group wraps it
             failure = error
         finally:
@@ -178,6 +181,13 @@ async def open_slots(*, table: ProcessTable | None = None, tick: float = TICK) -
             nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+async def lasting_in(nursery: trio.Nursery, reapers: Reapers) -> Lasting:
+    """What lasts until the nursery is cancelled, or it is stopped before."""
+    lasting = Lasting(partial(SlotPool, reapers))
+    await nursery.start(lasting.serve)
+    return lasting
 
 
 Outputs = tuple[OutputStream, OutputStream]

@@ -61,15 +61,23 @@ class Mark(msgspec.Struct, frozen=True):
     Attributes:
         name: of the variable.
         value: the same in all commands whose left-overs may be ended together.
+        spared: a variable that has the same value in commands that are to be left alone, though they carry the mark;
+            empty: there are none.
     """
 
     name: str
     value: str
+    spared: str = ""
 
-    @property
-    def variable(self) -> bytes:
-        """As it stands in an environment."""
-        return os.fsencode(f"{self.name}={self.value}")
+    def carried(self, environment: Collection[bytes]) -> bool:
+        """Whether a process with these variables is somebody's left-over.
+
+        Args:
+            environment: ``NAME=VALUE`` each.
+        """
+        if os.fsencode(f"{self.name}={self.value}") not in environment:
+            return False
+        return not self.spared or os.fsencode(f"{self.spared}={self.value}") not in environment
 
 
 class Machine(Protocol):
@@ -154,7 +162,7 @@ def _survey(mark: Mark | None) -> tuple[dict[int, ProcessSample], set[int]]:
     table = _procfs.scan()
     if mark is None:
         return table, set()
-    return table, {pid for pid in table if mark.variable in _procfs.environment(pid)}
+    return table, {pid for pid in table if mark.carried(_procfs.environment(pid))}
 
 
 def _chase(mark: Mark) -> list[Key]:
@@ -166,7 +174,7 @@ def _chase(mark: Mark) -> list[Key]:
         while (now := time.monotonic()) < min(last + QUIET, beginning + CHASE_LIMIT):
             newest = _procfs.newest_pid(folder)
             for pid in range(before + 1, newest + 1):  # empty when pids begin anew
-                if mark.variable in _procfs.environment(pid) and (key := _kill_stranger(folder, pid)):
+                if mark.carried(_procfs.environment(pid)) and (key := _kill_stranger(folder, pid)):
                     killed.append(key)
                     last = now
             before = newest

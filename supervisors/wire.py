@@ -15,7 +15,8 @@ application declared.
     Answered ──▶
     CancelJob ──▶                        again with grace 0: hurry
                           ◀── JobFinished | JobRaised | JobCancelled
-    StopWorker ──▶                       cancel what runs, then exit
+                          ◀── Keeping    so many things go on that no job waits for
+    StopWorker ──▶                       cancel what runs, end what lasts, then exit
                           ◀── WorkerFailed   its last words
 """
 
@@ -74,7 +75,7 @@ class Credit(msgspec.Struct, frozen=True, tag="credit"):
 
 
 class StopWorker(msgspec.Struct, frozen=True, tag="stop"):
-    """Cancel every job with this grace, take no new ones, exit when the last has ended."""
+    """Cancel every job with this grace, end what lasts, take no new jobs, exit when nothing is left."""
 
     grace: float
 
@@ -123,10 +124,16 @@ class JobCancelled(msgspec.Struct, frozen=True, tag="cancelled"):
     job: int
 
 
+class Keeping(msgspec.Struct, frozen=True, tag="keeping"):
+    """So many things that jobs have started go on without them."""
+
+    count: int
+
+
 class WorkerFailed(msgspec.Struct, frozen=True, tag="failed"):
     """The worker cannot go on; it exits after this."""
 
     error: ErrorInfo
 
 
-Upward = Ready | Told | Asked | JobFinished | JobRaised | JobCancelled | WorkerFailed
+Upward = Ready | Told | Asked | JobFinished | JobRaised | JobCancelled | WorkerFailed | Keeping

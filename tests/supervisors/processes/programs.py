@@ -2,6 +2,7 @@
 
 import os
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,14 @@ class Shell(msgspec.Struct, frozen=True, tag=True):
     limits: Limits | None = None
 
 
+class Leave(msgspec.Struct, frozen=True, tag=True):
+    """Leave a script running and return when it has said something; its deafness to SIGTERM is its own business."""
+
+    script: str
+    stumble: bool = False
+    """Whether whoever keeps it fails over what it says next."""
+
+
 class Linger(msgspec.Struct, frozen=True, tag=True):
     """Wait until cancelled, then do what the name says."""
 
@@ -64,7 +73,7 @@ class Misbehave(msgspec.Struct, frozen=True, tag=True):
     how: str
 
 
-Job = Echo | Raise | Talk | Cross | Shell | Linger | Misbehave
+Job = Echo | Raise | Talk | Cross | Shell | Leave | Linger | Misbehave
 
 
 class Number(msgspec.Struct, frozen=True, tag=True):
@@ -122,11 +131,10 @@ async def serve(job: Job, link: Link, slots: SlotPool) -> Result:
             return await cross(link)
         case Shell(script):
             return await run(script, job.limits, link, slots)
-        case Linger(then):
-            return await linger(then, link)
-        case Misbehave(how):
-            await misbehave(how, link)
-            return Result("still here", os.getpid())
+        case Leave():
+            return await leave(job, link, slots)
+        case Linger() | Misbehave():
+            return await be_difficult(job, link)
 
 
 ERRORS: dict[str, BaseException] = {
@@ -158,6 +166,28 @@ async def run(script: str, limits: Limits | None, link: Link, slots: SlotPool) -
             await link.tell(Output(chunk.decode()))
         end = await tree.wait()
     return Result(f"{end.code} {end.signal} {tree.breach or ''}".strip(), os.getpid())
+
+
+async def leave(job: Leave, link: Link, slots: SlotPool) -> Result:
+    said = await slots.lasting.start(partial(keep, job.script, job.stumble))
+    await link.tell(Output(said))
+    return Result(said, os.getpid())
+
+
+async def keep(script: str, stumble: bool, slots: SlotPool, *, task_status: trio.TaskStatus[str]) -> None:
+    command = Command(argv=("sh", "-c", script), cwd="/", env=dict(os.environ))
+    async with slots.lease() as slot, slot.start(command) as tree:
+        task_status.started(bytes(await tree.stdout.receive_some()).decode())
+        async for _ in tree.stdout:
+            if stumble:
+                raise ValueError("it said too much")
+
+
+async def be_difficult(job: Linger | Misbehave, link: Link) -> Result:
+    if isinstance(job, Linger):
+        return await linger(job.then, link)
+    await misbehave(job.how, link)
+    return Result("still here", os.getpid())
 
 
 async def linger(then: str, link: Link) -> Result:

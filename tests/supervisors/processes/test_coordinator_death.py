@@ -32,10 +32,12 @@ class Cast(NamedTuple):
 
 
 @asynccontextmanager
-async def coordinator_of(family: Family, lock: Path, script: str) -> AsyncIterator[Cast]:
+async def coordinator_of(
+    family: Family, lock: Path, script: str, how: str = "waited for"
+) -> AsyncIterator[Cast]:
     """A coordinator whose worker runs a script that has said something."""
-    command = [sys.executable, str(HERE / "coordinator.py"), str(lock), script]
-    environment = os.environ | {"PYTHONPATH": str(HERE)}
+    command = [sys.executable, str(HERE / "coordinator.py"), str(lock), how]
+    environment = os.environ | {"PYTHONPATH": str(HERE), "SCRIPT": script}
     process = await trio.lowlevel.open_process(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
     )
@@ -80,10 +82,11 @@ CRIMES = {
 }
 
 
+@pytest.mark.parametrize("how", ["waited for", "left by a job that has ended"])
 @pytest.mark.parametrize("crime", CRIMES)
-async def test_every_kind_of_survivor_dies(crime: str, family: Family, tmp_path: Path):
+async def test_every_kind_of_survivor_dies(crime: str, how: str, family: Family, tmp_path: Path):
     script = f"{family.everyone()}\necho up; sleep 600"
-    async with coordinator_of(family, tmp_path / "lock", script) as cast:
+    async with coordinator_of(family, tmp_path / "lock", script, how) as cast:
         await family.until_everyone_is_up()
         for pid, number in CRIMES[crime](cast):
             os.kill(pid, number)

@@ -198,9 +198,9 @@ def newest_pid() -> int:
 @asynccontextmanager
 async def massacre(family: Family, tmp_path: Path, mark: Mark) -> AsyncIterator[None]:
     """One of each kind in a worker's slot, after coordinator, worker, zygote and reaper were killed at once."""
-    command = [sys.executable, str(HERE / "coordinator.py"), str(tmp_path / "lock"), ""]
-    command[-1] = f"{family.everyone()}\necho up; exec sleep {family.tag}"
-    environment = os.environ | {"PYTHONPATH": str(HERE), mark.name: mark.value}
+    command = [sys.executable, str(HERE / "coordinator.py"), str(tmp_path / "lock"), "waited for"]
+    script = f"{family.everyone()}\necho up; exec sleep {family.tag}"
+    environment = os.environ | {"PYTHONPATH": str(HERE), "SCRIPT": script, mark.name: mark.value}
     process = await trio.lowlevel.open_process(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment
     )
@@ -261,6 +261,24 @@ async def test_after_a_massacre_a_storm_is_ended(family: Family, tmp_path: Path)
     assert await reap_left_overs((), mark, 0.0)
     assert not family.alive()
     assert find_marked(mark.name, mark.value) == ()
+
+
+async def test_who_is_spared_is_left_alone(family: Family, other_family: Family):
+    """Also what it started, wherever that hangs now; what is spared in another life is nobody's business here."""
+    mark = Mark("SUPERVISORS_TEST_JOB", family.tag, spared="SUPERVISORS_TEST_LEFT")
+    environment = os.environ | {mark.name: mark.value}
+    spared = [environment | {mark.spared: mark.value}, environment | {mark.spared: "another"}]
+    for started, env in zip((other_family, family), spared, strict=True):
+        script = f"(setsid sh -c '(sleep {started.tag} &)' &); sleep {started.tag} &"
+        leader = await trio.lowlevel.open_process(["sh", "-c", script], env=env)
+        await leader.wait()
+        await until(lambda: len(started.sleepers()) == 2)  # noqa: B023 - called here and now
+    reaped = await reap_left_overs((), mark, 0.0)
+    assert len(reaped) == 2
+    assert not family.alive()
+    assert len(other_family.sleepers()) == 2
+    for pid in other_family.sleepers():
+        os.kill(pid, signal.SIGKILL)
 
 
 async def test_an_identity_outlives_its_process(family: Family):
