@@ -161,7 +161,7 @@ class Worker:
         self._result = Codec[Any](program.protocol.result)
         self._channel = channel
         self._reapers = reapers
-        self._lasting = Lasting(partial(SlotPool, reapers))
+        self._lasting: Lasting[SlotPool] = Lasting(partial(SlotPool, reapers))
         self._lasting.changed = self._tell_lasting
         self._jobs: dict[int, RunningJob] = {}
         self._stopping = False

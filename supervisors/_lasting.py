@@ -9,20 +9,31 @@ Rules:
 
 import sys
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import trio
 
+from supervisors._proctree import Grace
 from supervisors.process_errors import SlotLost
 
-if TYPE_CHECKING:
-    from supervisors._slots import SlotPool
+
+class Slots(Protocol):
+    """Where the trees of what lasts are started."""
+
+    @property
+    def grace(self) -> Grace:
+        """How they end."""
+        ...
 
 
-class Keep(Protocol):
+S = TypeVar("S", bound=Slots)
+S_contra = TypeVar("S_contra", bound=Slots, contravariant=True)
+
+
+class Keep(Protocol[S_contra]):
     """Looks after something for as long as it lasts."""
 
-    def __call__(self, slots: "SlotPool", *, task_status: trio.TaskStatus[Any]) -> Awaitable[None]:
+    def __call__(self, slots: S_contra, *, task_status: trio.TaskStatus[Any]) -> Awaitable[None]:
         """Begin, call ``task_status.started`` with what the job is to know, go on until the end or cancelled."""
         ...
 
@@ -31,15 +42,18 @@ def ignore(_count: int) -> None:
     """Tell nobody."""
 
 
-class Lasting:
+class Lasting(Generic[S]):
     """Tasks that belong to the process and not to a job.
+
+    Args:
+        slots: makes the slots that they use.
 
     Attributes:
         count: how many there are.
         changed: told the count when it has changed.
     """
 
-    def __init__(self, slots: "Callable[[Lasting], SlotPool]") -> None:
+    def __init__(self, slots: Callable[[Self], S]) -> None:
         self.count = 0
         self.changed: Callable[[int], None] = ignore
         self._slots = slots(self)
@@ -59,7 +73,7 @@ class Lasting:
             self._nursery = None
             self._ended.set()
 
-    async def start(self, keep: Keep) -> Any:
+    async def start(self, keep: Keep[S]) -> Any:
         """Have something kept; what it says when it has begun.
 
         Raises:
@@ -81,7 +95,7 @@ class Lasting:
         """Wait until nothing is left, after ``stop``."""
         await self._ended.wait()
 
-    async def _keep(self, keep: Keep, *, task_status: trio.TaskStatus[Any]) -> None:
+    async def _keep(self, keep: Keep[S], *, task_status: trio.TaskStatus[Any]) -> None:
         begun = _Begun(task_status)
         self._count(1)
         try:

@@ -140,7 +140,7 @@ class SlotPool:
         lasting: keeps what is to go on when the owner has ended.
     """
 
-    def __init__(self, reapers: Reapers, lasting: Lasting) -> None:
+    def __init__(self, reapers: Reapers, lasting: "Lasting[SlotPool]") -> None:
         self.grace = Grace()
         self.lasting = lasting
         self._reapers = reapers
@@ -183,9 +183,9 @@ async def open_slots(*, table: ProcessTable | None = None, tick: float = TICK) -
         raise failure
 
 
-async def lasting_in(nursery: trio.Nursery, reapers: Reapers) -> Lasting:
+async def lasting_in(nursery: trio.Nursery, reapers: Reapers) -> Lasting[SlotPool]:
     """What lasts until the nursery is cancelled, or it is stopped before."""
-    lasting = Lasting(partial(SlotPool, reapers))
+    lasting: Lasting[SlotPool] = Lasting(partial(SlotPool, reapers))
     await nursery.start(lasting.serve)
     return lasting
 

@@ -69,6 +69,7 @@ async def test_it_ends_with_its_worker(family: Family) -> None:
         await family.until_everyone_is_up()
         os.kill(left.pid, signal.SIGKILL)
         await family.until_gone()
+        await until(lambda: left.pid not in [worker.pid for worker in pool.workers])
         assert (await pool.run(Echo("on"))).pid != left.pid
 
 
