@@ -12,8 +12,8 @@ from prodigy.workflow.layers import definitions, profile_layers, step_names
 from prodigy.workflow.model import Deferred, Step, StepList, Workflow
 from prodigy.workflow.refs import Ref, body_end, parse_ref
 from prodigy.workflow.scope import UNDEFINED, ComputedKind, Path, resolve
-from prodigy.workflow.template import evaluate, text
-from prodigy.workflow.values import TemplateError
+from prodigy.workflow.template import evaluate
+from prodigy.workflow.values import TemplateError, text
 
 AFTER_SETUP: Final = "‹after setup›"  # noqa: RUF001 - marks that no script and no shell has a meaning for
 """Stands for a value that setup will tell."""

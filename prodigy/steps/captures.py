@@ -15,7 +15,7 @@ from prodigy.events import Captured
 from prodigy.steps.durable import Done, Texts
 from prodigy.workflow.model import Capture, Step
 from prodigy.workflow.patterns import find_pattern
-from prodigy.workflow.values import TemplateError
+from prodigy.workflow.values import LARGEST_INTEGER, TemplateError
 
 OF_TEXT: Final = frozenset({"stdout", "stderr", "both", "json", "pattern"})
 """Sources that read what the step printed."""
@@ -23,8 +23,6 @@ _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": Fal
 _SHOWN = 60
 _INTEGER = re.compile(r"[-+]?\d+", re.ASCII)
 _LONG_INTEGER = re.compile(r"\d{19}", re.ASCII)
-_LARGEST: Final = 2**63 - 1
-"""Larger integers have no place in a message or a record; they become floats."""
 
 
 class CaptureError(Exception):
@@ -168,7 +166,7 @@ def _number(word: str) -> int | float:
 
 def _recordable(value: Any) -> Any:
     match value:
-        case int() if abs(value) > _LARGEST:
+        case int() if abs(value) > LARGEST_INTEGER:
             return float(value)
         case list():
             return [_recordable(part) for part in value]

@@ -7,12 +7,15 @@ import re
 
 from msgspec import Struct
 
+from prodigy.workflow.expression_references import Reference, references
+from prodigy.workflow.expression_text import BadExpression
+from prodigy.workflow.folds import condition_of
 from prodigy.workflow.known import Known, Refusal
 from prodigy.workflow.locate import Places
 from prodigy.workflow.model import Mark
 from prodigy.workflow.nearest import nearest
 from prodigy.workflow.problems import Problems, Severity, quoted
-from prodigy.workflow.refs import FILTERS, MODIFIERS, PATH, Computed, Dollar, Ref, Template
+from prodigy.workflow.refs import FILTERS, MODIFIERS, PATH, Computed, Dollar, Fold, Ref, Template
 from prodigy.workflow.scope import Path
 from prodigy.workflow.variables import DEPRECATED
 
@@ -44,6 +47,40 @@ class ReferenceChecker:
         else:
             self.use(ref.path, at, known, in_script=in_script)
 
+    def fold(self, fold: Fold, at: At, known: Known) -> None:
+        """A fold: what it is over, and its condition, in which names that are defined nowhere are null."""
+        refusal = known.refusal(fold)
+        self.note(fold.path)
+        if refusal is not None:
+            self.refuse(refusal, at)
+        elif fold.where is not None:
+            try:
+                condition = condition_of(fold.where)
+            except BadExpression as error:
+                hints = (error.hint,) if error.hint else ()
+                self.tell("error", error.code, f"{quoted(fold.where)}: {error.message}", at, *hints)
+                return
+            for reference in references(condition):
+                if reference.kind == "variable":
+                    self.named(reference, at, known)
+
+    def named(self, reference: Reference, at: At, known: Known) -> None:
+        """A variable that an expression names: one that is defined nowhere is null, and only a warning."""
+        match reference.ref:
+            case Computed():
+                self.refuse(known.refusal(reference.ref), at)
+                return
+            case Fold():
+                self.fold(reference.ref, at, known)
+                return
+            case Ref(default=Template() as default):
+                self.defaults(default, at, known)
+        self.note(reference.path)
+        refusal = known.refusal_of(reference.path, reference.written, has_default=reference.optional)
+        if refusal is not None and not reference.optional and not reference.bare:
+            hints = (*refusal.hints, "it counts as null")
+            self.tell("warning", "maybe-undefined", refusal.message, at, *hints)
+
     def use(self, path: Path, at: At, known: Known, *, in_script: bool) -> None:
         """What is to be said about a variable that has a value here."""
         self.note(path)
@@ -68,6 +105,8 @@ class ReferenceChecker:
                 self.reference(piece, at, known, in_script=True)
             elif isinstance(piece, Dollar):
                 self.note((piece.name,))
+            elif isinstance(piece, Fold):
+                self.fold(piece, at, known)
             elif isinstance(piece, Computed):
                 self.refuse(known.refusal(piece), at)
 

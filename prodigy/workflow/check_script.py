@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from prodigy.workflow.check_reference import At, ReferenceChecker
 from prodigy.workflow.known import Known
 from prodigy.workflow.model import Mark
-from prodigy.workflow.refs import Computed, Dollar, Modifier, Ref
+from prodigy.workflow.refs import Computed, Dollar, Fold, Modifier, Ref
 from prodigy.workflow.scope import Path
 from prodigy.workflow.shell_lexer import read_script
 from prodigy.workflow.shell_quote import is_ours
@@ -62,6 +62,10 @@ class ScriptChecker:
         elif hole.buried:
             message = f"`{hole.source}` stands in backquotes or nesting too deep"
             self.references.tell("error", "bad-reference", message, at, "use $(…)")
+        elif isinstance(hole.ref, Fold):
+            self.references.fold(hole.ref, at, known)
+            if hole.reread:
+                self._reread(at)
         elif isinstance(hole.ref, Computed):
             self.references.refuse(known.refusal(hole.ref), at)
         else:

@@ -5,12 +5,12 @@ Pure. What is certainly wrong is an error; what may still make sense when it run
 
 from prodigy.workflow.check_reference import At, ReferenceChecker
 from prodigy.workflow.check_script import ScriptChecker
-from prodigy.workflow.expression import Reference, parse_expression
+from prodigy.workflow.expression import parse_expression
 from prodigy.workflow.known import Known
 from prodigy.workflow.locate import Places
 from prodigy.workflow.model import Mark
 from prodigy.workflow.problems import Problems
-from prodigy.workflow.refs import Computed, Dollar, Malformed, Ref, compile_text
+from prodigy.workflow.refs import Computed, Dollar, Fold, Malformed, Ref, Unread, compile_text
 from prodigy.workflow.scope import Path
 from prodigy.workflow.texts import Written
 from prodigy.workflow.values import TemplateError
@@ -52,9 +52,7 @@ class TextChecker:
             nth = seen[piece.source] = seen.get(piece.source, -1) + 1
             self._piece(piece, At(mark, piece.source, nth), known, environment=environment)
 
-    def _piece(
-        self, piece: Ref | Dollar | Computed | Malformed, at: At, known: Known, *, environment: bool
-    ) -> None:
+    def _piece(self, piece: Unread, at: At, known: Known, *, environment: bool) -> None:
         """One reference of a text of the plain rule."""
         match piece:
             case Malformed():
@@ -68,6 +66,8 @@ class TextChecker:
                 pass
             case Ref():
                 self.references.reference(piece, at, known, in_script=environment)
+            case Fold():
+                self.references.fold(piece, at, known)
             case Computed():
                 self.references.refuse(known.refusal(piece), at)
 
@@ -86,35 +86,14 @@ class TextChecker:
         except TemplateError:
             return
         for reference in expression.references():
-            written = _as_written(reference)
+            written = reference.source
             nth = text.source.count(written, 0, max(0, reference.column - 1))
             at = At(text.mark, written, nth)
             of_process = text.rule == "environment condition" and len(reference.path) == 1
             if reference.kind == "variable" and not (of_process and not known.knows(str(reference.path[0]))):
-                self._in_expression(reference, written, at, known)
+                self.references.named(reference, at, known)
             if reference.bare and not (reference.kind == "variable" and known.knows(str(reference.path[0]))):
                 message = f"`{written}` is the name of a value here, not text"
                 self.references.tell(
                     "warning", "bare-word-operand", message, at, f"write '{written}' if text is meant"
                 )
-
-    def _in_expression(self, reference: Reference, written: str, at: At, known: Known) -> None:
-        if isinstance(reference.ref, Computed):
-            self.references.refuse(known.refusal(reference.ref), at)
-            return
-        if isinstance(reference.ref, Ref) and reference.ref.default is not None:
-            self.references.defaults(reference.ref.default, at, known)
-        self.references.note(reference.path)
-        name = reference.ref.name if reference.ref is not None else written
-        refusal = known.refusal_of(reference.path, name, has_default=reference.optional)
-        if refusal is not None and not reference.optional and not reference.bare:
-            hints = (*refusal.hints, "it counts as null")
-            self.references.tell("warning", "maybe-undefined", refusal.message, at, *hints)
-
-
-def _as_written(reference: Reference) -> str:
-    """A reference of an expression as it stands in it."""
-    if reference.ref is not None:
-        return reference.ref.source
-    first, *rest = reference.path
-    return str(first) + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in rest)

@@ -20,7 +20,7 @@ from prodigy.workflow.environment_scope import Others, Values
 from prodigy.workflow.expression import holds, parse_expression
 from prodigy.workflow.layers import Definition, definitions
 from prodigy.workflow.model import Environment, EnvVar, Mark
-from prodigy.workflow.refs import Computed, Dollar, Malformed, Ref, compile_text
+from prodigy.workflow.refs import Computed, Dollar, Fold, Ref, Unread, compile_text
 from prodigy.workflow.scope import UNDEFINED, Path, Scope
 from prodigy.workflow.shell_quote import render_shell
 from prodigy.workflow.template import render_text
@@ -226,9 +226,9 @@ class _Resolving:
     def _is_any_later(self, names: Iterable[str], known: Mapping[str, str]) -> bool:
         return any(self.later(name) and self._is_unknown((name,), known) for name in names)
 
-    def _is_later(self, reference: Ref | Computed | Dollar | Malformed, known: Mapping[str, str]) -> bool:
+    def _is_later(self, reference: Unread, known: Mapping[str, str]) -> bool:
         match reference:
-            case Ref():
+            case Ref() | Fold():
                 return self._is_unknown(reference.path, known) and self.later(reference.root)
             case Dollar():
                 return self._is_unknown((reference.name,), known) and self.later(reference.name)
@@ -267,14 +267,14 @@ def _request(
     )
 
 
-def _variable_of(reference: Ref | Computed | Dollar | Malformed) -> str | None:
+def _variable_of(reference: Unread) -> str | None:
     """The variable of the environment that a reference may mean."""
     match reference:
         case Dollar():
             return reference.name
         case Ref() if reference.root == "env" and len(reference.path) > 1:
             return str(reference.path[1])
-        case Ref():
+        case Ref() | Fold():
             return reference.root
         case _:
             return None

@@ -16,6 +16,7 @@ from prodigy.workflow.expression_text import BadExpression
 from prodigy.workflow.expression_tree import Frame, Node, item_frame
 from prodigy.workflow.expression_values import truth
 from prodigy.workflow.scope import UNDEFINED, ItemScope, Scope
+from prodigy.workflow.template import evaluate as fill
 from prodigy.workflow.values import TemplateError
 
 __all__ = ["BadExpression", "Expression", "Reference", "evaluate", "holds", "parse_expression", "truth"]
@@ -74,9 +75,9 @@ def evaluate(
         TemplateError: the value cannot be worked out.
     """
     if expression.names == "item" or scope is None:
-        frame = item_frame(item, index, total, scope)
+        frame = item_frame(item, index, total, scope, fill)
     else:
-        frame = Frame(scope, item, index)
+        frame = Frame(scope, fill, item, index)
     try:
         value = expression.root.value(frame)
     except RecursionError:

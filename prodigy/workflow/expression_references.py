@@ -20,7 +20,7 @@ from prodigy.workflow.expression_tree import (
     Subject,
     Variable,
 )
-from prodigy.workflow.refs import Computed, Ref
+from prodigy.workflow.refs import AnyRef, Computed, Ref, path_text
 from prodigy.workflow.scope import Path
 
 _ASKING = frozenset({"defined", "exists"})
@@ -38,9 +38,19 @@ class Reference(Struct, frozen=True):
     path: Path
     column: int
     kind: Literal["variable", "field"]
-    ref: Ref | Computed | None = None
+    ref: AnyRef | None = None
     bare: bool = False
     optional: bool = False
+
+    @property
+    def written(self) -> str:
+        """The name as people write it, without ``${`` and ``}``."""
+        return self.ref.name if isinstance(self.ref, Ref) else path_text(self.path)
+
+    @property
+    def source(self) -> str:
+        """The reference as it stands in its expression."""
+        return path_text(self.path) if self.ref is None else self.ref.source
 
 
 def references(node: Node, *, bare: bool = False, optional: bool = False) -> Iterator[Reference]:
@@ -52,7 +62,7 @@ def references(node: Node, *, bare: bool = False, optional: bool = False) -> Ite
             is_word = len(path) == 1 and path[0] not in _OWN_WORDS
             yield Reference(path, column, "field", None, bare and is_word, optional)
         case Filled(ref, column):
-            path = ref.path if isinstance(ref, Ref) else ()
+            path = () if isinstance(ref, Computed) else ref.path
             has_default = isinstance(ref, Ref) and ref.default is not None
             yield Reference(path, column, "variable", ref, bare=False, optional=optional or has_default)
         case _:

@@ -11,7 +11,7 @@ from typing import Final
 from prodigy.errors import WorkflowError
 from prodigy.workflow.expression_functions import plain_word
 from prodigy.workflow.expression_tree import Constant, Filled, Quoted
-from prodigy.workflow.refs import NAME, PATH, Computed, Ref, body_end, parse_ref
+from prodigy.workflow.refs import NAME, PATH, AnyRef, body_end, parse_ref
 
 MAX_DEPTH: Final = 32
 """Levels of parentheses, lists, calls, denials and references."""
@@ -107,7 +107,7 @@ class Cursor:
         if self.depth > MAX_DEPTH:
             raise BadExpression(f"nested deeper than {MAX_DEPTH} levels", self.column)
 
-    def reference(self) -> Ref | Computed | None:
+    def reference(self) -> AnyRef | None:
         """The reference whose ``${`` stands here, not yet read."""
         start = self.column + 1
         end = body_end(self.source, start, len(self.source))

@@ -4,23 +4,26 @@ Pure. ``value`` may answer ``UNDEFINED``, which the nodes around it treat as nul
 expression from 1.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol
 
 from msgspec import Struct
 
 from prodigy.workflow.expression_functions import Operation
 from prodigy.workflow.expression_values import Kind, kind_of, truth
-from prodigy.workflow.refs import Computed, Ref
+from prodigy.workflow.refs import AnyRef, Ref
 from prodigy.workflow.scope import UNDEFINED, ItemScope, Path, Scope, resolve, resolve_item
-from prodigy.workflow.template import evaluate, text
-from prodigy.workflow.values import UndefinedVariable
+from prodigy.workflow.values import UndefinedVariable, text
+
+Fill = Callable[[AnyRef, Scope], Any]
+"""Gives the typed value of a reference in a scope: ``template.evaluate``."""
 
 
 class Frame(Struct, frozen=True):
     """What the names of an expression mean during one evaluation."""
 
     scope: Scope
+    fill: Fill
     item: Any = UNDEFINED
     index: int = 0
 
@@ -91,7 +94,7 @@ class Subject(Leaf, frozen=True):
 class Filled(Leaf, frozen=True):
     """``${…}``: a workflow variable, never a bare field of the item, with its typed value."""
 
-    ref: Ref | Computed
+    ref: AnyRef
     column: int
 
     def value(self, frame: Frame) -> Any:
@@ -99,7 +102,7 @@ class Filled(Leaf, frozen=True):
         if isinstance(self.ref, Ref) and self.ref.is_path:
             return frame.scope.lookup(self.ref.path)
         try:
-            return evaluate(self.ref, frame.scope)
+            return frame.fill(self.ref, frame.scope)
         except UndefinedVariable:
             return UNDEFINED
 
@@ -241,13 +244,16 @@ def field_of(item: Any, index: int, path: Path) -> Any:
     return index if path == ("index",) else resolve_item(item, path)
 
 
-def item_frame(item: Any, index: int, total: int, under: Scope | None) -> Frame:
+def item_frame(item: Any, index: int, total: int, under: Scope | None, fill: Fill) -> Frame:
     """A frame in which bare names are fields of ``item`` and references can read it as well."""
-    return Frame(ItemScope(item, index, total, under), item, index)
+    return Frame(ItemScope(item, index, total, under), fill, item, index)
 
 
 def _frames(elements: list[Any], frame: Frame) -> Iterator[Frame]:
-    return (item_frame(element, index, len(elements), frame.scope) for index, element in enumerate(elements))
+    total = len(elements)
+    return (
+        item_frame(element, index, total, frame.scope, frame.fill) for index, element in enumerate(elements)
+    )
 
 
 def _text(piece: Filled, frame: Frame) -> str:

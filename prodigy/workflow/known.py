@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from prodigy.workflow.declared import Declared
-from prodigy.workflow.refs import Computed, Ref
+from prodigy.workflow.refs import AnyRef, Computed, Fold
 from prodigy.workflow.scope import Path
 from prodigy.workflow.variables import (
     CONTEXTS,
@@ -131,8 +131,10 @@ class Known:
         """The name that somebody meant who wrote one that is unknown here."""
         return self.declared.guesses.nearest(root, self.names())
 
-    def refusal(self, ref: Ref | Computed) -> Refusal | None:
+    def refusal(self, ref: AnyRef) -> Refusal | None:
         """Why a reference can never have a value here, if it cannot."""
+        if isinstance(ref, Fold):
+            return self.refusal_of(ref.path, ref.name)
         if isinstance(ref, Computed):
             supported = ref.kind in {"date", "uuid"}
             return None if supported else Refusal("not-yet-supported", f"`{ref.source}` is not supported yet")

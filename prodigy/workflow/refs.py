@@ -36,7 +36,9 @@ AGGREGATES = (
 )  # fmt: skip
 _COMPUTED = re.compile(r"\s*(file|cmd|json|date):(?![-+?=\s\d$])(.+)", re.DOTALL)
 _ENVIRONMENT = re.compile(r"\s*env:([A-Za-z_]\w*)", re.ASCII)
-_FOLD = re.compile(rf"\s*({'|'.join(AGGREGATES)}):({_PATH})\s*(?:where\s.*)?", re.ASCII | re.DOTALL)
+_FOLD_HEAD = rf"\s*({'|'.join(AGGREGATES)}):({_PATH})"
+_FOLD = re.compile(rf"{_FOLD_HEAD}(?:\s+(?i:where)\s+(\S.*))?\s*", re.ASCII | re.DOTALL)
+_FOLD_WHERE = re.compile(rf"{_FOLD_HEAD}\s+(?i:where)\s", re.ASCII | re.DOTALL)
 _MODIFIER = re.compile(r":(?!-)([^:|]*)")
 _FILTER = re.compile(r"\s*\|\s*([a-z]+)\s*(?::(?!-)((?:[^|:]|:(?!-))*))?")
 _GLOB_SIGN = re.compile(r"[*?\[\]]")
@@ -85,12 +87,31 @@ class Ref(Struct, frozen=True):
     @property
     def name(self) -> str:
         """The path as people write it."""
-        first, *rest = self.path
-        return str(first) + "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in rest)
+        return path_text(self.path)
+
+
+class Fold(Struct, frozen=True):
+    """Many values as one: ``${sum:map.results[*].item.n where success}``; ``kind`` is one of ``AGGREGATES``."""
+
+    source: str
+    kind: str
+    path: Path
+    where: str | None = None
+    """An expression whose bare names are fields of the element."""
+
+    @property
+    def root(self) -> str:
+        """The name of the variable that is folded."""
+        return str(self.path[0])
+
+    @property
+    def name(self) -> str:
+        """The path as people write it."""
+        return path_text(self.path)
 
 
 class Computed(Struct, frozen=True):
-    """A value that is worked out when asked: ``${date:%Y}``, ``${uuid}``, ``${count:map.results[*]}``."""
+    """A value that is worked out when asked: ``${date:%Y}``, ``${uuid}``."""
 
     source: str
     kind: str
@@ -111,7 +132,9 @@ class Malformed(Struct, frozen=True):
     reason: str
 
 
-Piece = str | Ref | Computed | Dollar | Malformed
+AnyRef = Ref | Fold | Computed
+Unread = AnyRef | Dollar | Malformed
+Piece = str | Unread
 
 
 class Template(Struct, frozen=True):
@@ -119,7 +142,7 @@ class Template(Struct, frozen=True):
 
     pieces: tuple[Piece, ...]
 
-    def refs(self) -> Iterator[Ref | Computed | Dollar | Malformed]:
+    def refs(self) -> Iterator[Unread]:
         """What is not literal, references in defaults included."""
         for piece in self.pieces:
             if isinstance(piece, str):
@@ -132,12 +155,13 @@ class Template(Struct, frozen=True):
 def body_end(text: str, start: int, end: int) -> int:
     """The index of the ``}`` that closes a reference whose body starts at ``start``, or -1.
 
-    Quotes count inside a path only; in a default, nested ``${…}`` are stepped over.
+    Quotes count inside a path and in the condition of a fold; nested ``${…}`` are stepped over.
     """
     head = _BODY_START.match(text, start, end)
     position = head.end() if head else start
     depth = 0
-    for sign in _BRACES.finditer(text, position, end):
+    signs = _BRACES if _FOLD_WHERE.match(text, start, end) is None else _QUOTES_AND_BRACES
+    for sign in signs.finditer(text, position, end):
         if sign[0] == "${":
             depth += 1
         elif sign[0] == "}":
@@ -150,10 +174,11 @@ def body_end(text: str, start: int, end: int) -> int:
 
 
 _BRACES = re.compile(r"\$\{|\}|\\[${}\\]")
+_QUOTES_AND_BRACES = re.compile(rf"{_STRING}|{_BRACES.pattern}", re.DOTALL)
 
 
 @lru_cache(maxsize=8192)
-def parse_ref(body: str) -> Ref | Computed | None:
+def parse_ref(body: str) -> AnyRef | None:
     """The reference that a body (between ``${`` and ``}``) is, or ``None``."""
     source = f"${{{body}}}"
     if body.strip() == "uuid":
@@ -166,12 +191,20 @@ def parse_ref(body: str) -> Ref | Computed | None:
         return Computed(source, computed[1], computed[2].strip())
     fold = _FOLD.fullmatch(body)
     if fold is not None and fold[2] not in MODIFIERS:
-        return Computed(source, fold[1], body.strip())
+        where = None if fold[3] is None else fold[3].rstrip()
+        return Fold(source, fold[1], parse_path(fold[2]), where)
     match = PATH.match(body, len(body) - len(body.lstrip()))
     if match is None:
         return None
     path = parse_path(match[0])
     return _with_rest(source, path, body[match.end() :].rstrip())
+
+
+def path_text(path: Path) -> str:
+    """A path as people write it."""
+    first, *rest = path
+    written = (f"[{key}]" if isinstance(key, int) or key == "*" else f".{key}" for key in rest)
+    return str(first) + "".join(written)
 
 
 def parse_path(text: str) -> Path:

@@ -8,7 +8,7 @@ is quoted: values themselves never become part of the script, so a misreading gi
 import re
 from functools import lru_cache
 
-from prodigy.workflow.refs import Computed, Ref, body_end, parse_ref
+from prodigy.workflow.refs import AnyRef, Ref, body_end, parse_ref
 from prodigy.workflow.shell_scanner import Scanner, root_of
 from prodigy.workflow.shell_script import (
     BodyText,
@@ -440,7 +440,7 @@ class _Lexer(Scanner):
             self.written = after
 
 
-def _shell_ref(body: str) -> Ref | Computed | None:
+def _shell_ref(body: str) -> AnyRef | None:
     """The reference that a body is in a script; a plain name with a default full of shell stays the shell's."""
     ref = parse_ref(body) if body else None
     plain = isinstance(ref, Ref) and len(ref.path) == 1 and not (ref.modifiers or ref.filters)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from prodigy.workflow.refs import Computed, Dollar, Modifier, Ref, Template
+from prodigy.workflow.refs import AnyRef, Computed, Dollar, Fold, Modifier, Ref, Template
 from prodigy.workflow.scope import UNDEFINED, Scope
 from prodigy.workflow.shell_lexer import read_script
 from prodigy.workflow.shell_script import (
@@ -25,8 +25,8 @@ from prodigy.workflow.shell_script import (
     Terminator,
     is_array,
 )
-from prodigy.workflow.template import evaluate, text
-from prodigy.workflow.values import BadReference, is_blank, text_of
+from prodigy.workflow.template import evaluate
+from prodigy.workflow.values import BadReference, is_blank, text, text_of
 
 _NUMBER = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)\s*", re.ASCII)
 _WORD = re.compile(r"\w+", re.ASCII)
@@ -62,6 +62,8 @@ def is_ours(hole: Hole, script: Script, knows: Callable[[str], bool]) -> bool:
     """
     if isinstance(hole.ref, Computed):
         return hole.place not in _INERT and hole.name not in script.assigned
+    if isinstance(hole.ref, Fold) and hole.ref.kind in script.assigned:
+        return False
     if knows(hole.name):
         return True
     if hole.ref is None or hole.place in _INERT or hole.name in script.assigned:
@@ -69,8 +71,10 @@ def is_ours(hole: Hole, script: Script, knows: Callable[[str], bool]) -> bool:
     return not _is_shell_syntax(hole.ref, script)
 
 
-def _is_shell_syntax(ref: Ref, script: Script) -> bool:
-    """A name, or a name with a default: what the shell reads as we do; or an array that the script may have."""
+def _is_shell_syntax(ref: Ref | Fold, script: Script) -> bool:
+    """A name, or a name with a default or an offset: what the shell reads as we do; or an array it may have."""
+    if isinstance(ref, Fold):
+        return len(ref.path) == 1 and ref.where is None
     if ref.modifiers or ref.filters:
         return False
     is_element = len(ref.path) == 2 and "[" in ref.source  # noqa: PLR2004 - NAME[index]
@@ -145,17 +149,17 @@ class _Rendering:
             return self.quoted(f"${{{ref.root}}}", hole)
         return self.quoted(self.variable(written), hole)
 
-    def chosen(self, ref: Ref | Computed) -> Ref | Computed:
+    def chosen(self, ref: AnyRef) -> AnyRef:
         """The reference itself, or the one reference that is its default where it has no value of its own."""
         while isinstance(ref, Ref) and ref.default is not None and is_blank(self.scope.lookup(ref.path)):
             only = ref.default.pieces[0] if len(ref.default.pieces) == 1 else None
-            if not isinstance(only, Ref | Computed):
+            if not isinstance(only, AnyRef):
                 self.refuse_secrets(ref.default, ref)
                 break
             ref = only
         return ref
 
-    def secret(self, ref: Ref | Computed) -> str | None:
+    def secret(self, ref: AnyRef) -> str | None:
         """The environment variable to refer to instead of a value."""
         name = self.scope.secret(ref.path) if isinstance(ref, Ref) else None
         if name is not None and isinstance(ref, Ref) and (ref.modifiers or ref.filters):
@@ -231,7 +235,7 @@ def _changed_secret(source: str) -> BadReference:
     return BadReference(f"`{source}` would write a secret into the script", hint=hint)
 
 
-def _usable(hole: Hole) -> Ref | Computed:
+def _usable(hole: Hole) -> AnyRef:
     """The reference of a hole, refused where none can stand."""
     if hole.ref is None:
         hint = "capture the value under a plain name first"

@@ -5,7 +5,7 @@ Pure. References in text that the shell does not expand are found here as well, 
 
 import re
 
-from prodigy.workflow.refs import Computed, Ref, body_end, parse_ref
+from prodigy.workflow.refs import AnyRef, Computed, Ref, body_end, parse_ref
 from prodigy.workflow.shell_script import Hole, Mention, Piece, Place, Use
 from prodigy.workflow.shell_words import Frame, Names
 
@@ -44,7 +44,7 @@ class Scanner:
 
     def hole(
         self,
-        ref: Ref | Computed | None,
+        ref: AnyRef | None,
         name: str,
         start: int,
         end: int,
@@ -87,6 +87,6 @@ class Scanner:
             self.use(Mention(name, start, place))
 
 
-def root_of(ref: Ref | Computed) -> str:
+def root_of(ref: AnyRef) -> str:
     """The name that decides whether a reference is ours."""
-    return ref.root if isinstance(ref, Ref) else ref.kind
+    return ref.kind if isinstance(ref, Computed) else ref.root

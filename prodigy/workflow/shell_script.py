@@ -9,7 +9,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from prodigy.workflow.refs import Computed, Ref
+from prodigy.workflow.refs import AnyRef
 
 
 class Place(Enum):
@@ -56,7 +56,7 @@ class Hole(Use, kw_only=True):
     """
 
     source: str
-    ref: Ref | Computed | None
+    ref: AnyRef | None
     alone: bool = False
     buried: bool = False
     heredoc: "Heredoc | None" = None

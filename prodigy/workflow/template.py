@@ -7,8 +7,19 @@ renders the same few texts for every item.
 from collections.abc import Mapping
 from typing import Any
 
+from prodigy.workflow.folds import fold
 from prodigy.workflow.nearest import nearest
-from prodigy.workflow.refs import Computed, Dollar, Malformed, Ref, Template, compile_text
+from prodigy.workflow.refs import (
+    AnyRef,
+    Computed,
+    Dollar,
+    Fold,
+    Malformed,
+    Ref,
+    Template,
+    Unread,
+    compile_text,
+)
 from prodigy.workflow.scope import COMPUTED, UNDEFINED, Scope
 from prodigy.workflow.values import (
     BadModifier,
@@ -18,6 +29,7 @@ from prodigy.workflow.values import (
     filtered,
     is_blank,
     modified,
+    text,
     text_of,
 )
 
@@ -30,15 +42,8 @@ __all__ = [
     "render_text",
     "render_value",
     "secret_of",
-    "text",
 ]
 
-_SPACED = frozenset({
-    "files", "files_added", "files_modified", "files_deleted", "files_changed", "modified_files", "staged_files",
-    "unstaged_files", "untracked_files", "file_list", "commits", "commit_ids",
-})  # fmt: skip
-"""Lists of files and commits are joined by one space; all others by a comma and a space."""
-_OWN_DATA = frozenset({"item", "map"})
 _EMPTY = ("map", "key")
 """A path of older workflows that never had a value; it is empty text."""
 
@@ -59,7 +64,7 @@ def render_value(source: str, scope: Scope) -> Any:
         TemplateError: as ``render_text``.
     """
     pieces = compile_text(source).pieces
-    if len(pieces) == 1 and isinstance(pieces[0], Ref | Computed):
+    if len(pieces) == 1 and isinstance(pieces[0], AnyRef):
         return evaluate(pieces[0], scope)
     return render_text(source, scope)
 
@@ -71,7 +76,7 @@ def secret_of(source: str, scope: Scope) -> str | None:
     return scope.secret(ref.path) if isinstance(ref, Ref) and ref.is_path else None
 
 
-def evaluate(ref: Ref | Computed, scope: Scope) -> Any:
+def evaluate(ref: AnyRef, scope: Scope) -> Any:
     """The typed value of a reference, after default, modifiers and filters.
 
     Raises:
@@ -79,6 +84,8 @@ def evaluate(ref: Ref | Computed, scope: Scope) -> Any:
     """
     if isinstance(ref, Computed):
         return _computed(ref, scope)
+    if isinstance(ref, Fold):
+        return fold(ref, scope, evaluate)
     value = scope.lookup(ref.path)
     if value is UNDEFINED and ref.path == _EMPTY:
         value = ""
@@ -93,12 +100,6 @@ def evaluate(ref: Ref | Computed, scope: Scope) -> Any:
     if value is UNDEFINED:
         raise undefined(ref, scope)
     return value
-
-
-def text(value: Any, ref: Ref | Computed) -> str:
-    """The text of a value as its reference wants it."""
-    spaced = isinstance(ref, Ref) and ref.path[-1] in _SPACED and ref.root not in _OWN_DATA
-    return text_of(value, separator=" " if spaced else ", ")
 
 
 def undefined(ref: Ref, scope: Scope) -> UndefinedVariable:
@@ -129,7 +130,7 @@ def _render(template: Template, scope: Scope) -> str:
     return "".join(piece if isinstance(piece, str) else _fill(piece, scope) for piece in template.pieces)
 
 
-def _fill(piece: Ref | Computed | Dollar | Malformed, scope: Scope) -> str:
+def _fill(piece: Unread, scope: Scope) -> str:
     if isinstance(piece, Malformed):
         hint = "write `\\${` for a literal `${`"
         raise BadReference(f"`{piece.source}`: {piece.reason}", hint=hint)

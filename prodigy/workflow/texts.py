@@ -3,12 +3,15 @@
 Pure. The texts of steps that stand inside a step (handlers, ``foreach``, checks) are theirs and not its own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 from msgspec import Struct
 
 from prodigy.workflow.expression import parse_expression
+from prodigy.workflow.expression_references import Reference, references
+from prodigy.workflow.expression_text import BadExpression
+from prodigy.workflow.folds import condition_of
 from prodigy.workflow.model import (
     Check,
     Claude,
@@ -28,7 +31,7 @@ from prodigy.workflow.model import (
     Text,
     WriteFile,
 )
-from prodigy.workflow.refs import Computed, Dollar, Ref, Template, compile_text
+from prodigy.workflow.refs import AnyRef, Computed, Dollar, Fold, Ref, Template, compile_text
 from prodigy.workflow.scope import COMPUTED, ComputedKind, Path
 from prodigy.workflow.shell_lexer import read_script
 
@@ -120,7 +123,7 @@ def input_text(given: Items) -> Written | None:
 def is_one_reference(text: str) -> bool:
     """Whether a text is one ``${…}`` and nothing else, so that it can stand for a typed value."""
     pieces = compile_text(text.strip()).pieces
-    return len(pieces) == 1 and isinstance(pieces[0], Ref | Computed)
+    return len(pieces) == 1 and isinstance(pieces[0], AnyRef)
 
 
 def _action_texts(step: Step) -> Iterator[Written]:
@@ -204,7 +207,11 @@ def _pieces(text: Written) -> Iterator[Path | Computed]:
 
 def _of_expression(text: Written) -> Iterator[Path | Computed]:
     expression = parse_expression(text.source, "item" if text.rule == "filter" else "variables")
-    for reference in expression.references():
+    yield from _of_references(expression.references())
+
+
+def _of_references(found: Iterable[Reference]) -> Iterator[Path | Computed]:
+    for reference in found:
         if reference.ref is not None:
             yield from _of_reference(reference.ref)
         elif reference.kind == "variable":
@@ -217,9 +224,21 @@ def _of_template(template: Template) -> Iterator[Path | Computed]:
             yield (piece.name,)
         elif isinstance(piece, Ref):
             yield piece.path
+        elif isinstance(piece, Fold):
+            yield piece.path
+            yield from _of_condition(piece)
         elif isinstance(piece, Computed):
             yield piece
 
 
-def _of_reference(ref: Ref | Computed) -> Iterator[Path | Computed]:
+def _of_condition(fold: Fold) -> Iterator[Path | Computed]:
+    """What the condition of a fold asks for besides fields of the element; one that does not parse, nothing."""
+    try:
+        node = None if fold.where is None else condition_of(fold.where)
+    except BadExpression:
+        return
+    yield from () if node is None else _of_references(references(node))
+
+
+def _of_reference(ref: AnyRef) -> Iterator[Path | Computed]:
     yield from _of_template(Template((ref,)))

@@ -12,9 +12,17 @@ from typing import Any
 import msgspec
 
 from prodigy.errors import WorkflowError
-from prodigy.workflow.refs import Filter, Modifier
+from prodigy.workflow.refs import AnyRef, Filter, Modifier, Ref
 from prodigy.workflow.scope import UNDEFINED
 
+LARGEST_INTEGER = 2**63 - 1
+"""Larger integers have no place in a message or a record; they become floats."""
+_SPACED = frozenset({
+    "files", "files_added", "files_modified", "files_deleted", "files_changed", "modified_files", "staged_files",
+    "unstaged_files", "untracked_files", "file_list", "commits", "commit_ids",
+})  # fmt: skip
+"""Lists of files and commits are joined by one space; all others by a comma and a space."""
+_OWN_DATA = frozenset({"item", "map"})
 _SEPARATORS = {"lines": "\n", "newline": "\n", "csv": ",", "comma": ",", "space": " "}
 
 
@@ -55,6 +63,12 @@ def text_of(value: Any, *, separator: str = ", ") -> str:
     if isinstance(value, list | tuple) and all(isinstance(element, str) for element in value):
         return separator.join(value)
     return json_text(value)
+
+
+def text(value: Any, ref: AnyRef) -> str:
+    """The text of a value as its reference wants it."""
+    spaced = isinstance(ref, Ref) and ref.path[-1] in _SPACED and ref.root not in _OWN_DATA
+    return text_of(value, separator=" " if spaced else ", ")
 
 
 def json_text(value: Any) -> str:
