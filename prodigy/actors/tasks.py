@@ -14,6 +14,7 @@ from prodigy.actors.recorder import Ledger
 from prodigy.actors.slots import Leased
 from prodigy.events import Phase
 from prodigy.ids import JobId
+from prodigy.job.aggregates import aggregates
 from prodigy.job.items import item_text
 from prodigy.job.iterations import argument_roots, numbered_arguments
 from prodigy.job.plan import RunPlan
@@ -207,7 +208,7 @@ class TaskFactory:
             prefix=prefix,
             outcomes=dict(outcomes or {}),
             variables=task.variables | own | dict(variables or {}),
-            environment=task.environment | self._environment_of_phase(phase, own.get("map")),
+            environment=task.environment | self._environment_of_phase(phase),
         )
 
     def _of_phase(self, phase: Phase) -> dict[str, Any]:
@@ -215,7 +216,14 @@ class TaskFactory:
         roots: dict[str, Any] = {}
         state = self._ledger.state
         if phase in AFTER_MAP and self._plan.workflow.map is not None:
-            roots["map"] = map_variables(state, self.results_file)
+            about = map_variables(state, self.results_file)
+            own = aggregates(
+                self._plan.workflow.map.variables,
+                about["results"],
+                self.scope(phase),
+                lenient=phase == "on_failure",
+            )
+            roots |= own | {"map": about | own}
         if phase in {"merge", "on_success", "on_failure"} and (reduced := state.phases.get("reduce")):
             roots |= reduced.variables
         if phase == "on_failure":
@@ -237,14 +245,15 @@ class TaskFactory:
             "log": failure.logs[0] if failure.logs else None,
         }
 
-    def _environment_of_phase(self, phase: Phase, results: Mapping[str, Any] | None) -> dict[str, str]:
+    def _environment_of_phase(self, phase: Phase) -> dict[str, str]:
         environment: dict[str, str] = {}
-        if results is not None:
+        if phase in AFTER_MAP and self._plan.workflow.map is not None:
+            state = self._ledger.state
             environment |= {
                 "PRODIGY_MAP_RESULTS_FILE": self.results_file,
-                "PRODIGY_MAP_TOTAL": str(results["total"]),
-                "PRODIGY_MAP_SUCCESSFUL": str(results["successful"]),
-                "PRODIGY_MAP_FAILED": str(results["failed"]),
+                "PRODIGY_MAP_TOTAL": str(len(state.items)),
+                "PRODIGY_MAP_SUCCESSFUL": str(state.counts["done"]),
+                "PRODIGY_MAP_FAILED": str(state.counts["failed"]),
             }
         if phase == "merge":
             environment |= {

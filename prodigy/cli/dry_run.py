@@ -12,7 +12,7 @@ import msgspec
 from prodigy.actors.launch import Ground, Source
 from prodigy.actors.selection import choose, left_out
 from prodigy.cli.foresight import Foresight, foresee
-from prodigy.cli.plan_lines import budget_line, phase_lines, rule_lines, step_lines
+from prodigy.cli.plan_lines import aggregate_lines, budget_line, phase_lines, rule_lines, step_lines
 from prodigy.cli.plan_view import PlannedPhase, milliseconds, planned_phases
 from prodigy.cli.text import counted
 from prodigy.job.items import item_text
@@ -198,6 +198,7 @@ def forecast_lines(plan: Forecast) -> Iterator[str]:
             yield from _item_lines(plan.items)
             yield from rule_lines(phase)
         yield from step_lines(phase.steps)
+        yield from aggregate_lines(phase)
     if plan.budget:
         yield budget_line(plan.budget)
     yield "nothing was started and nothing was written"

@@ -57,6 +57,12 @@ def rule_lines(phase: PlannedPhase) -> Iterator[str]:
         yield f"  {', '.join(rules)}"
 
 
+def aggregate_lines(phase: PlannedPhase) -> Iterator[str]:
+    """What the results of a map phase become."""
+    for name, made_of in phase.rules.get("variables", {}).items():
+        yield f"  then `{name}` is {made_of}"
+
+
 def step_lines(steps: tuple[PlannedStep, ...], depth: int = 1) -> Iterator[str]:
     """Steps with everything below them, indented."""
     indent = "  " * depth

@@ -10,6 +10,7 @@ import msgspec
 
 from prodigy.cli.foresight import Foresight
 from prodigy.workflow.model import (
+    Aggregate,
     Capture,
     Check,
     Claude,
@@ -165,8 +166,15 @@ def _map(phase: MapPhase, known: Foresight) -> PlannedPhase:
             "base": phase.base,
             "limits": _limits(phase.limits, known),
             "validation": phase.validation and phase.validation.on_failure,
+            "variables": {rule.name: _aggregate(rule) for rule in phase.variables},
         }),
     )  # fmt: skip
+
+
+def _aggregate(rule: Aggregate) -> str:
+    """What a variable is made of, in a few words."""
+    parts = [("of", rule.value), ("by", rule.by), ("where", rule.where)]
+    return " ".join([rule.type, *(f"{word} {text.source}" for word, text in parts if text is not None)])
 
 
 # -- steps -------------------------------------------------------------------------------------------------------------

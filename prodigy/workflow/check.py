@@ -13,6 +13,7 @@ from prodigy.workflow.declared import declared_by, declared_in
 from prodigy.workflow.known import Known
 from prodigy.workflow.locate import Places, point
 from prodigy.workflow.model import (
+    Aggregate,
     Check,
     Deferred,
     Environment,
@@ -29,6 +30,7 @@ from prodigy.workflow.problems import Problems
 from prodigy.workflow.scope import Path
 from prodigy.workflow.texts import (
     Written,
+    aggregate_texts,
     deferred_texts,
     environment_texts,
     is_one_reference,
@@ -141,6 +143,16 @@ class _Checker:
         _declare(agents, phase.environment)
         self.layer(phase.environment, agents)
         self.steps(phase.agent_template, agents)
+        for rule in phase.variables:
+            self.aggregate(rule, agents)
+
+    def aggregate(self, rule: Aggregate, agents: Known) -> None:
+        """One of ``map.variables``; without an expression it reads the agents' capture of its name."""
+        self.names.aggregate(rule.name, rule.mark)
+        if rule.value is None and rule.name in agents.names_set:
+            self.texts.references.note((rule.name,))
+        for text in aggregate_texts(rule):
+            self.texts.check(text, agents)
 
     def item_id(self, text: str, mark: Mark, known: Known) -> None:
         self.texts.check(Written(text, mark), known)

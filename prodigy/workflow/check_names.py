@@ -9,6 +9,7 @@ from prodigy.workflow.declared import Declared
 from prodigy.workflow.known import Known
 from prodigy.workflow.locate import Places, point
 from prodigy.workflow.model import Environment, Mark
+from prodigy.workflow.nodes import Span
 from prodigy.workflow.problems import Problems
 from prodigy.workflow.variables import KINDS, RESERVED, variable
 
@@ -44,19 +45,29 @@ class NameChecker:
             message = f"the capture `{name}` hides the output of the last `{root}` step"
             self.problems.warning("overwrites-builtin", message, at)
             return
-        if root in RESERVED:
-            message = f"`{root}` is a name of the language and cannot be a capture"
-            self.problems.error("reserved-name", message, at)
+        if self._taken(name, root, at, "capture"):
             return
-        if variable(root) is not None:
-            message = f"the capture `{name}` hides a variable of the same name"
-            self.problems.warning("overwrites-builtin", message, at)
-        elif root in self.declared.environment or root in self.declared.parameters:
-            what = "parameter" if root in self.declared.parameters else "environment variable"
-            message = f"the capture `{name}` hides the {what} of the same name"
-            self.problems.warning("overwrites-builtin", message, at)
         known.define(root)
         self._captures.setdefault(mark, (name, known.phase == "agents"))
+
+    def aggregate(self, name: str, mark: Mark) -> None:
+        """The name of one of ``map.variables``."""
+        self._taken(name, name, self.places.find(mark, name), "variable")
+
+    def _taken(self, name: str, root: str, at: Span, what: str) -> bool:
+        """Whether a name is one that nothing may take; told, and so is what it hides."""
+        if root in RESERVED:
+            message = f"`{root}` is a name of the language and cannot be a {what}"
+            self.problems.error("reserved-name", message, at)
+            return True
+        if variable(root) is not None:
+            message = f"the {what} `{name}` hides a variable of the same name"
+            self.problems.warning("overwrites-builtin", message, at)
+        elif root in self.declared.environment or root in self.declared.parameters:
+            hidden = "parameter" if root in self.declared.parameters else "environment variable"
+            message = f"the {what} `{name}` hides the {hidden} of the same name"
+            self.problems.warning("overwrites-builtin", message, at)
+        return False
 
     def environment(self, layer: Environment) -> None:
         """A step's own layer sets no secret of the workflow."""

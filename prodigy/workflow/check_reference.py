@@ -17,7 +17,7 @@ from prodigy.workflow.nearest import nearest
 from prodigy.workflow.problems import Problems, Severity, quoted
 from prodigy.workflow.refs import FILTERS, MODIFIERS, PATH, Computed, Dollar, Fold, Ref, Template
 from prodigy.workflow.scope import Path
-from prodigy.workflow.variables import DEPRECATED
+from prodigy.workflow.variables import DEPRECATED, ITEM_RESULT
 
 _SUFFIX = re.compile(r"\s*[:|]\s*([a-z_]+)")
 
@@ -80,6 +80,21 @@ class ReferenceChecker:
         if refusal is not None and not reference.optional and not reference.bare:
             hints = (*refusal.hints, "it counts as null")
             self.tell("warning", "maybe-undefined", refusal.message, at, *hints)
+
+    def of_agent(self, reference: Reference, at: At) -> None:
+        """A bare name in the expression of an aggregate: it may be anything that an agent captured, or of its item."""
+        root, *rest = reference.path
+        self.note(tuple(rest[1:]) if root == "result" and len(rest) > 1 else reference.path)
+        if root != "result" or not rest or rest[0] in ITEM_RESULT or reference.optional:
+            return
+        meant = nearest(str(rest[0]), sorted(ITEM_RESULT))
+        has = (
+            f"`result` has {', '.join(sorted(ITEM_RESULT))}"
+            if meant is None
+            else f"did you mean `result.{meant}`?"
+        )
+        message = f"`{reference.written}` is not defined"
+        self.tell("warning", "maybe-undefined", message, at, has, "it counts as null")
 
     def use(self, path: Path, at: At, known: Known, *, in_script: bool) -> None:
         """What is to be said about a variable that has a value here."""

@@ -36,7 +36,7 @@ class TextChecker:
         match text.rule:
             case "shell":
                 self.scripts.check(text.source, text.mark, known)
-            case "condition" | "environment condition" | "filter":
+            case "condition" | "environment condition" | "filter" | "aggregate":
                 self._expression(text, known)
             case _:
                 self._plain(text.source, text.mark, known, environment=text.rule == "environment")
@@ -89,6 +89,9 @@ class TextChecker:
             written = reference.source
             nth = text.source.count(written, 0, max(0, reference.column - 1))
             at = At(text.mark, written, nth)
+            if text.rule == "aggregate" and reference.ref is None:
+                self.references.of_agent(reference, at)
+                continue
             of_process = text.rule == "environment condition" and len(reference.path) == 1
             if reference.kind == "variable" and not (of_process and not known.knows(str(reference.path[0]))):
                 self.references.named(reference, at, known)

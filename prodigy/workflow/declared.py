@@ -21,6 +21,8 @@ class Declared(Struct, kw_only=True):
     parameters: frozenset[str] = frozenset()
     environment: frozenset[str] = frozenset()
     secrets: frozenset[str] = frozenset()
+    aggregates: frozenset[str] = frozenset()
+    """Names of ``map.variables``."""
     has_files: bool = False
     """Whether there are ``env_files``, which may set any name."""
     partial: bool = False
@@ -34,6 +36,8 @@ def declared_in(workflow: Workflow) -> Declared:
     layers = [workflow.environment, *(profile.environment for profile in workflow.profiles)]
     found = declared_by(*layers)
     found.parameters = frozenset(workflow.parameters)
+    if workflow.map is not None:
+        found.aggregates = frozenset(aggregate.name for aggregate in workflow.map.variables)
     found.elsewhere = dict(_set_somewhere(workflow))
     return found
 

@@ -12,6 +12,7 @@ from prodigy.workflow.declared import Declared
 from prodigy.workflow.refs import AnyRef, Computed, Fold
 from prodigy.workflow.scope import Path
 from prodigy.workflow.variables import (
+    AFTER_MAP,
     CONTEXTS,
     DEPRECATED,
     PHASES,
@@ -125,6 +126,8 @@ class Known:
             place = place.outer
         if self.setup is not None:
             yield from ("setup", *self.setup.names_set)
+        if self.phase in AFTER_MAP:
+            yield from self.declared.aggregates
         yield from (*self.declared.parameters, *self.declared.environment)
 
     def meant(self, root: str) -> str | None:
@@ -159,7 +162,10 @@ class Known:
             what = "step" if row.after == "last" else f"`{row.after}` step"
             hint = f"no {what} of this list has run before it"
             return Refusal("undefined-variable", f"`{name}` is not defined here", (hint,))
-        return None if row.fields is None else self._wrong_field(path, name, row.fields)
+        if row.fields is None:
+            return None
+        fields = row.fields | self.declared.aggregates if root == "map" else row.fields
+        return self._wrong_field(path, name, fields)
 
     # -- how -------------------------------------------------------------------------------------------------------
     def _reaches(self, row: Variable) -> bool:
@@ -194,7 +200,7 @@ class Known:
         return name in getattr(self.declared, which)
 
     def _fields(self, root: str) -> "frozenset[str] | _Unset | None":
-        """The fields of a capture or id that comes before, ``None`` for any."""
+        """The fields of a capture, id or aggregate that comes before, ``None`` for any."""
         place: Known | None = self
         while place is not None:
             if root in place.names_set:
@@ -202,7 +208,7 @@ class Known:
             place = place.outer
         if self.setup is not None and root in self.setup.names_set:
             return self.setup.names_set[root]
-        return _UNSET
+        return None if root in self.declared.aggregates and self.phase in AFTER_MAP else _UNSET
 
     def _unknown(self, path: Path, name: str, *, has_default: bool) -> Refusal | None:
         """Why a name that nothing declares is refused, unless it may still come from a file or has a default."""
@@ -217,6 +223,8 @@ class Known:
         if elsewhere is not None:
             what = "but not before this" if elsewhere == self.phase else "and known nowhere else"
             hints = (f"`{root}` is set in {PHASES[elsewhere]}, {what}",)
+        elif root in self.declared.aggregates:
+            hints = (f"`{root}` is known when all agents have ended: {_listed(_names_of(AFTER_MAP))}",)
         elif meant is not None:
             hints = (f"did you mean `{name.replace(root, meant, 1)}`?",)
         elif len(path) == 1 and root.isupper():
@@ -224,7 +232,7 @@ class Known:
         return Refusal("undefined-variable", f"`{name}` is not defined", hints)
 
     def _out_of_reach(self, row: Variable, name: str) -> Refusal:
-        phases = [PHASES[phase] for phase in PHASES if phase in row.phases and phase != "item id"]
+        phases = _names_of(row.phases - {"item id"})
         where = [f"in {_listed(phases)}"] if phases else []
         where += [CONTEXTS[context] for context in sorted(row.contexts)]
         hint = f"`{row.name}` is known {' or '.join(where)} only"
@@ -250,6 +258,10 @@ class Known:
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:_MOST_NAMED]) + (" …" if len(names) > _MOST_NAMED else "")
+
+
+def _names_of(phases: frozenset[Phase]) -> list[str]:
+    return [PHASES[phase] for phase in PHASES if phase in phases]
 
 
 def _listed(names: list[str]) -> str:

@@ -76,7 +76,13 @@ MAP: Final = vocabulary(
     acting("error_policy"),
     _POLICY,
     acting("retry", "retry_on_failure"),
-    later("variables"),
+    acting("variables"),
+)
+
+AGGREGATE: Final = vocabulary(
+    "a variable of `map.variables`",
+    "under `variables:`",
+    acting("type", "value", "where", "by", "initial"),
 )
 
 INPUT: Final = vocabulary("`map.input`", "under `input:`", acting("list", "file", "command"))

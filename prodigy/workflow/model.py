@@ -5,7 +5,7 @@ processes as msgspec. Durations are seconds, sizes bytes, ``None`` means no limi
 is used, a ``Deferred`` value is read and checked then.
 """
 
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from msgspec import Struct, structs
 
@@ -571,6 +571,26 @@ class ItemValidation(Struct, frozen=True, kw_only=True):
     on_failure: Literal["dlq", "skip", "stop"] = "dlq"
 
 
+AggregateType = Literal[
+    "count", "sum", "average", "min", "max", "median", "std_dev", "variance", "collect", "unique", "concat", "merge",
+    "flatten", "sort", "sort_desc", "group_by",
+]  # fmt: skip
+AGGREGATE_TYPES: tuple[AggregateType, ...] = get_args(AggregateType)
+
+
+class Aggregate(Struct, frozen=True, kw_only=True):
+    """One of ``map.variables``: what the results of the agents that succeeded become; see ``job.aggregates``."""
+
+    name: str
+    type: AggregateType
+    value: Expr | None = None
+    where: Expr | None = None
+    by: Expr | None = None
+    """What the groups of ``group_by`` are named by."""
+    initial: Any = None
+    mark: Mark = Mark()
+
+
 OnConflict = Literal["claude", "rerun", "dlq"]
 
 
@@ -598,6 +618,7 @@ class MapPhase(Struct, frozen=True, kw_only=True):
     on_conflict: OnConflict | None = None
     limits: Limits | None = None
     environment: Environment = Environment()
+    variables: tuple[Aggregate, ...] = ()
     mark: Mark = Mark()
 
 

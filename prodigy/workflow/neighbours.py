@@ -18,6 +18,7 @@ NEIGHBOURS: Final[Mapping[str, tuple[Vocabulary, ...]]] = {
     "`merge`": (around.WORKFLOW, steps.STEP),
     "`agent_template`": (around.MAP, steps.STEP),
     "`map.input`": (around.MAP,),
+    "a variable of `map.variables`": (around.MAP,),
     "`map.validation`": (around.ITEM_SCHEMA, around.MAP),
     "`error_policy`": (steps.RETRY, around.CIRCUIT_BREAKER, around.MAP, around.WORKFLOW),
     "`circuit_breaker`": (around.ERROR_POLICY,),

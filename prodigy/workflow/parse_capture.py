@@ -75,6 +75,15 @@ def read_outputs(reader: Reader, fields: Fields) -> tuple[OutputFile, ...]:
     return tuple(output for output in found if output is not None)
 
 
+def is_variable_name(reader: Reader, entry: Field) -> bool:
+    """Whether the name of a field can be a variable's; it is reported if not."""
+    if NAME.fullmatch(entry.name):
+        return True
+    hint = "a name starts with a letter or `_` and goes on with letters, digits, `_` and `-`"
+    reader.problems.error("bad-value", f"{quoted(entry.name)} cannot be a variable's name", entry.key, hint)
+    return False
+
+
 def _named(reader: Reader, fields: Fields) -> tuple[Field | None, bool]:
     """The field that names what is captured, and whether the plain output is kept."""
     capture, old = fields.get("capture"), fields.get("capture_output")

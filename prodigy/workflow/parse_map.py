@@ -22,6 +22,7 @@ from prodigy.workflow.model import (
     TimeoutConfig,
 )
 from prodigy.workflow.nodes import Listing, Mapping, value_of
+from prodigy.workflow.parse_aggregates import read_aggregates
 from prodigy.workflow.parse_claude import claude_options
 from prodigy.workflow.parse_env import read_environment
 from prodigy.workflow.parse_phases import nested, read_steps, with_auto_commit
@@ -98,6 +99,7 @@ class _Map:
             on_conflict=read_on_conflict(reader, get("on_conflict"))
             or read_on_conflict(reader, self.top.get("on_conflict")),
             limits=limits,
+            variables=read_aggregates(reader, get("variables")),
             environment=_layered(read_environment(reader, self.fields), agent.environment),
             mark=reader.mark(self.owner.value),
         )

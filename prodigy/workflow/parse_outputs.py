@@ -9,7 +9,7 @@ from prodigy.workflow.fields import Field, Reader
 from prodigy.workflow.language import PHASE_OUTPUT
 from prodigy.workflow.model import PhaseOutput, Step
 from prodigy.workflow.nodes import Listing, Mapping, Scalar
-from prodigy.workflow.parse_capture import NAME
+from prodigy.workflow.parse_capture import is_variable_name
 from prodigy.workflow.problems import quoted
 
 Source = Literal["stdout", "stderr", "both"]
@@ -35,16 +35,8 @@ def read_phase_outputs(
         named = [Field(one.value.text, one.value, one.value) for one in ids if isinstance(one.value, Scalar)]
     else:
         named = reader.given(entry)
-    found = (_output(reader, one, steps) for one in named if _is_name(reader, one))
+    found = (_output(reader, one, steps) for one in named if is_variable_name(reader, one))
     return tuple(output for output in found if output is not None)
-
-
-def _is_name(reader: Reader, entry: Field) -> bool:
-    if NAME.fullmatch(entry.name):
-        return True
-    hint = "a name starts with a letter or `_` and goes on with letters, digits, `_` and `-`"
-    reader.problems.error("bad-value", f"{quoted(entry.name)} cannot be a variable's name", entry.key, hint)
-    return False
 
 
 def _output(reader: Reader, entry: Field, steps: tuple[Step, ...]) -> PhaseOutput | None:

@@ -74,6 +74,7 @@ def _around() -> dict[str, Schema]:
             mapping(around.AGENT_TEMPLATE, outer.AGENT_TEMPLATE), around.AGENT_TEMPLATE, "commands"
         ),
         "map": mapping(around.MAP, outer.MAP),
+        "aggregate": needing(mapping(around.AGGREGATE, outer.AGGREGATE), "type"),
         "map-input": mapping(around.INPUT, outer.INPUT),
         "item-validation": needing(mapping(around.VALIDATION, outer.VALIDATION), "schema"),
         "item-schema": mapping(around.ITEM_SCHEMA, outer.ITEM_SCHEMA),

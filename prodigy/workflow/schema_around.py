@@ -15,6 +15,7 @@ from prodigy.workflow.model import (
     PhaseOutput,
     TimeoutConfig,
 )
+from prodigy.workflow.refs import AGGREGATES
 from prodigy.workflow.schema_values import (
     ANYTHING,
     BOOLEAN,
@@ -239,6 +240,14 @@ ITEM_SCHEMA: Final[Table] = {
     "required_fields": Entry(TEXTS, "Fields that every item must have."),
     "field_types": Entry(named(either(choice(*FIELD_TYPES), {"type": "null"})), "Types of fields by name."),
 }
+_AGGREGATES: Final = choice(*AGGREGATES)
+AGGREGATE: Final[Table] = {
+    "type": Entry(_AGGREGATES, "What the values become, such as `sum`, `unique` or `group_by`."),
+    "value": Entry(FILLED, "An expression on `item`, `result` and captures: the value of each agent."),
+    "where": Entry(FILLED, "An expression; only agents for which it holds count."),
+    "by": Entry(FILLED, "What the groups of `group_by` are named by, such as `item.team`."),
+    "initial": Entry(ANYTHING, "A value that comes before those of the agents."),
+}
 MAP: Final[Table] = {
     "input": Entry(
         either(FILLED, {"type": "array"}, ref("map-input")),
@@ -265,6 +274,10 @@ MAP: Final[Table] = {
     "error_policy": Entry(ref("error-policy"), "What becomes of items that fail."),
     "retry": Entry(ref("retry"), "How often a whole item is tried, each time in a fresh worktree."),
     "retry_on_failure": Entry(integer(0), "How often an item is tried again.", old=True),
+    "variables": Entry(
+        named(either(_AGGREGATES, ref("aggregate"), {"type": "null"})),
+        "What the results of the agents become for the phases after map, by name.",
+    ),
 } | dict(POLICY)
 
 # -- the whole ---------------------------------------------------------------------------------------------------------

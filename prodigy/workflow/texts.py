@@ -13,6 +13,7 @@ from prodigy.workflow.expression_references import Reference, references
 from prodigy.workflow.expression_text import BadExpression
 from prodigy.workflow.folds import condition_of
 from prodigy.workflow.model import (
+    Aggregate,
     Check,
     Claude,
     Deferred,
@@ -35,8 +36,9 @@ from prodigy.workflow.refs import AnyRef, Computed, Dollar, Fold, Ref, Template,
 from prodigy.workflow.scope import COMPUTED, ComputedKind, Path
 from prodigy.workflow.shell_lexer import read_script
 
-Rule = Literal["shell", "plain", "environment", "condition", "environment condition", "filter"]
-"""In the ``environment``, unknown names are the process's; ``filter`` is an expression on an item."""
+Rule = Literal["shell", "plain", "environment", "condition", "environment condition", "filter", "aggregate"]
+"""In the ``environment``, unknown names are the process's; ``filter`` is an expression on an item, ``aggregate`` on an
+agent that has ended."""
 
 Moment = Literal["before", "after", "incomplete"]
 """When a text is filled in: before its step runs, after it, or when its check missed the threshold."""
@@ -100,6 +102,13 @@ def environment_texts(layer: Environment) -> Iterator[Written]:
     for variable in (*layer.variables, *layer.secrets):
         for value in variable.values.values():
             yield from _value_texts(value)
+
+
+def aggregate_texts(rule: Aggregate) -> Iterator[Written]:
+    """The expressions of one of ``map.variables``."""
+    for expression in (rule.value, rule.where, rule.by):
+        if expression is not None:
+            yield Written(expression.source, expression.mark, "aggregate")
 
 
 def deferred_texts(part: Struct) -> Iterator[Written]:

@@ -47,7 +47,7 @@ _WITH_STEPS: Final = frozenset(PHASES) - {"input", "item id", "environment"}
 _NOWHERE: Final[frozenset[Phase]] = frozenset()
 _AGENTS: Final[frozenset[Phase]] = frozenset({"agents"})
 _ITEMS: Final[frozenset[Phase]] = frozenset({"agents", "item id"})
-_AFTER_MAP: Final[frozenset[Phase]] = frozenset({"reduce", "merge", "on_success", "on_failure"})
+AFTER_MAP: Final[frozenset[Phase]] = frozenset({"reduce", "merge", "on_success", "on_failure"})
 _FAILURES: Final[frozenset[Context]] = frozenset({"handler"})
 
 _COUNTS = frozenset({
@@ -81,6 +81,11 @@ _MERGE = frozenset({
 _GIT = frozenset({
     "branch", "commit", "short_commit", "staged_files", "unstaged_files", "modified_files", "untracked_files",
 })  # fmt: skip
+ITEM_RESULT: Final = frozenset({
+    "index", "item_id", "item", "status", "success", "output", "error", "exit_code", "commits", "files_changed",
+    "duration", "attempts", "cost_usd", "branch", "json_log_location", "variables",
+})  # fmt: skip
+"""Fields of ``${map.results[i]}``."""
 TEXTS: Final = frozenset({"output", "stdout", "stderr"})
 """Fields that are always one text, never a list."""
 
@@ -168,7 +173,7 @@ VARIABLES: Final = {
             Variable(name, _NOWHERE, fields, contexts=frozenset({"goal_seek"}))
             for name, fields in (("attempt", None), ("check", frozenset({"output", "exit_code"})))
         ),
-        Variable("map", _AFTER_MAP, _MAP),
+        Variable("map", AFTER_MAP, _MAP),
         Variable("merge", frozenset({"merge"}), _MERGE),
     )
 }

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from prodigy.cli.foresight import AFTER_SETUP, Foresight, foresee
-from prodigy.cli.plan_lines import budget_line, phase_lines, rule_lines, step_lines
+from prodigy.cli.plan_lines import aggregate_lines, budget_line, phase_lines, rule_lines, step_lines
 from prodigy.cli.plan_view import PlannedPhase, planned_phases
 from prodigy.workflow.load import load_workflow
 from prodigy.workflow.model import Workflow
@@ -20,7 +20,7 @@ def phases(text: str) -> dict[str, PlannedPhase]:
 
 
 def lines(text: str) -> list[str]:
-    return [line for phase in phases(text).values() for line in (*phase_lines(phase), *rule_lines(phase), *step_lines(phase.steps))]  # fmt: skip
+    return [line for phase in phases(text).values() for line in (*phase_lines(phase), *rule_lines(phase), *step_lines(phase.steps), *aggregate_lines(phase))]  # fmt: skip
 
 
 # -- texts ---------------------------------------------------------------------------------------------------------
@@ -153,6 +153,17 @@ def test_the_lines_of_steps() -> None:
         "  6. shell: b",
         "     on failure run again, up to 3 rounds",
         "  7. claude: /x (model opus)",
+    ]
+
+
+def test_aggregates_are_shown() -> None:
+    text = (
+        "mode: mapreduce\nmap: {input: [1], agent_template: [shell: ls], variables: {n: count,"
+        " t: {type: group_by, by: item.team, value: item.path, where: item.n > 2}}}"
+    )
+    assert lines(text)[2:] == [
+        "  then `n` is count",
+        "  then `t` is group_by of item.path by item.team where item.n > 2",
     ]
 
 

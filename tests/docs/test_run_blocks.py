@@ -172,6 +172,13 @@ def test_retry(world: World) -> None:
     assert [event["step"] for event in world.events("step_retrying")] == ["1", "2", "2"]
 
 
+@pytest.mark.parametrize("name", ["aggregates.yml", "folds.yml"])
+def test_values_of_many_agents(world: World, name: str) -> None:
+    """Their own steps say what the values are."""
+    run(world, EXAMPLES[name])
+    assert [event["success_count"] for event in world.events("job_completed")] == [3]
+
+
 def test_expressions(world: World) -> None:
     run(world, EXAMPLES["expressions.yml"])
     assert [event["item"]["path"] for event in world.events("item_selected")] == ["src/b.py", "src/a.rs"]

@@ -17,7 +17,7 @@ from prodigy.events import ErrorClass, StepEvent
 from prodigy.steps.asking import OF_CHANGES
 from prodigy.workflow import language, language_steps, parse_env, parse_env_values, subworkflows
 from prodigy.workflow.expression_functions import EACH, FUNCTIONS, plain_word
-from prodigy.workflow.refs import FILTERS, MODIFIERS
+from prodigy.workflow.refs import AGGREGATES, FILTERS, MODIFIERS
 from prodigy.workflow.variables import OUTCOME, RESERVED, VARIABLES, Variable
 from prodigy.workflow.vocabulary import Key, Standing, Vocabulary
 
@@ -159,6 +159,10 @@ def test_functions() -> None:
 def test_modifiers() -> None:
     named = {text.removeprefix(":") for text in column(TABLES["modifiers"]) if text[1:].isalpha()}
     assert named == MODIFIERS
+
+
+def test_aggregates() -> None:
+    assert set(column(TABLES["aggregates"])) == set(AGGREGATES)
 
 
 def test_filters() -> None:

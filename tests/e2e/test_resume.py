@@ -428,3 +428,28 @@ commands:
     bench.release()
     refused = world.prodigy("resume")
     assert (refused.returncode, "secret-missing" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("at", ["b-work", "reduce"])
+def test_aggregates_are_made_of_what_is_recorded(bench: Bench, at: str) -> None:
+    """Agents that ended before the kill count with their captures as they were, and nothing counts twice."""
+    flow = f"""
+mode: mapreduce
+map:
+  input: [{{id: a, n: 3}}, {{id: b, n: 4}}]
+  max_parallel: 1
+  agent_template:
+    - {{shell: "echo ${{item.n}}0", capture: tens, capture_format: number}}
+    - shell: {json.dumps(bench.step("${item.id}-work"))}
+  variables: {{sum_n: {{type: sum, value: item.n}}, tens: sum, agents: count}}
+reduce:
+  - shell: echo ${{sum_n}} ${{map.tens}} ${{agents}} >> made.txt
+  - shell: {json.dumps(bench.step("reduce"))}
+  - shell: echo ${{sum_n}} ${{tens}} ${{count:map.results[*] where success}} >> made.txt
+merge:
+  - shell: echo ${{tens}} >> made.txt
+"""
+    interrupted(bench, at, flow, coordinator)
+    resumed(bench, at)
+    assert bench.world.git("show", "HEAD:made.txt") == "7 70 2\n7 70 2\n70"
+    assert bench.said() == Counter({"a-work": 1, "b-work": 1, "reduce": 1})

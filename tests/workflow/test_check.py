@@ -406,7 +406,7 @@ def test_every_kind_of_text_in_the_model_is_known_to_the_checker() -> None:
     assert found == {
         "CommitConfig.message_template", "ClaudeOptions.system_prompt", "ClaudeOptions.append_system_prompt",
         "EnvValue.condition", "Foreach.filter", "Incomplete.prompt", "Check.result_file", "GoalSeek.goal",
-        "WriteFile.path", "WriteFile.content", "SubWorkflow.inputs", "Local.text", "Step.when", "Step.working_dir",
+        "WriteFile.path", "WriteFile.content", "SubWorkflow.inputs", "Local.text", "Aggregate.value", "Aggregate.where", "Aggregate.by", "Step.when", "Step.working_dir",
         "Step.output_file", "Step.expected_output", "MapPhase.filter",
     }  # fmt: skip
 
@@ -465,11 +465,62 @@ def test_names_that_a_missing_part_may_declare_are_no_further_problem(
 
 
 def test_names_that_a_refused_part_may_declare_are_no_further_problem(problems_of: Problems) -> None:
-    text = (
-        "mode: mapreduce\nmap: {input: [1], agent_template: [{shell: a}], variables: {n: count}}\n"
-        "reduce: [{claude: '/x ${n}'}, {shell: 'echo ${n} ${map.n}'}]\n"
-    )
+    text = "goals: [{achieve: a, check: b}]\non_success: [{claude: '/x ${n}'}, {shell: 'echo ${n.x}'}]\n"
     assert [problem.code for problem in problems_of(text)] == ["not-yet-supported"]
+
+
+AGGREGATES = (
+    "mode: mapreduce\nmap:\n  input: [1]\n  agent_template: [{shell: a, capture: score}]\n"
+    "  variables: {n: count, by_team: {type: group_by, by: item.team}, score: sum}\n"
+)
+
+
+def test_aggregates_are_known_when_all_agents_have_ended(problems_of: Problems) -> None:
+    text = AGGREGATES + (
+        "reduce: [{shell: 'echo ${n} ${map.n} ${by_team.x[0]} $score ${count:by_team[*]}'}]\n"
+        "merge: [{claude: '/x ${n}'}]\non_success: [{shell: 'echo ${map.score}'}]\n"
+        "on_failure: [{shell: 'echo ${n}', when: n > 2}]\n"
+    )
+    assert problems_of(text) == ()
+
+
+def test_aggregates_are_known_nowhere_else_and_misspelt_ones_not_at_all(problems_of: Problems) -> None:
+    text = AGGREGATES.replace("shell: a,", "shell: 'echo ${by_team.x}',") + (
+        "setup: [{claude: '/x ${n}'}]\nreduce: [{shell: 'echo ${by_taem.x} ${map.scor} ${by_team} ${score}'}]\n"
+    )
+    late = (
+        "is known when all agents have ended: reduce, merge, the workflow's `on_success` and the workflow's"
+        " `on_failure`"
+    )
+    assert [(problem.code, problem.hints) for problem in problems_of(text)] == [
+        ("undefined-variable", (f"`by_team` {late}",)),
+        ("undefined-variable", (f"`n` {late}",)),
+        ("undefined-variable", ("did you mean `by_team.x`?",)),
+        ("undefined-variable", ("did you mean `map.score`?",)),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("rule", "codes"),
+    [
+        ("n: {type: sum, value: score}", []),
+        ("n: {type: sum, value: result.variables.score}", []),
+        ("score: sum", []),
+        ("n: {type: sum, value: size}", ["unused-capture"]),
+        ("n: {type: sum, value: result.duraton, where: score}", ["maybe-undefined"]),
+        ("n: {type: sum, value: '${limt}', where: score}", ["maybe-undefined"]),
+        ("n: {type: sum, value: '${item.x}', where: score}", []),
+        ("item: {type: sum, value: score}", ["reserved-name"]),
+        ("total: {type: sum, value: score}", ["overwrites-builtin"]),
+        ("limit: {type: sum, value: score}", ["overwrites-builtin"]),
+    ],
+)
+def test_expressions_and_names_of_aggregates(problems_of: Problems, rule: str, codes: list[str]) -> None:
+    text = (
+        "mode: mapreduce\nparameters: {limit: {default: 2}}\n"
+        "map: {input: [1], agent_template: [{shell: a, capture: score}], variables: {%s}}\n"
+    )
+    assert [problem.code for problem in problems_of(text % rule)] == codes
 
 
 def test_a_name_of_the_environment_is_pointed_to(problems_of: Problems) -> None:

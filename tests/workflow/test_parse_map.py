@@ -4,9 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec.structs import fields
 
+from prodigy.job.results import ItemResult
 from prodigy.workflow.load import Loaded
 from prodigy.workflow.model import (
+    AGGREGATE_TYPES,
     ClaudeOptions,
     Deferred,
     ErrorPolicy,
@@ -17,6 +20,8 @@ from prodigy.workflow.model import (
     Mark,
     Retry,
 )
+from prodigy.workflow.refs import AGGREGATES
+from prodigy.workflow.variables import ITEM_RESULT
 
 Load = Callable[[str], Loaded]
 Codes = Callable[[str], list[str]]
@@ -149,6 +154,26 @@ def test_validation(phase: Callable[..., MapPhase]) -> None:
     )
 
 
+def test_aggregates(phase: Callable[..., MapPhase]) -> None:
+    found = phase(
+        "variables: {n: count, mean: Avg, s: {type: std-dev, value: item.x, where: item.y, initial: 0.5},"
+        " g: {type: group_by, by: item.z, initial: {a: [1]}}}"
+    ).variables
+    assert [(one.name, one.type, one.initial) for one in found] == [
+        ("n", "count", None), ("mean", "average", None), ("s", "std_dev", 0.5), ("g", "group_by", {"a": [1]}),
+    ]  # fmt: skip
+    assert found[2].value == Expr("item.x", Mark("wf.yml", 2, 106))
+    assert (found[2].where and found[2].where.source, found[3].by and found[3].by.source) == (
+        "item.y",
+        "item.z",
+    )
+
+
+def test_every_aggregate_of_the_grammar_is_a_type() -> None:
+    assert {*AGGREGATE_TYPES, "avg"} == set(AGGREGATES)
+    assert {field.name for field in fields(ItemResult)} == ITEM_RESULT
+
+
 def test_old_forms_work_and_say_what_replaces_them(load: Load) -> None:
     loaded = load(
         "mode: mapreduce\nparallel: 3\n"
@@ -202,7 +227,16 @@ def test_what_is_wrong_with_its_shape(codes: Codes, text: str, found: list[str])
         ("json_path: '$['", ["2:59 bad-jsonpath"]),
         ("item_id: ''", ["2:56 bad-value"]),
         ("base: top", ["2:53 bad-enum"]),
-        ("variables: {n: count}", ["2:47 not-yet-supported"]),
+        ("variables: [count]", ["2:58 wrong-type"]),
+        ("variables: {n: cuont}", ["2:62 bad-enum"]),
+        ("variables: {n: {value: item.n}}", ["2:59 missing-key"]),
+        ("variables: {n: {tpye: sum}}", ["2:63 unknown-key"]),
+        ("variables: {n: {type: group_by}}", ["2:59 missing-key"]),
+        ("variables: {n: {type: sum, by: item.x}}", ["2:74 no-effect"]),
+        ("variables: {n: {type: sum, where: item.x ==}}", ["2:89 bad-expression"]),
+        ("variables: {n: {type: sum, initial: x}}", ["2:83 wrong-type"]),
+        ("variables: {n: {type: sum, filter: x}}", ["2:74 unknown-key"]),
+        ("variables: {'a b': count, n: ~}", ["2:59 bad-value", "2:73 empty-key"]),
         ("validation: {}", ["2:47 missing-key"]),
         ("validation: {schema: {field_types: {a: text}}}", ["2:86 bad-enum"]),
         ("timeout_config: {agent_timeout_secs: 9}, agent_timeout: 8", ["2:47 no-effect"]),
