@@ -59,9 +59,9 @@ def tail_of(name: str) -> str:
     return stem_of(name)[-TAIL_LENGTH:]
 
 
-def session_branch(session: SessionId) -> str:
-    """The branch that collects a run's work: ``prodigy-session-…``."""
-    return f"prodigy-{session}"
+def session_branch(session: SessionId, number: int = 0) -> str:
+    """The branch that collects a run's work: ``prodigy-session-…``; with ``-r1``, ``-r2``, … for those after the first."""
+    return f"prodigy-{session}-r{number}" if number else f"prodigy-{session}"
 
 
 def agent_id(index: int, attempt: int) -> AgentId:

@@ -6,7 +6,7 @@ An item is in the queue when its ``dlq_item_added`` record is on disk; the files
 import msgspec
 
 from prodigy.actors.recorder import Ledger, RecorderRef, record
-from prodigy.events import DlqItemAdded
+from prodigy.events import AnyEvent, DlqItemAdded, DlqItemUpdated
 from prodigy.job.signature import error_signature
 from supervisors import Actor, ActorRef, Reply
 
@@ -15,7 +15,7 @@ TRANSIENT = frozenset({"timeout", "host-lost", "merge-conflict", "worktree-error
 
 
 class BuryItem(msgspec.Struct, frozen=True):
-    """Put an item into the queue, with the history of its attempts; answered when it is on disk."""
+    """Put an item into the queue with the history of its attempts, or add to that; answered when it is on disk."""
 
     item_id: str
     reply: Reply[int]
@@ -38,26 +38,35 @@ class DeadLetters(Actor[Message]):
         self._ledger = ledger
 
     async def handle(self, message: Message) -> None:
-        """Bury one item; an item that is already there stays as it is."""
-        letter = self._ledger.state.dead_letters.get(message.item_id)
-        if letter is not None:
-            message.reply.send(letter.seq)
-            return
+        """Bury one item; one that is there already gets the attempts of which the queue does not know yet."""
         item = self._ledger.state.items[message.item_id]
+        letter = self._ledger.state.dead_letters.get(message.item_id)
+        if letter is not None and letter.failure_count >= len(item.history):
+            message.reply.send(letter.seq)  # asked for twice
+            return
         last = item.history[-1]
-        seq = await record(
-            self._recorder,
-            DlqItemAdded(
+        signature = error_signature(last.error_type, last.step_failed, last.error_message)
+        healing = last.error_type in TRANSIENT
+        if letter is None:
+            told: AnyEvent = DlqItemAdded(
                 item_id=item.item_id,
                 index=item.index,
                 item=item.item,
-                error_signature=error_signature(last.error_type, last.step_failed, last.error_message),
+                error_signature=signature,
                 history=tuple(item.history),
-                reprocess_eligible=last.error_type in TRANSIENT,
-                manual_review_required=last.error_type not in TRANSIENT,
-            ),
-        )
-        message.reply.send(seq)
+                reprocess_eligible=healing,
+                manual_review_required=not healing,
+            )
+        else:
+            told = DlqItemUpdated(
+                item_id=item.item_id,
+                error_signature=signature,
+                failure_count=len(item.history),
+                history=tuple(item.history[letter.failure_count :]),
+                reprocess_eligible=healing,
+                manual_review_required=not healing,
+            )
+        message.reply.send(await record(self._recorder, told))
 
 
 async def bury(dead_letters: DeadLettersRef, item_id: str) -> int:

@@ -16,7 +16,9 @@ from prodigy.actors.recorder import Note, subscribe
 from prodigy.actors.selection import choose, left_out
 from prodigy.actors.workspaces import attach_session, clear_session, detach_session
 from prodigy.events import Failure, Record
-from prodigy.job.policy import rules_of
+from prodigy.job.policy import Rules, retry_rules, rules_of
+from prodigy.job.retrying import all_failed, reprocessed, unfinished
+from prodigy.job.state import RetryState
 from prodigy.job.window import (
     Bury,
     CloseCircuit,
@@ -27,8 +29,8 @@ from prodigy.job.window import (
     Settle,
     Skip,
     Start,
+    Unbury,
     Window,
-    failed_everything,
 )
 from prodigy.steps.protocol import INPUT
 from prodigy.workflow.deferred import count
@@ -44,27 +46,45 @@ class MapActor(PhaseActor):
     async def body(self) -> Failure | None:
         """Select, run one agent per item, wait for the last merge."""
         self._map = self._tasks.map_phase()
-        await self._begin(None if self._plan.max_parallel is not None else count(self._map.max_parallel))
+        await self._begin(self._parallel())
         if not self._ledger.state.selected:
             failure = await self._select()
             if failure is not None:
                 return failure
-        elif self._cut is not None:
+        elif self._cut is not None or self._retry is not None:
             await clear_session(self._services.workspaces)
         await detach_session(self._services.workspaces)
         await self._drive()
         await attach_session(self._services.workspaces)
+        if self._retry is not None and self._retry.ended is None:
+            await self._record(reprocessed(self._ledger.state, self._retry))
         return self._verdict()
 
+    @property
+    def _retry(self) -> RetryState | None:
+        return self._ledger.state.retry
+
+    def _parallel(self) -> int | None:
+        """How many agents at a time, where the plan does not say it."""
+        if self._retry is not None:
+            return self._retry.started.max_parallel
+        return None if self._plan.max_parallel is not None else count(self._map.max_parallel)
+
+    def _rules(self) -> Rules:
+        rules = rules_of(self._map, self._plan.workflow.on_conflict)
+        if self._retry is None:
+            return rules
+        wanted = self._retry.started
+        return retry_rules(rules, wanted.max_parallel, wanted.attempts, wanted.alike)
+
     def _verdict(self) -> Failure | None:
-        """A map phase that gave up, or whose every item failed, has failed."""
+        """A map phase that gave up, or whose every item failed, has failed; a retry that gave up changes nothing."""
         state = self._ledger.state
+        if self._retry is not None:
+            return unfinished(state)
         if state.halted is not None:
             return state.halted
-        if failed_everything(state.items.values()):
-            message = f"All {state.total} items failed" if state.total > 1 else "The only item failed"
-            return Failure(error_class="command-failed", message=message)
-        return None
+        return all_failed(state)
 
     # -- selection ---------------------------------------------------------------------------------------------------
     async def _select(self) -> Failure | None:
@@ -125,7 +145,7 @@ class MapActor(PhaseActor):
     async def _drive(self) -> None:
         """Feed the window what is recorded, perform what it commands, until it settles."""
         stream = await subscribe(self._services.recorder)
-        window = Window(rules_of(self._map, self._plan.workflow.on_conflict), self._ledger.state)
+        window = Window(self._rules(), self._ledger.state)
         built = self._ledger.state.seq
         async with trio.open_nursery() as watchers:
             await self._take_up(watchers)
@@ -166,7 +186,7 @@ class MapActor(PhaseActor):
                     await self._record(self._told(command))
         return False
 
-    def _told(self, command: Retry | Skip | Halt | OpenCircuit | CloseCircuit) -> events.AnyEvent:
+    def _told(self, command: Retry | Unbury | Skip | Halt | OpenCircuit | CloseCircuit) -> events.AnyEvent:
         """The record that carries out a command which is only a decision."""
         match command:
             case Retry(item_id, next_attempt, charged_to, delay):
@@ -178,6 +198,8 @@ class MapActor(PhaseActor):
                     charged_to=charged_to,
                     backoff_ms=round(delay * 1000),
                 )
+            case Unbury(item_id):
+                return events.DlqItemRemoved(item_id=item_id, reason="retried")
             case Skip(item_id, reason):
                 return events.ItemSkipped(item_id=item_id, reason=reason)
             case Halt(reason, message):

@@ -113,12 +113,20 @@ class Tree:
         plan: what to run.
         around: what it gets from this process.
         purpose: how much of a run's life this tree is for; workers are there if steps have to run.
+        retry: what the run goes on with, if that is items of its dead letter queue.
     """
 
-    def __init__(self, plan: RunPlan, around: Surroundings, purpose: Purpose = "run") -> None:
+    def __init__(
+        self,
+        plan: RunPlan,
+        around: Surroundings,
+        purpose: Purpose = "run",
+        retry: events.DlqRetryStarted | None = None,
+    ) -> None:
         self._plan = plan
         self._around = around
         self._purpose = purpose
+        self._retry = retry
         self._opened = False
         self.ledger = Ledger()
         self._recorder = ChildSpec(
@@ -195,6 +203,8 @@ class Tree:
         first, self._opened = not self._opened, True
         if state.started is None:
             return self._plan.started()
+        if first and self._retry is not None:
+            return self._retry
         if not first or self._purpose != "run" or state.status == "completed":
             return None
         pending = sum(state.counts[status] for status in ("pending", "running", "merging"))

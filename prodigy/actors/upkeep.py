@@ -15,6 +15,7 @@ from prodigy.actors.preparing import Prepared
 from prodigy.actors.recorder import Stamp
 from prodigy.actors.tree import Purpose, Surroundings, Tree
 from prodigy.job.plan import RunPlan, plan_of
+from prodigy.job.retrying import in_force
 from prodigy.job.state import JobState
 from prodigy.job.summary import recorded
 from prodigy.store.locks import JobLock
@@ -73,5 +74,6 @@ async def take_up(
 
 def _plan(run: Run, purpose: Purpose) -> RunPlan:
     """What was asked, with the steps that a merge may take; without them where only the journal is left."""
-    known = asked(run.layout, run.job_id) if purpose == "merge" else None
-    return known or plan_of(recorded(load_state(run).started))
+    state = load_state(run)
+    known = asked(run.layout, run.job_id, state.workflow_sha256) if purpose == "merge" else None
+    return in_force(known or plan_of(recorded(state.started)), state)

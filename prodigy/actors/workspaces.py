@@ -214,14 +214,17 @@ class Workspaces(Actor[Message]):
         """Make the session worktree on its branch, unless it is there."""
         path, plan = self._path, self._plan
         await self._watch.begin()
-        if Path(path, ".git").exists() and not self._half_made(path):
+        made = Path(path, ".git").exists() and not self._half_made(path)
+        commit = self._ledger.state.tip or plan.base_commit
+        if await branch_tip(self._git, plan.branch) is None:
+            if made:  # the branch that it was for was removed
+                await self._keeper.phase(path, self._ledger.state.seq, commit, "its branch was removed")
+            renew = partial(self._worktrees.renew, path, commit, plan.branch)
+            return await self._make(path, commit, plan.branch, renew)
+        if made:
             await self._furnish(path)
             return path
-        commit = self._ledger.state.tip or plan.base_commit
-        if await branch_tip(self._git, plan.branch) is not None:
-            return await self._make(path, commit, plan.branch, self._make_again)
-        add = partial(self._worktrees.add, path, commit, plan.branch)
-        return await self._make(path, commit, plan.branch, add)
+        return await self._make(path, commit, plan.branch, self._make_again)
 
     async def _make_again(self) -> Worktree:
         """The session worktree on its branch, which is there already."""

@@ -28,7 +28,7 @@ VERBS = ("run", "resume", "validate", "status", "dlq", "events", "worktree", "in
 """In the order of the help page; each is ``prodigy.cli.verbs.{verb}:app``, imported when it is used."""
 
 _ALIASES = {"resume": ("resume-job",)}
-_STREAMING = frozenset({"run", "resume", "events"})
+_STREAMING = frozenset({"run", "resume", "events", "dlq_retry"})
 """Verbs that have a stream of records for ``--jsonl``."""
 _READER_GONE = 0
 _INTERRUPTED = 130
@@ -103,7 +103,7 @@ def _check_stream(command: Callable[..., object], invocation: Invocation) -> Non
     if invocation.options.jsonl and verb not in _STREAMING:
         raise UsageError(
             "conflicting-flags",
-            f"`prodigy {verb}` answers with one document, not with a stream of records",
+            f"`prodigy {verb.partition('_')[0]}` answers with one document, not with a stream of records",
             hint="use `--json` instead of `--jsonl`",
         )
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prodigy.cli.invocation import Invocation
 from prodigy.errors import MachineError
+from prodigy.job.summary import JobSummary
 from prodigy.store.repos import find
 from prodigy.store.runs import Fits, Run, resolve
 
@@ -46,6 +47,11 @@ def run_called(name: str, invocation: Invocation, fits: Fits | None = None) -> R
     if found.elsewhere:
         invocation.printer.note(f"`{name}` is a run of the repository `{found.run.repo}`")
     return found.run
+
+
+def has_dead_letters(run: JobSummary) -> bool:
+    """Whether anything is in a run's queue: which one `latest` means for the verbs of the queue."""
+    return run.dlq_count > 0
 
 
 def common_folder(place: Path) -> Path | None:

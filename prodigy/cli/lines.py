@@ -119,7 +119,7 @@ def _work_rewound(state: JobState, event: events.WorkRewound, _: Style) -> Itera
 # -- phases --------------------------------------------------------------------------------------------------------
 def _phase_started(state: JobState, event: events.PhaseStarted, style: Style) -> Iterator[Told]:
     if event.phase == "map":
-        if state.selected:
+        if state.selected and state.retry is None:
             yield _map_line(state)
     elif event.phase != "steps":
         steps = style.steps.get(event.phase)
@@ -345,9 +345,34 @@ def _dlq_item_added(state: JobState, event: events.DlqItemAdded, style: Style) -
         yield from _last_failures(state, style.failures, style)
 
 
+def _dlq_item_updated(state: JobState, event: events.DlqItemUpdated, style: Style) -> Iterator[Told]:
+    yield _failed_item(state, event.item_id, state.items[event.item_id].history, style)
+
+
+def _dlq_retry_started(state: JobState, event: events.DlqRetryStarted, _: Style) -> Iterator[Told]:
+    items = f" {counted(len(event.item_ids), 'item')}, {event.max_parallel} at a time, for {state.branch}"
+    yield _line(Level.NORMAL, Span("retry", "strong"), items)
+
+
+def _dlq_items_reprocessed(_: JobState, event: events.DlqItemsReprocessed, style: Style) -> Iterator[Told]:
+    text = f" {style.marks.dash} {retried_text(event)}"
+    yield _line(Level.NORMAL, Span("retry", "strong"), text)
+
+
+def retried_text(event: events.DlqItemsReprocessed) -> str:
+    """How the items of a retry ended, in words."""
+    left = event.count - event.succeeded - event.failed
+    parts = (
+        f"{event.succeeded:,} done",
+        f"{event.failed:,} failed again",
+        f"{left:,} not started" if left else "",
+    )
+    return f"{', '.join(filter(None, parts))} (of {event.count:,})"
+
+
 def _failures_left(state: JobState, style: Style) -> Iterator[Told]:
     """Those failed items of a map phase that ended which were not told yet."""
-    if style.failures != 1:
+    if style.failures != 1 and state.retry is None:
         number = len(state.dead_letters)
         yield from _last_failures(state, number if style.failures is None else number % style.failures, style)
 
@@ -512,7 +537,11 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.MergeFailed: _merge_failed,
     events.MergePrompted: _nothing,
     events.DlqItemAdded: _dlq_item_added,
+    events.DlqItemUpdated: _dlq_item_updated,
     events.DlqItemRemoved: _nothing,
+    events.DlqItemsEvicted: _nothing,
+    events.DlqRetryStarted: _dlq_retry_started,
+    events.DlqItemsReprocessed: _dlq_items_reprocessed,
     events.ChildDown: _child_down,
     events.ChildRestarted: _child_restarted,
     events.WorkerStarted: _worker_started,

@@ -18,6 +18,12 @@ ARGUMENTS_GROUP = Group("Arguments", sort_key=2)
 FLAGS_GROUP = Group("Flags", sort_key=3)
 MergeFlag = Literal["flag-yes", "flag-no"]
 ProgressChoice = Literal["auto", "live", "plain", "none"]
+Positive = Annotated[int, Parameter(validator=lambda _type, value: _at_least_one(value))]
+
+
+def _at_least_one(value: int) -> None:
+    if value is not None and value < 1:
+        raise ValueError("must be at least 1")
 
 
 @Parameter(name="*", group=EVERYWHERE)

@@ -6,6 +6,7 @@ Pure: a state comes in, lines come out.
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from prodigy.cli.lines import retried_text
 from prodigy.cli.printer import Part, Span, Tone
 from prodigy.cli.text import counted, duration
 from prodigy.errors import InternalError, ProdigyError, RunError
@@ -32,7 +33,8 @@ def result_lines(state: JobState, repo: str, now: datetime) -> Iterator[Line]:
     """The result block of a run that ended or stopped: session, items, commits, merge, next."""
     summary = summarize(state, repo)
     end = state.ended_at or now
-    took = duration((end - summary.started_at) / timedelta(seconds=1))
+    began = state.retry.started_at if state.retry is not None else summary.started_at
+    took = duration((end - began) / timedelta(seconds=1))
     between = "in" if state.status == "completed" else "after"
     yield (
         Span(summary.session_id, "strong"),
@@ -41,13 +43,15 @@ def result_lines(state: JobState, repo: str, now: datetime) -> Iterator[Line]:
     )
     if summary.kind == "mapreduce":
         yield _labelled("items", _items(state))
+    if state.retry is not None and state.retry.ended is not None:
+        yield _labelled("retried", retried_text(state.retry.ended))
     yield _labelled("commits", _commits(state, summary.branch))
     if state.cost_usd:
         yield _labelled("claude", f"${state.cost_usd:.2f}")
     yield _labelled("merge", _merge(state, summary))
     following = next_command(summary)
     if state.dead_letters and state.status != "interrupted":
-        yield _labelled("next", f"prodigy dlq show {summary.tail}")
+        yield _labelled("next", f"prodigy dlq retry {summary.tail}")
     elif following is not None and not summary.unmerged:
         yield _labelled("next", following)
 

@@ -13,9 +13,10 @@ from prodigy.cli.printer import Form, Level
 from prodigy.cli.result import result_lines, run_error
 from prodigy.cli.watch import Watcher, mode_of
 from prodigy.errors import ProdigyError
+from prodigy.events import DlqRetryStarted
 from prodigy.job.plan import RunPlan
 from prodigy.job.report import report
-from prodigy.job.state import JobState
+from prodigy.job.state import JobState, RetryState
 from prodigy.paths import Layout
 from prodigy.steps.masking import Masker
 from prodigy.steps.redaction import masked, without_secrets
@@ -30,23 +31,37 @@ class Session:
         invocation: who asks.
         merge: the answer to the question of the final merge, if it was given ahead.
         strict: whether items in the dead letter queue make the exit code 1.
+        retrying: whether it is about items of the queue, which are then what the exit code is about.
     """
 
-    def __init__(self, invocation: Invocation, merge: Answer | None, *, strict: bool) -> None:
+    def __init__(
+        self, invocation: Invocation, merge: Answer | None, *, strict: bool, retrying: bool = False
+    ) -> None:
         self._printer = invocation.printer
         self._progress = invocation.options.progress
         self._around = invocation.around
         self._merge = merge
         self._strict = strict
+        self._retrying = retrying
         self._printer.outlive_reader()
 
-    async def live(self, plan: RunPlan, layout: Layout, ground: launch.Ground, prepared: Prepared) -> Tree:
-        """Run to the end, or to a signal; what is recorded of it is then in the tree's ledger."""
+    async def live(
+        self,
+        plan: RunPlan,
+        layout: Layout,
+        ground: launch.Ground,
+        prepared: Prepared,
+        retry: DlqRetryStarted | None = None,
+    ) -> Tree:
+        """Run to the end, or to a signal; what is recorded of it is then in the tree's ledger.
+
+        ``retry`` is what the run goes on with, if that is items of its dead letter queue.
+        """
         watcher = self._watcher = self._make_watcher(plan)
         share = SharedLock(layout.workers_lock(plan.job_id))
         try:
             around = await self._surroundings(plan, layout, ground, prepared, share.descriptor)
-            tree = Tree(plan, around)
+            tree = Tree(plan, around, retry=retry)
             self._signal = await tree.live(lambda: watcher.show(lambda: tree.ledger.state))
         finally:
             share.close()
@@ -108,4 +123,12 @@ class Session:
     def _verdict(self, state: JobState, error: ProdigyError | None) -> int:
         if error is not None:
             return error.exit_code
+        if self._retrying and state.retry is not None:
+            return _retry_verdict(state, state.retry, strict=self._strict)
         return 1 if self._strict and state.dead_letters else 0
+
+
+def _retry_verdict(state: JobState, retry: RetryState, *, strict: bool) -> int:
+    """1 if the retry gave up or every item failed again, or any did and somebody is strict."""
+    again = retry.ended is not None and retry.ended.failed > 0
+    return 1 if retry.fruitless or state.halted is not None or (strict and again) else 0

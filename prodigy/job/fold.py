@@ -17,29 +17,27 @@ over its attempts; commits, output and variables are those of the last one.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from msgspec.structs import replace
 
 from prodigy import events
 from prodigy.events import Attempt, Failure, Phase, Record
 from prodigy.job.iterations import path_within
+from prodigy.job.letters import LETTER_RULES, Rule
+from prodigy.job.moves import failed_for_good, forget_outcomes, forgive, item_done, move, note_duration
 from prodigy.job.state import (
     Circuit,
     CommandTiming,
     Commit,
-    DeadLetter,
     ItemState,
-    ItemStatus,
     IterationState,
     JobState,
     MergeOutcome,
     PhaseState,
 )
-
-Rule = Callable[[JobState, Any, Record], None]
 
 OFF_BRANCH: Final[frozenset[Phase]] = frozenset({"verify"})
 """Phases that do not run on the session branch: what they commit is not part of the run."""
@@ -70,17 +68,13 @@ def leaf_key(phase: Phase, step: str, try_: int) -> str:
     return f"{phase}/{step}/{try_}"
 
 
-def duration_window(max_parallel: int) -> int:
-    """How many ended items an estimate of the time left looks back on."""
-    return max(20, 2 * max_parallel)
-
-
 # -- job -----------------------------------------------------------------------------------------------------------
 def _job_started(state: JobState, event: events.JobStarted, record: Record) -> None:
     state.started = event
     state.started_at = record.timestamp
     state.correlation_id = record.correlation_id
-    state.tip = event.base_commit
+    state.tip = state.base_commit = event.base_commit
+    state.workflow_sha256 = event.workflow_sha256
 
 
 def _job_resumed(state: JobState, _: events.JobResumed, __: Record) -> None:
@@ -100,13 +94,11 @@ def _reopen(state: JobState) -> None:
                 _forget_step(state, name, phase.error.step)
             phase.error = None
     if state.phases.pop("on_failure", None) is not None:
-        _forget_outcomes(state, "on_failure")
+        forget_outcomes(state, "on_failure")
     if state.iterations and state.iterations[-1].error is not None:
         state.iterations[-1].head = state.iterations[-1].error = None
-    state.halted = state.circuit = None
-    state.failures_in_a_row = 0
-    for item in state.items.values():
-        item.forgiven = item.status in {"failed", "skipped"}
+    state.retry = None
+    forgive(state)
 
 
 def _forget_step(state: JobState, phase: Phase, path: str) -> None:
@@ -151,7 +143,7 @@ def _phase_started(state: JobState, event: events.PhaseStarted, record: Record) 
     state.phase = event.phase
     state.steps_done = 0
     if event.phase in AGAIN:
-        _forget_outcomes(state, event.phase)
+        forget_outcomes(state, event.phase)
     state.phases[event.phase] = PhaseState(
         status="running",
         started_at=record.timestamp,
@@ -186,11 +178,6 @@ def _phase_failed(state: JobState, event: events.PhaseFailed, record: Record) ->
         state.merges.append(outcome)
 
 
-def _forget_outcomes(state: JobState, phase: Phase) -> None:
-    for key in [key for key in state.outcomes if key.startswith(f"{phase}/")]:
-        del state.outcomes[key]
-
-
 def _phase_ended(state: JobState, phase: Phase, record: Record) -> PhaseState:
     state.current_step = state.current_step_name = None
     state.intents = {seq: intent for seq, intent in state.intents.items() if intent.phase != phase}
@@ -213,7 +200,7 @@ def _iteration_completed(state: JobState, event: events.IterationCompleted, _: R
     iteration.duration_ms = event.duration_ms
     iteration.head = event.head
     iteration.error = event.error
-    _forget_outcomes(state, "steps")
+    forget_outcomes(state, "steps")
     state.intents = {seq: intent for seq, intent in state.intents.items() if intent.phase != "steps"}
 
 
@@ -229,7 +216,7 @@ def _item_selected(state: JobState, event: events.ItemSelected, record: Record) 
     state.items[event.item_id] = item
     state.counts["pending"] += 1
     if event.problem is not None:
-        _move(state, item, "failed")
+        move(state, item, "failed")
         error = Failure(error_class="invalid-item", message=event.problem)
         item.history.append(_failed_attempt(state, item, error, record))
 
@@ -240,8 +227,8 @@ def _items_selected(state: JobState, _event: events.ItemsSelected, _: Record) ->
 
 def _item_skipped(state: JobState, event: events.ItemSkipped, _: Record) -> None:
     item = state.items[event.item_id]
-    _move(state, item, "skipped")
-    _failed_for_good(state, item)
+    move(state, item, "skipped")
+    failed_for_good(state, item)
 
 
 def _map_halted(state: JobState, event: events.MapHalted, _: Record) -> None:
@@ -257,38 +244,12 @@ def _circuit_closed(state: JobState, _event: events.CircuitClosed, _: Record) ->
     state.failures_in_a_row = 0
 
 
-def _failed_for_good(state: JobState, item: ItemState) -> None:
-    """An item came to a bad end; one that was not valid says nothing about how well items do."""
-    _note_duration(state, item)
-    if item.error is not None and item.error.error_class == "invalid-item":
-        return
-    if state.circuit is None:
-        state.failures_in_a_row += 1
-    elif item.trial:
-        state.circuit.failures += 1
-
-
-def _item_done(state: JobState, item: ItemState) -> None:
-    _move(state, item, "done")
-    if state.circuit is None:
-        state.failures_in_a_row = 0
-    elif item.trial:
-        state.circuit.successes += 1
-
-
-def _move(state: JobState, item: ItemState, status: ItemStatus) -> None:
-    """The only place where an item's status changes, so that the counts can't drift."""
-    state.counts[item.status] -= 1
-    state.counts[status] += 1
-    item.status = status
-
-
 # -- agents --------------------------------------------------------------------------------------------------------
 def _agent_started(state: JobState, event: events.AgentStarted, record: Record) -> None:
     item = state.items[event.item_id]
     if event.agent_id != item.agent_id:
         _forget_leaves(state, item)
-    _move(state, item, "running")
+    move(state, item, "running")
     item.attempts = event.attempt
     item.agent_id = event.agent_id
     item.slot = event.slot
@@ -312,17 +273,17 @@ def _agent_completed(state: JobState, event: events.AgentCompleted, _: Record) -
     item.variables = event.variables
     item.json_log_location = event.json_log_location
     if event.commits:
-        _move(state, item, "merging")
+        move(state, item, "merging")
     else:
-        _item_done(state, item)
-    _note_duration(state, item)
+        item_done(state, item)
+    note_duration(state, item)
 
 
 def _agent_failed(state: JobState, event: events.AgentFailed, record: Record) -> None:
     item = _attempt_ended(state, event.item_id, event.duration_ms, event.cost_usd)
     item.json_log_location = event.json_log_location
     item.rescue_ref = event.rescue_ref or item.rescue_ref
-    _move(state, item, "failed")
+    move(state, item, "failed")
     attempt = _failed_attempt(state, item, event.error, record)
     item.history.append(
         replace(
@@ -343,7 +304,7 @@ def _agent_retrying(state: JobState, event: events.AgentRetrying, record: Record
     item.host_losses += event.charged_to == "host_lost"
     item.waited_ms += event.backoff_ms
     item.ready_at = record.timestamp + timedelta(milliseconds=event.backoff_ms)
-    _move(state, item, "pending")
+    move(state, item, "pending")
 
 
 def _attempt_ended(state: JobState, item_id: str, duration_ms: int, cost_usd: float) -> ItemState:
@@ -385,12 +346,6 @@ def _failed_attempt(state: JobState, item: ItemState, error: Failure, record: Re
         base_commit=item.base_commit,
         retry=item.item_id in state.dead_letters,
     )
-
-
-def _note_duration(state: JobState, item: ItemState) -> None:
-    window = duration_window(state.max_parallel)
-    state.item_durations.append(item.duration_ms)
-    del state.item_durations[:-window]
 
 
 # -- steps ---------------------------------------------------------------------------------------------------------
@@ -515,7 +470,7 @@ def _name_rescue(history: list[Attempt], event: events.WorktreeRescued) -> None:
 
 def _worktree_cleaned(state: JobState, event: events.WorktreeCleaned, _: Record) -> None:
     state.git_intents.pop(event.intent, None)
-    if state.started and state.started.session_branch in event.branches:
+    if state.branch in event.branches:
         state.branch_removed = True
 
 
@@ -544,7 +499,7 @@ def _worktree_merged(state: JobState, event: events.WorktreeMerged, record: Reco
     elif event.item_id is not None:
         state.tip = event.new
         item = state.items[event.item_id]
-        _item_done(state, item)
+        item_done(state, item)
         commits = [Commit(sha=sha, phase="map", item_id=item.item_id) for sha in item.commits]
         _count_commits(state, commits, item.files_changed)
 
@@ -605,30 +560,6 @@ def _merge_prompted(state: JobState, event: events.MergePrompted, _: Record) -> 
     state.merge_answer = event.answer
     if event.answer not in {"yes", "flag-yes"}:
         state.merge = "declined"
-
-
-# -- dead letters --------------------------------------------------------------------------------------------------
-def _dlq_item_added(state: JobState, event: events.DlqItemAdded, record: Record) -> None:
-    times = [attempt.timestamp for attempt in event.history] or [record.timestamp]
-    state.dead_letters[event.item_id] = DeadLetter(
-        seq=record.seq,
-        item_id=event.item_id,
-        index=event.index,
-        item=event.item,
-        error_signature=event.error_signature,
-        failure_history=list(event.history),
-        reprocess_eligible=event.reprocess_eligible,
-        manual_review_required=event.manual_review_required,
-        first_attempt=times[0],
-        last_attempt=times[-1],
-    )
-    item = state.items[event.item_id]
-    _move(state, item, "failed")
-    _failed_for_good(state, item)
-
-
-def _dlq_item_removed(state: JobState, event: events.DlqItemRemoved, _: Record) -> None:
-    state.dead_letters.pop(event.item_id, None)
 
 
 # -- the supervision tree ------------------------------------------------------------------------------------------
@@ -694,8 +625,7 @@ RULES: Final[Mapping[type[events.Event], Rule]] = {
     events.MergeConflicted: _merge_conflicted,
     events.MergeFailed: _merge_failed,
     events.MergePrompted: _merge_prompted,
-    events.DlqItemAdded: _dlq_item_added,
-    events.DlqItemRemoved: _dlq_item_removed,
+    **LETTER_RULES,
     events.ChildDown: _nothing,
     events.ChildRestarted: _nothing,
     events.WorkerStarted: _worker_started,

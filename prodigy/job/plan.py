@@ -28,6 +28,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     target_fallback: str | None = None
     merge_target: str | None = None
     """The branch that ``merge.target`` names."""
+    branch_number: int = 0
+    """How many branches the session had before; see ``JobState.branch_number``."""
     auto_merge: bool = False
     """Whether the final merge is agreed to beforehand."""
     profile: str | None = None
@@ -53,7 +55,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     @property
     def branch(self) -> str:
         """The session branch."""
-        return ids.session_branch(self.session_id)
+        return ids.session_branch(self.session_id, self.branch_number)
 
     @property
     def target(self) -> str:

@@ -12,7 +12,7 @@ Pure. ``Rules`` is the error policy of a map phase with every default made expli
 import hashlib
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from prodigy.events import Failure, HaltReason
 from prodigy.job.retry import next_delay
@@ -49,6 +49,8 @@ class Rules(Struct, frozen=True, kw_only=True):
     conflict_reruns: int = CONFLICT_RERUNS
     from_tip: bool = False
     breaker: CircuitBreaker | None = None
+    alike: int | None = None
+    """After how many items that fail alike, one after the other, the phase gives up."""
 
 
 class Charges(Struct):
@@ -85,6 +87,32 @@ def rules_of(phase: MapPhase, on_conflict: OnConflict | None) -> Rules:
         conflict_reruns=0 if (phase.on_conflict or on_conflict) == "dlq" else CONFLICT_RERUNS,
         from_tip=phase.base == "tip",
         breaker=policy.circuit_breaker,
+    )
+
+
+def retry_rules(rules: Rules, max_parallel: int, attempts: int | None, alike: int | None) -> Rules:
+    """The rules of a retry of dead letters: every item gets its chance, and whatever fails stays in the queue.
+
+    Args:
+        rules: of the map phase.
+        max_parallel: how many agents at a time.
+        attempts: at each item; ``None``: as ``rules`` have it.
+        alike: as ``Rules.alike``.
+    """
+    retry = rules.retry
+    if attempts is not None:
+        retry = structs.replace(retry or Retry(), attempts=attempts)
+    return structs.replace(
+        rules,
+        max_parallel=max_parallel,
+        retry=retry,
+        end="dlq",
+        stop=False,
+        on_timeout="dlq",
+        on_invalid="dlq",
+        max_failures=None,
+        failure_threshold=None,
+        alike=alike,
     )
 
 

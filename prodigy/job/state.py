@@ -11,8 +11,9 @@ from uuid import UUID
 
 from msgspec import Struct, field
 
-from prodigy import events
+from prodigy import events, ids
 from prodigy.events import Attempt, Failure, Phase
+from prodigy.ids import SessionId
 
 ItemStatus = Literal["pending", "running", "merging", "done", "failed", "skipped"]
 JobStatus = Literal["starting", "running", "completed", "failed", "interrupted"]
@@ -37,6 +38,10 @@ class ItemState(Struct, kw_only=True):
     """Before which a pending item is not started again."""
     forgiven: bool = False
     """Whether it had failed before a failed run was taken up again: it then counts against no limit any more."""
+    forgiven_ms: int = 0
+    """Of its attempts and pauses, what counts against no limit any more."""
+    discarded: bool = False
+    """Whether somebody took it out of the queue: it has failed, and nobody asks about it any more."""
     trial: bool = False
     """Whether its attempt was started while the circuit was open."""
     agent_id: str | None = None
@@ -81,6 +86,20 @@ class DeadLetter(Struct, kw_only=True):
     def failure_count(self) -> int:
         """How many attempts failed."""
         return len(self.failure_history)
+
+
+class RetryState(Struct, kw_only=True):
+    """The last time that items of the queue were tried again."""
+
+    started: events.DlqRetryStarted
+    started_at: datetime
+    items: frozenset[str]
+    ended: events.DlqItemsReprocessed | None = None
+
+    @property
+    def fruitless(self) -> bool:
+        """Whether it has ended and no item succeeded."""
+        return self.ended is not None and self.ended.succeeded == 0
 
 
 class PhaseState(Struct, kw_only=True):
@@ -199,6 +218,10 @@ class JobState(Struct, kw_only=True):
     """Changes of worktrees and branches without an outcome, by sequence number."""
     leases: dict[int, str] = {}
     """Slots that an agent holds, by number: the agent's id."""
+    base_commit: str | None = None
+    """What the session branch in force began with."""
+    branch_number: int = 0
+    """How many session branches there were before it."""
     tip: str | None = None
     """The session branch's last known commit."""
     merge: MergeStatus = "pending"
@@ -214,6 +237,13 @@ class JobState(Struct, kw_only=True):
     """Every commit that ``commits`` counts, in order."""
     rescue_refs: list[str] = []
     dead_letters: dict[str, DeadLetter] = {}
+    retry: RetryState | None = None
+    """The last retry of dead letters; ``None`` once a failed run was taken up after it."""
+    alike: int = 0
+    """Items that failed for good in a row with one error signature: ``alike_signature``."""
+    alike_signature: str = ""
+    workflow_sha256: str | None = None
+    """Of the workflow in force."""
     workers: dict[int, int] = {}
     """Pids of worker processes by number."""
     workers_lost: int = 0
@@ -221,6 +251,13 @@ class JobState(Struct, kw_only=True):
     item_durations: list[int] = []
     """Milliseconds that the latest ended items took, oldest first; at most ``max(20, 2 * max_parallel)``."""
     cost_usd: float = 0.0
+
+    @property
+    def branch(self) -> str:
+        """The session branch in force; empty before the run has begun."""
+        if self.started is None or not self.branch_number:
+            return self.started.session_branch if self.started is not None else ""
+        return ids.session_branch(SessionId(self.started.session_id), self.branch_number)
 
     @property
     def total(self) -> int:

@@ -130,7 +130,7 @@ def summarize(state: JobState, repo: str) -> JobSummary:
         files_changed=len(state.files_changed),
         cost_usd=state.cost_usd,
         dlq_count=len(state.dead_letters),
-        branch=started.session_branch,
+        branch=state.branch,
         branch_removed=state.branch_removed,
         target=started.target,
         merge=state.merge,
@@ -165,7 +165,7 @@ def next_command(summary: JobSummary) -> str | None:
     if summary.unmerged:
         return f"prodigy worktree merge {summary.tail}"
     if summary.waiting:
-        return f"prodigy dlq show {summary.tail}"
+        return f"prodigy dlq retry {summary.tail}"
     return f"prodigy resume {summary.tail}" if summary.resumable else None
 
 

@@ -10,6 +10,8 @@ Times are seconds on the clock of the records. An item is in exactly one place:
        └─agent_retrying── deciding ◀───────────────────┘
                              └──dlq_item_added, item_skipped──▶ settled
 
+In a retry of dead letters the items are those of the retry, and one that is done leaves the queue (``Unbury``).
+
 A place in the window is taken from ``Start`` until the agent's process tree is gone (``agent_completed`` or
 ``agent_failed``), not until its merge is done, unless items start from the tip. What becomes of a failed item, and when the phase gives up, is said
 by ``job.policy``; pauses by ``job.breaker``. A phase that gave up starts nothing more: what waits then stays as it is.
@@ -36,6 +38,7 @@ from prodigy.job.policy import (
     ending,
     halting,
 )
+from prodigy.job.signature import signature_of
 from prodigy.job.state import ItemState, JobState
 
 
@@ -58,6 +61,12 @@ class Retry(Struct, frozen=True):
 
 class Bury(Struct, frozen=True):
     """Hand the item to the dead letter queue."""
+
+    item_id: str
+
+
+class Unbury(Struct, frozen=True):
+    """Record that the item has left the dead letter queue: it is done."""
 
     item_id: str
 
@@ -92,7 +101,7 @@ class Settle(Struct, frozen=True):
     """Nothing is left to start, to wait for or to decide."""
 
 
-Command = Start | Retry | Bury | Skip | Halt | OpenCircuit | CloseCircuit | Settle
+Command = Start | Retry | Bury | Unbury | Skip | Halt | OpenCircuit | CloseCircuit | Settle
 
 
 class _Item(Struct):
@@ -120,12 +129,15 @@ class Window:
         self._deciding: set[str] = set()
         self._queued = 0
         self._undecided: list[ItemState] = []
+        self._released: list[str] = []
         self._faults: list[Failure] = []
         self._failed = 0
         self._halted = state.halted is not None
         self._settled = False
-        for item in state.items.values():
-            self._place(item, buried=item.item_id in state.dead_letters)
+        self._queue = set(state.dead_letters)
+        self._alike, self._signature = state.alike, state.alike_signature
+        for item in items_of(state):
+            self._place(item, buried=item.item_id in state.dead_letters or item.discarded)
 
     def _place(self, item: ItemState, *, buried: bool) -> None:
         charges = Charges(item.retries, item.host_losses, item.conflicts, _spent(item))
@@ -139,6 +151,8 @@ class Window:
                 self._wait(item.item_id, item.ready_at.timestamp() if item.ready_at else 0.0)
             case "pending" | "merging" | "failed" if not buried:
                 self._undecided.append(item)
+            case "done" if item.item_id in self._queue:
+                self._released.append(item.item_id)
             case "failed" | "skipped" if item.error is not None and counts(item) and not item.forgiven:
                 self._failed += 1
                 self._faults.append(item.error)
@@ -153,6 +167,9 @@ class Window:
             assert item.error is not None, "an item without an error needs no decision"
             commands += self._decide(item.item_id, item.error, merged=item.status == "merging")
         self._undecided.clear()
+        for item_id in self._released:
+            commands += self._release(item_id)
+        commands += self._halt_alike()
         reasons = (halting(self._rules, self._failed, len(self._items), fault) for fault in self._faults)
         why = next(filter(None, reasons), None)
         commands += self._halt(why) if why is not None else self._circuit(self._breaker.overdue())
@@ -182,7 +199,12 @@ class Window:
                 self._running.discard(event.item_id)  # if it was interrupted
                 self._items[event.item_id].charges.spent += event.backoff_ms / 1000
                 self._wait(event.item_id, at + event.backoff_ms / 1000)
-            case events.DlqItemAdded() | events.ItemSkipped():
+            case (
+                events.DlqItemAdded()
+                | events.DlqItemUpdated()
+                | events.DlqItemRemoved()
+                | events.ItemSkipped()
+            ):
                 self._deciding.discard(event.item_id)
             case events.MapHalted():
                 self._deciding.discard(_PHASE)
@@ -225,7 +247,14 @@ class Window:
         return self._done(event.item_id)
 
     def _done(self, item_id: str) -> list[Command]:
-        return self._circuit(self._breaker.settled("done", trial=self._items[item_id].trial))
+        self._alike = 0
+        released = self._release(item_id) if item_id in self._queue else []
+        return released + self._circuit(self._breaker.settled("done", trial=self._items[item_id].trial))
+
+    def _release(self, item_id: str) -> list[Command]:
+        self._queue.discard(item_id)
+        self._deciding.add(item_id)
+        return [Unbury(item_id)]
 
     def _attempt_failed(self, event: events.AgentFailed) -> list[Command]:
         self._running.discard(event.item_id)
@@ -255,6 +284,10 @@ class Window:
     def _given_up(self, item_id: str, fate: End, failure: Failure) -> list[Command]:
         """Put the item where it goes, and see what its failure means for the others."""
         commands: list[Command] = [Bury(item_id) if fate == "dlq" else Skip(item_id, failure.message)]
+        if fate == "dlq":
+            signature = signature_of(failure)
+            self._alike = self._alike + 1 if signature == self._signature else 1
+            self._signature = signature
         invalid = failure.error_class == "invalid-item"
         if invalid and fate == "skip":
             return commands  # it is passed over as the workflow foresaw
@@ -264,7 +297,15 @@ class Window:
             return commands + self._halt(why)
         if invalid:
             return commands
+        commands += self._halt_alike()
         return commands + self._circuit(self._breaker.settled("failed", trial=self._items[item_id].trial))
+
+    def _halt_alike(self) -> list[Command]:
+        """Give up when items go on failing in one and the same way."""
+        if self._rules.alike is None or self._alike < self._rules.alike:
+            return []
+        message = f"{self._alike} items in a row failed alike (signature {self._signature})"
+        return self._halt(Halting("signature", message))
 
     def _circuit(self, decision: Decision | None) -> list[Command]:
         match decision:
@@ -325,7 +366,14 @@ _PHASE = ""
 
 
 def _spent(item: ItemState) -> float:
-    return (item.duration_ms + item.waited_ms) / 1000
+    return (item.duration_ms + item.waited_ms - item.forgiven_ms) / 1000
+
+
+def items_of(state: JobState) -> list[ItemState]:
+    """What the map phase is about: all items, or in a retry those of it."""
+    if state.retry is None:
+        return list(state.items.values())
+    return sorted((state.items[item_id] for item_id in state.retry.items), key=lambda item: item.index)
 
 
 def counts(item: ItemState) -> bool:

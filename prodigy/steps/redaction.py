@@ -19,7 +19,7 @@ DATA: Final = frozenset({"computed", "item", "value", "variables", "fields", "ou
 """Fields that are used again: they keep a secret's name in the place of its value."""
 OURS: Final = frozenset({
     "agent_id", "base_commit", "branch", "branches", "by", "code", "commits", "error_signature", "expected_old", "head",
-    "head_after", "head_before", "item_id", "job_id", "json_log_location", "kind", "log", "logs", "merge_target", "new",
+    "head_after", "head_before", "item_id", "item_ids", "job_id", "json_log_location", "kind", "log", "logs", "merge_target", "new",
     "old", "original_branch", "path", "prodigy_version", "ref", "repository", "rescue_ref", "session_branch",
     "session_id", "sha", "signature", "skipped_by", "step", "target", "target_branch", "workflow_path",
     "workflow_sha256", "worktree",

@@ -6,7 +6,8 @@ from msgspec import Struct
 
 from prodigy import ids
 from prodigy.ids import AgentId
-from prodigy.job.items import find_item, item_text
+from prodigy.job.items import item_text
+from prodigy.job.retrying import named
 from prodigy.job.state import DeadLetter, JobState
 from prodigy.job.summary import recorded
 from prodigy.store.documents import (
@@ -70,24 +71,23 @@ def dlq_document(state: JobState, wanted: Sequence[str] = ()) -> DlqDocument:
     Raises:
         UsageError: ``item-not-found`` or ``ambiguous-id``, among the items in the queue.
     """
-    queued = {item_id: state.items[item_id] for item_id in state.dead_letters}
-    chosen = {find_item(queued, name).item_id for name in wanted} if wanted else set(queued)
-    views = [_view(state, letter) for letter in _ordered(state) if letter.item_id in chosen]
+    views = [_view(state, letter) for letter in named(state, wanted)]
     return DlqDocument(
-        job_id=recorded(state.started).job_id, items=views, total=len(queued), shown=len(views)
+        job_id=recorded(state.started).job_id, items=views, total=len(state.dead_letters), shown=len(views)
     )
 
 
 def dlq_list(states: Iterable[JobState], wanted: DlqFilter) -> DlqListDocument:
     """Dead letters of several jobs in a line each."""
-    lines = [_line(state, letter) for state in states for letter in _ordered(state)]
+    lines = [_line(state, letter) for state in states for letter in named(state, ())]
     fitting = [line for line in lines if wanted.fits(line)]
     shown = fitting[: wanted.limit] if wanted.limit else fitting
     return DlqListDocument(items=shown, total=len(fitting), shown=len(shown))
 
 
-def _ordered(state: JobState) -> list[DeadLetter]:
-    return sorted(state.dead_letters.values(), key=lambda letter: letter.index)
+def dead_letter_lines(state: JobState, letters: Iterable[DeadLetter]) -> list[DeadLetterLine]:
+    """Dead letters of one job in a line each."""
+    return [_line(state, letter) for letter in letters]
 
 
 def _view(state: JobState, letter: DeadLetter) -> DeadLetterView:

@@ -123,6 +123,18 @@ class DlqListDocument(Struct, frozen=True, kw_only=True):
     shown: int
 
 
+class RetryPlanDocument(Struct, frozen=True, kw_only=True):
+    """``prodigy.retry-plan/1``: what a retry of dead letters would do; items by index."""
+
+    schema: str = "prodigy.retry-plan/1"
+    job_id: str
+    workflow_path: str
+    workflow_sha256: str
+    max_parallel: int
+    reduce: bool
+    items: list[DeadLetterLine]
+
+
 # -- events --------------------------------------------------------------------------------------------------------
 class EventsDocument(Struct, frozen=True, kw_only=True):
     """``prodigy.events/1``: records as the journal has them, oldest first; ``total`` counts all that fit."""

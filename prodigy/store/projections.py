@@ -30,6 +30,7 @@ from prodigy.store.repos import registry
 
 _EVERY = timedelta(seconds=1)
 _LAST_ERRORS = 20
+_SHORT_SHA = 8
 _LAST_TIMINGS = 1000
 _MILLI, _NANO = 1000, 1_000_000
 _SESSION_STATUS = {
@@ -45,6 +46,8 @@ _TURNS = (
     | events.PhaseCompleted
     | events.PhaseFailed
     | events.JobPaused
+    | events.DlqItemsEvicted
+    | events.DlqRetryStarted
     | events.JobCompleted
     | events.JobFailed
     | events.MergePrompted
@@ -203,9 +206,13 @@ class Projections:
         match event:
             case events.JobStarted():
                 self.write_job(state)
-            case events.JobResumed():
+            case events.JobResumed() | events.DlqRetryStarted():
                 self.write_everything(state)
-            case events.DlqItemAdded(item_id=item_id) | events.DlqItemRemoved(item_id=item_id):
+            case (
+                events.DlqItemAdded(item_id=item_id)
+                | events.DlqItemUpdated(item_id=item_id)
+                | events.DlqItemRemoved(item_id=item_id)
+            ):
                 self.write_dead_letter(state, item_id)
             case events.PhaseCompleted(phase="map") | events.PhaseFailed(phase="map"):
                 self.write_results(state)
@@ -219,9 +226,7 @@ class Projections:
             self.write_session_state(state)
 
     def write_everything(self, state: JobState) -> None:
-        """All files of the run anew, besides the workflow's text; dead letters that left the queue are removed."""
-        if self._plan is not None:
-            self.write_job(state)
+        """All files of the run anew, besides what was asked; dead letters that left the queue are removed."""
         for item_id in state.items:
             self.write_dead_letter(state, item_id)
         if state.phases.get("map"):
@@ -263,8 +268,7 @@ class Projections:
     def write_job(self, state: JobState) -> None:
         """``job.json``."""
         if self._plan is not None:
-            asked = Job(created_at=recorded(state.started_at), plan=self._plan)
-            _write(self._layout.state(_job(state)) / "job.json", asked)
+            write_asked(self._layout, self._plan, recorded(state.started_at))
 
     def _session_state(self, state: JobState, position: JournalPosition) -> SessionState:
         started = recorded(state.started)
@@ -286,14 +290,14 @@ class Projections:
             ],
             workflow_path=started.workflow_path,
             workflow_type=started.kind,
-            workflow_hash=started.workflow_sha256,
+            workflow_hash=state.workflow_sha256 or started.workflow_sha256,
             input_args=list(started.arguments),
             map_patterns=list(started.map_patterns),
             profile=started.profile,
             working_directory=str(self._layout.session_worktree(SessionId(started.session_id))),
             original_branch=started.original_branch,
-            branch=started.session_branch,
-            base_commit=started.base_commit,
+            branch=state.branch,
+            base_commit=state.base_commit or started.base_commit,
             current_step=state.current_step,
             total_steps=self._total_steps(state),
             phase=state.phase,
@@ -313,18 +317,37 @@ class Projections:
         return len(self._plan.step_list(state.phase).steps)
 
 
-def write_workflow(layout: Layout, job: JobId, text: bytes) -> Path:
-    """``workflow.yml``: the text as run. Not a projection: it is what was asked, and exists nowhere else."""
-    path = layout.state(job) / "workflow.yml"
+def write_workflow(layout: Layout, job: JobId, text: bytes, sha256: str | None = None) -> Path:
+    """``workflow.yml``: the text as run. Not a projection: it is what was asked, and exists nowhere else.
+
+    ``sha256`` is the digest of a text that takes the place of the first one, beside which it is kept.
+    """
+    path = layout.state(job) / (f"workflow-{sha256[:_SHORT_SHA]}.yml" if sha256 else "workflow.yml")
     write_file(path, text)
     return path
 
 
-def asked(layout: Layout, job: JobId) -> RunPlan | None:
-    """The plan in ``job.json``; ``None`` if that is gone, or was written by another release in another form."""
-    with suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode((layout.state(job) / "job.json").read_bytes(), type=Job).plan
+def write_asked(layout: Layout, plan: RunPlan, created_at: datetime, *, replaces: bool = False) -> None:
+    """``job.json``; of a plan whose workflow ``replaces`` the first one, a file of its own."""
+    path = _asked_file(layout, plan.job_id, plan.workflow_sha256 if replaces else None)
+    _write(path, Job(created_at=created_at, plan=plan))
+
+
+def asked(layout: Layout, job: JobId, sha256: str | None = None) -> RunPlan | None:
+    """The plan in ``job.json``; ``None`` if that is gone, or was written by another release in another form.
+
+    ``sha256`` is the digest of the workflow in force, which may have taken the place of the first one.
+    """
+    for path in (_asked_file(layout, job, sha256), _asked_file(layout, job, None)):
+        with suppress(OSError, msgspec.DecodeError):
+            plan = msgspec.json.decode(path.read_bytes(), type=Job).plan
+            if sha256 in {None, plan.workflow_sha256}:
+                return plan
     return None
+
+
+def _asked_file(layout: Layout, job: JobId, sha256: str | None) -> Path:
+    return layout.state(job) / (f"job-{sha256[:_SHORT_SHA]}.json" if sha256 else "job.json")
 
 
 def fresh_summary(layout: Layout, job: JobId, session: SessionId, last_seq: int) -> JobSummary | None:
@@ -374,10 +397,10 @@ def _worktree_record(state: JobState, layout: Layout, git_dir: str | None) -> Wo
     return WorktreeRecord(
         session_id=started.session_id,
         worktree_name=started.session_id,
-        branch=started.session_branch,
+        branch=state.branch,
         original_branch=started.original_branch,
         target_fallback=started.target_fallback,
-        base_commit=started.base_commit,
+        base_commit=state.base_commit or started.base_commit,
         created_at=recorded(state.started_at),
         updated_at=recorded(state.updated_at),
         status=_worktree_status(state),

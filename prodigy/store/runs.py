@@ -245,7 +245,7 @@ def status_document(home: Path, repo: str | None) -> StatusDocument:
     return StatusDocument(
         running=[run for run in known if run.live],
         resumable=[run for run in known if run.resumable],
-        waiting=[replace(run, next=f"prodigy dlq show {run.tail}") for run in known if run.waiting],
+        waiting=[replace(run, next=f"prodigy dlq retry {run.tail}") for run in known if run.waiting],
         unmerged=[run for run in known if run.unmerged],
     )
 

@@ -605,6 +605,8 @@ class MapPhase(Struct, frozen=True, kw_only=True):
     """Keys as ``workflow.ordering`` reads them, joined by commas."""
     distinct: str = ""
     max_parallel: Count = 10
+    parallel_named: bool = False
+    """Whether the workflow itself says how many."""
     max_items: Count | None = None
     offset: Count = 0
     item_id: str | None = None

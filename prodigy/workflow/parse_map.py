@@ -78,6 +78,7 @@ class _Map:
         agent = self._agent(structs.replace(inherited, limits=limits, claude=claude))
         item_id = get("item_id")
         limit, timeouts = self._timeouts(agent)
+        parallel = self._max_parallel()
         return MapPhase(
             input=self._input(),
             agent_template=agent.steps,
@@ -85,7 +86,8 @@ class _Map:
             filter=reader.expr(get("filter"), "item"),
             sort_by=read_sort(reader, get("sort_by")),
             distinct=self._distinct(get("distinct")),
-            max_parallel=self._max_parallel(),
+            max_parallel=parallel or 10,
+            parallel_named=parallel is not None,
             max_items=reader.count(get("max_items"), 0),
             offset=reader.count(get("offset"), 0) or 0,
             item_id=reader.filled(item_id),
@@ -118,13 +120,13 @@ class _Map:
             self.reader.bad_expression(entry, text, error)
         return text.strip()
 
-    def _max_parallel(self) -> Count:
+    def _max_parallel(self) -> Count | None:
         """``map.max_parallel``, which older files have at the top level."""
         inner, outer = self.fields.get("max_parallel"), self.top.get("map.max_parallel")
         if inner is not None and outer is not None:
             message = f"{quoted(outer.key.text)} is given here and under `map:`"
             self.problems.error("conflicting-keys", message, outer.key, "keep the one under `map:`")
-        return self.reader.count(inner or outer, 1) or 10
+        return self.reader.count(inner or outer, 1)
 
     def _validation(self, entry: Field | None) -> ItemValidation | None:
         if entry is None:

@@ -74,7 +74,7 @@ def test_a_run_with_dead_letters_that_nobody_could_be_asked_about() -> None:
         "items    197 done, 3 in DLQ, 0 skipped (of 200)",
         f"commits  231, 418 files, on prodigy-{SESSION}",
         "merge    not merged (no terminal to ask): prodigy worktree merge k7m2pq",
-        "next     prodigy dlq show k7m2pq",
+        "next     prodigy dlq retry k7m2pq",
     ]
 
 

@@ -160,7 +160,7 @@ def test_status_says_what_each_run_asks_for(desk: Any, write: Write) -> None:
     assert (said.code, said.err) == (0, "")
     assert said.out == (
         "RESUMABLE  h8w1zz  fix         interrupted in map 1/2, 1h ago    prodigy resume h8w1zz\n"
-        "WAITING    k7m2pq  lint-files  1 item in DLQ                     prodigy dlq show k7m2pq\n"
+        "WAITING    k7m2pq  lint-files  1 item in DLQ                     prodigy dlq retry k7m2pq\n"
         "UNMERGED   k7m2pq  lint-files  1 commit for main, 1h ago         prodigy worktree merge k7m2pq\n"
     )
 

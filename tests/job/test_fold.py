@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from prodigy import events
 from prodigy.events import AnyEvent, Attempt, Event, Failure, Record
-from prodigy.job.fold import RULES, apply, duration_window, fold, leaf_key
+from prodigy.job.fold import RULES, apply, fold, leaf_key
+from prodigy.job.moves import duration_window
 from prodigy.job.state import ItemState, JobState
 
 START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)

@@ -194,7 +194,7 @@ def test_runs_are_listed_newest_first_and_by_repository(make_run: MakeRun, story
 def test_a_run_that_waits_and_is_not_merged_stands_in_both_lists(make_run: MakeRun, story: Story) -> None:
     run = make_run(story(NEW))
     status = status_document(run.home, "repo")
-    assert [found.next for found in status.waiting] == ["prodigy dlq show k7m2pq"]
+    assert [found.next for found in status.waiting] == ["prodigy dlq retry k7m2pq"]
     assert [found.next for found in status.unmerged] == ["prodigy worktree merge k7m2pq"]
     assert (status.running, status.resumable) == ([], [])
 

@@ -5,13 +5,13 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from prodigy.cli.here import repository_here, run_called
+from prodigy.cli.here import has_dead_letters, repository_here, run_called
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP
 from prodigy.cli.printer import Column, Part, Span
 from prodigy.cli.text import age, counted, duration, home_short, local_time
+from prodigy.cli.verbs.dlq_retry import OLD_NAME, retry
 from prodigy.ids import tail_of
-from prodigy.job.summary import JobSummary
 from prodigy.store.dead_letters import DlqFilter, dlq_document, dlq_list
 from prodigy.store.documents import DeadLetterView, DlqListDocument, FailureDetail
 from prodigy.store.runs import dlq_list_document, load_state
@@ -28,6 +28,8 @@ app = App(
   prodigy dlq show k7m2pq src/a.py
   prodigy dlq show latest | jq -r '.items[].failure_history[].stderr_tail'""",
 )
+
+app.command(retry, name=("retry", OLD_NAME), sort_key=2)
 
 JobOption = Annotated[
     str | None, Parameter(name=("--job", "--job-id", "--workflow-id"), group=ARGUMENTS_GROUP)
@@ -83,12 +85,8 @@ def _listed(
     job: str | None, wanted: DlqFilter, invocation: Invocation, *, all_repos: bool
 ) -> DlqListDocument:
     if job is not None:
-        return dlq_list([load_state(run_called(job, invocation, _has_items))], wanted)
+        return dlq_list([load_state(run_called(job, invocation, has_dead_letters))], wanted)
     return dlq_list_document(invocation.home, repository_here(invocation, all_repos=all_repos), wanted)
-
-
-def _has_items(run: JobSummary) -> bool:
-    return run.dlq_count > 0
 
 
 def _rows(document: DlqListDocument, invocation: Invocation) -> Iterator[tuple[Part, ...]]:
@@ -119,7 +117,7 @@ def show_items(
         items: Only these items: id, text, or #index.
         invocation: Who asks.
     """
-    document = dlq_document(load_state(run_called(job, invocation, _has_items)), items)
+    document = dlq_document(load_state(run_called(job, invocation, has_dead_letters)), items)
     printer = invocation.printer
     if printer.document(document, in_pipe=True):
         return

@@ -12,7 +12,7 @@ from prodigy.actors.preparing import Prepared
 from prodigy.cli.arguments import Arguments
 from prodigy.cli.dry_run import Asked, Forecast, forecast, forecast_lines
 from prodigy.cli.invocation import Given, Invocation
-from prodigy.cli.options import merge_answer
+from prodigy.cli.options import Positive, merge_answer
 from prodigy.cli.parameters import given_parameters
 from prodigy.cli.reading import read_workflow
 from prodigy.cli.resume import resume as take_up
@@ -40,13 +40,6 @@ app = App(
   prodigy run deploy.yml --param env=prod    with the value of a parameter
   prodigy run workflow.yml --no-merge --json > report.json""",
 )
-
-Positive = Annotated[int, Parameter(validator=lambda _type, value: _at_least_one(value))]
-
-
-def _at_least_one(value: int) -> None:
-    if value is not None and value < 1:
-        raise ValueError("must be at least 1")
 
 
 @app.default

@@ -1,0 +1,139 @@
+"""What all ways of going on with a run share: its lock, its plan, its repository, the tree that is started again."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from prodigy.actors import launch
+from prodigy.actors.finish import Answer
+from prodigy.actors.survivors import Recorded, end_survivors, recorded
+from prodigy.cli.invocation import Invocation
+from prodigy.cli.session import Session
+from prodigy.errors import RunError, WorkflowError
+from prodigy.events import DlqRetryStarted
+from prodigy.job.plan import RunPlan
+from prodigy.job.state import JobState
+from prodigy.steps.masking import MASK
+from prodigy.steps.redaction import masked
+from prodigy.store.locks import JobLock
+from prodigy.store.projections import asked
+from prodigy.store.runs import Run, records
+from prodigy.workflow.layers import environments
+
+Ending = Callable[[], int]
+"""Says how it ended, when the run is nobody's own any more; the exit code."""
+
+
+class Continuation:
+    """One run on its way back.
+
+    Args:
+        invocation: who asks.
+        run: which one.
+        merge: the answer to the question of the final merge, if it was given ahead.
+        strict: whether items that failed make the exit code 1.
+    """
+
+    def __init__(self, invocation: Invocation, run: Run, merge: Answer | None, *, strict: bool) -> None:
+        self._invocation = invocation
+        self._printer = invocation.printer
+        self._around = invocation.around
+        self._run = run
+        self._merge = merge
+        self._strict = strict
+
+    async def run(self) -> int:
+        """Go on to the end and return the exit code; nothing is read before the run is this process's own.
+
+        Raises:
+            RunError: ``already-running``, ``journal-corrupt``, and as ``go_on``.
+        """
+        lock = self._run.layout.job_lock(self._run.job_id)
+        with JobLock.acquire(lock, since=self._around.now(), argv=self._invocation.argv):
+            ending = await self.go_on(recorded(records(self._run)))
+        return ending()
+
+    async def go_on(self, found: Recorded) -> Ending:
+        """Go on with what is recorded."""
+        raise NotImplementedError
+
+    def _asked(self, state: JobState) -> RunPlan:
+        """What the run was asked to do, with the workflow in force.
+
+        Raises:
+            RunError: ``plan-lost``.
+        """
+        plan = asked(self._run.layout, self._run.job_id, state.workflow_sha256)
+        if plan is None:
+            raise RunError(
+                "plan-lost",
+                "What the run was asked to do cannot be read any more",
+                where=str(self._run.layout.state(self._run.job_id) / "job.json"),
+                hint=f"merge what is there with `prodigy worktree merge {self._run.job_id} --force`",
+            )
+        return plan
+
+    async def _live(
+        self,
+        plan: RunPlan,
+        found: Recorded,
+        ground: launch.Ground,
+        answer: Answer | None,
+        retry: DlqRetryStarted | None = None,
+        before: Callable[[RunPlan], None] = lambda _: None,
+    ) -> Ending:
+        """Start the tree again and let it come to its end.
+
+        Args:
+            plan: as it is in force.
+            found: what is recorded.
+            ground: the repository.
+            answer: to the question of the final merge, if it was given ahead.
+            retry: what the run goes on with, if that is items of its queue.
+            before: called with the plan as it may be kept, before anything is recorded.
+        """
+        _require_secrets(plan)
+        lock = self._run.layout.workers_lock(plan.job_id)
+        await end_survivors(plan.job_id, lock, found.spawned, plan.workflow.grace, self._printer.note)
+        prepared = await launch.prepare_environment(
+            plan.workflow, ground, self._around.environ, plan.profile, plan.computed
+        )
+        plan = msgspec.structs.replace(plan, computed=dict(prepared.computed))
+        before(masked(plan, prepared.masker))
+        self._announce(plan, ground)
+        retrying = retry is not None or (found.state.retry is not None and found.state.status != "completed")
+        session = Session(self._invocation, answer, strict=self._strict, retrying=retrying)
+        tree = await session.live(plan, self._run.layout, ground, prepared, retry)
+        return lambda: session.ended(tree, self._run.layout.repo, prepared.masker)
+
+    async def _ground(self, plan: RunPlan) -> launch.Ground:
+        """The repository as it is; the branch is the one that the run was begun on."""
+        ground = await launch.survey(Path(plan.repository), self._around.environ)
+        target = msgspec.structs.replace(ground.target, branch=plan.original_branch)
+        return msgspec.structs.replace(ground, target=target)
+
+    def _announce(self, plan: RunPlan, ground: launch.Ground) -> None:
+        self._printer.talk(f"session   {plan.session_id}")
+        self._printer.talk(f"worktree  {self._run.layout.session_worktree(plan.session_id)}")
+        self._printer.talk(f"base      {plan.base_commit[:10]}, for {plan.target}")
+        if ground.repository.root != plan.repository:
+            self._printer.note(f"the repository is now {ground.repository.root}")
+
+
+def _require_secrets(plan: RunPlan) -> None:
+    """Nothing, unless the value of a secret stood in the workflow itself: values of secrets are recorded nowhere.
+
+    Raises:
+        WorkflowError: ``secret-missing``.
+    """
+    for layer in environments(plan.workflow):
+        declared = (*layer.secrets, *(variable for variable in layer.variables if variable.secret))
+        for variable in declared:
+            if any(MASK in value.text for value in variable.values.values()):
+                raise WorkflowError(
+                    "secret-missing",
+                    f"The value of the secret `{variable.name}` stands in the workflow, and is recorded nowhere",
+                    where=plan.workflow_path,
+                    hint="let it come from the environment or from a file, so that runs can be resumed",
+                )

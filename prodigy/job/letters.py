@@ -1,0 +1,143 @@
+"""The dead letter queue in the fold: items enter it, are tried again, and leave it.
+
+Pure. A retry is the map phase once more, over items of the queue: they are pending again and have nothing counted
+against them, yet stay in the queue until they are done. A retry that stopped early leaves those that it did not start as
+they were before it.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from prodigy import events
+from prodigy.events import Attempt, Failure, Phase, Record
+from prodigy.job.moves import failed_for_good, forget_outcomes, forgive, move
+from prodigy.job.state import DeadLetter, ItemState, JobState, RetryState
+
+Rule = Callable[[JobState, Any, Record], None]
+
+AFRESH: Final[tuple[Phase, ...]] = ("map", "on_failure", "merge", "verify")
+"""Phases that a retry goes through again."""
+
+
+def failure_of(attempt: Attempt) -> Failure:
+    """The failure that an attempt ended with, as far as its history tells."""
+    return Failure(
+        error_class=attempt.error_type,
+        message=attempt.error_message,
+        step=attempt.step_failed,
+        exit_code=attempt.exit_code,
+        signal=attempt.signal,
+        limit=attempt.limit,
+        stdout_tail=attempt.stdout_tail,
+        stderr_tail=attempt.stderr_tail,
+        logs=attempt.logs,
+    )
+
+
+# -- in --------------------------------------------------------------------------------------------------------------
+def _item_added(state: JobState, event: events.DlqItemAdded, record: Record) -> None:
+    item = state.items[event.item_id]
+    times = [attempt.timestamp for attempt in event.history] or [record.timestamp]
+    same = tuple(item.history) == event.history
+    state.dead_letters[event.item_id] = DeadLetter(
+        seq=record.seq,
+        item_id=event.item_id,
+        index=event.index,
+        item=item.item if item.item == event.item else event.item,
+        error_signature=event.error_signature,
+        failure_history=list(item.history if same else event.history),  # thousands of these are kept once
+        reprocess_eligible=event.reprocess_eligible,
+        manual_review_required=event.manual_review_required,
+        first_attempt=times[0],
+        last_attempt=times[-1],
+    )
+    _failed(state, item, event.error_signature)
+
+
+def _item_updated(state: JobState, event: events.DlqItemUpdated, record: Record) -> None:
+    letter, item = state.dead_letters[event.item_id], state.items[event.item_id]
+    new = item.history[len(letter.failure_history) :]
+    letter.failure_history.extend(new if tuple(new) == event.history else event.history)
+    letter.seq = record.seq
+    letter.error_signature = event.error_signature
+    letter.reprocess_eligible = event.reprocess_eligible
+    letter.manual_review_required = event.manual_review_required
+    letter.last_attempt = event.history[-1].timestamp if event.history else letter.last_attempt
+    _failed(state, item, event.error_signature)
+
+
+def _failed(state: JobState, item: ItemState, signature: str) -> None:
+    move(state, item, "failed")
+    failed_for_good(state, item)
+    state.alike = state.alike + 1 if signature == state.alike_signature else 1
+    state.alike_signature = signature
+
+
+# -- again -----------------------------------------------------------------------------------------------------------
+def _retry_started(state: JobState, event: events.DlqRetryStarted, record: Record) -> None:
+    state.retry = RetryState(started=event, started_at=record.timestamp, items=frozenset(event.item_ids))
+    state.status = "running"
+    state.ended_at = state.signal = state.error = None
+    state.workers.clear()
+    forgive(state)
+    for item_id in event.item_ids:
+        _again(state, state.items[item_id])
+    for phase in (*AFRESH, "reduce") if event.reduce else AFRESH:
+        state.phases.pop(phase, None)
+        if phase != "map":  # how the items were found stays
+            forget_outcomes(state, phase)
+    if event.branch_number != state.branch_number:
+        state.branch_number = event.branch_number
+        state.base_commit = event.base_commit
+        state.branch_removed = False
+    state.tip = event.base_commit
+    state.merge = "pending"
+    state.merge_answer = state.merged_into = state.merge_commit = state.merged_at = None
+    state.workflow_sha256 = event.workflow_sha256 or state.workflow_sha256
+
+
+def _again(state: JobState, item: ItemState) -> None:
+    item.forgiven_ms = item.duration_ms + item.waited_ms
+    item.retries = item.host_losses = item.conflicts = 0
+    item.error = item.ready_at = None
+    item.forgiven = False
+    move(state, item, "pending")
+
+
+def _items_reprocessed(state: JobState, event: events.DlqItemsReprocessed, _: Record) -> None:
+    if state.retry is None:
+        return
+    state.retry.ended = event
+    for item_id in state.retry.items:
+        _leave(state, state.items[item_id])
+
+
+def _leave(state: JobState, item: ItemState) -> None:
+    """One that was not started is what it was."""
+    if item.status == "pending":
+        item.error = failure_of(item.history[-1]) if item.history else None
+        item.ready_at = None
+        item.forgiven = True
+        move(state, item, "failed")
+
+
+# -- out -------------------------------------------------------------------------------------------------------------
+def _item_removed(state: JobState, event: events.DlqItemRemoved, _: Record) -> None:
+    state.dead_letters.pop(event.item_id, None)
+    if event.reason != "retried":
+        state.items[event.item_id].discarded = True
+        _leave(state, state.items[event.item_id])
+
+
+def _told(_state: JobState, _event: events.DlqItemsEvicted, _: Record) -> None:
+    """The records of the single items say it all."""
+
+
+LETTER_RULES: Final[Mapping[type[events.Event], Rule]] = {
+    events.DlqItemAdded: _item_added,
+    events.DlqItemUpdated: _item_updated,
+    events.DlqItemRemoved: _item_removed,
+    events.DlqItemsEvicted: _told,
+    events.DlqRetryStarted: _retry_started,
+    events.DlqItemsReprocessed: _items_reprocessed,
+}
