@@ -97,6 +97,12 @@ class ClaudeUse(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The value that ``json_schema`` asked for."""
     api_error_status: int | None = None
     terminal_reason: str | None = None
+    tool_failures: int = 0
+    """Tools that the model called and that ended with an error."""
+    permission_denials: int = 0
+    """Tools that it was not allowed to call."""
+    estimated: bool = False
+    """Whether cost and tokens are what its own log adds up to, because it could not give an account of its end."""
 
 
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -110,6 +110,33 @@ class World:
         return branches + ["worktree"] * worktrees + folders
 
 
+def made_world(folder: Path) -> World:
+    """A repository with one commit on `main`, and a home with no git identity."""
+    user = folder / "user"
+    user.mkdir()
+    kept = {"PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "COVERAGE_PROCESS_START"}
+    environ = {name: value for name, value in os.environ.items() if name in kept}
+    environ |= {
+        "HOME": str(user),
+        "PRODIGY_HOME": str(folder / "home"),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_AUTHOR_NAME": "Ann",
+        "GIT_AUTHOR_EMAIL": "ann@localhost",
+        "GIT_COMMITTER_NAME": "Ann",
+        "GIT_COMMITTER_EMAIL": "ann@localhost",
+    }
+    made = World(folder, environ)
+    made.repository.mkdir()
+    made.git("init", "--quiet", "--initial-branch=main")
+    made.write("README.md", "# Project\n")
+    made.commit("first")
+    for name in [name for name in environ if name.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))]:
+        del environ[name]
+    made.git("config", "user.name", "Ann")
+    made.git("config", "user.email", "ann@localhost")
+    return made
+
+
 def pids_with(tag: str) -> list[int]:
     """Processes, zombies aside, whose command line holds `tag`."""
     found = []

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from prodigy.events import Failure, StepIntended
 from prodigy.job.state import ItemState, JobState
-from prodigy.steps.claude_cli import session_file
+from prodigy.steps.claude_session import session_file
 from prodigy.steps.commands import log_name
 from prodigy.steps.output import short_tail
 

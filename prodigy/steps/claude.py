@@ -25,8 +25,13 @@ SHORT = 500
 class Reader(Protocol):
     """Reads what a launch prints."""
 
-    def feed(self, chunk: bytes) -> None:
-        """Take the next chunk; must not raise."""
+    @property
+    def objection(self) -> str | None:
+        """Why the launch makes no sense, as far as is known."""
+        ...
+
+    def feed(self, chunk: bytes) -> float | None:
+        """Take the next chunk; must not raise. Says when the launch has said enough, see ``patience.Listener``."""
         ...
 
     def answer(self) -> Answer | None:
@@ -53,6 +58,10 @@ class ClaudeBackend(Protocol):
         """Absolute path of the program's own record of the conversation; ``None`` if there is none."""
         ...
 
+    def spent(self, call: Call, use: ClaudeUse) -> ClaudeUse:
+        """What a launch used that said nothing of its end."""
+        ...
+
 
 async def claude(
     runner: Runner, step: Step, action: Claude, path: str, try_: int, backend: ClaudeBackend | None = None
@@ -69,10 +78,11 @@ async def claude(
     program = structs.replace(_checked(backend.program(call)), claude_session=call.session_id)
     ended = await runner.launch(program, patient, path=path, try_=try_, listen=reader.feed)
     answer = reader.answer()
-    use = structs.replace(
-        reader.unanswered() if answer is None else answer.use, json_log_location=backend.session_file(call)
-    )
+    use = backend.spent(call, reader.unanswered()) if answer is None else answer.use
+    use = structs.replace(use, json_log_location=backend.session_file(call))
     failure = _failure(answer, ended, wants_value=call.options.json_schema is not None)
+    if reader.objection is not None:
+        failure = _claude_error(reader.objection, ended)
     return _done(answer, ended, use) if failure is None else _fail(failure, answer, ended, use)
 
 

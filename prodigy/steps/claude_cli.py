@@ -1,13 +1,14 @@
-"""The Claude Code command line: what is launched for a prompt, and where it keeps the conversation."""
+"""The Claude Code command line: what is launched for a prompt."""
 
 import re
 from collections.abc import Iterator, Mapping
-from glob import escape
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from prodigy.events import ClaudeUse
+from prodigy.steps.claude_session import estimated, session_file
 from prodigy.steps.claude_stream import ClaudeStream
 from prodigy.steps.runner import Program
 from prodigy.workflow.model import ClaudeOptions, Text
@@ -15,6 +16,13 @@ from prodigy.workflow.model import ClaudeOptions, Text
 MAX_PROMPT = 96 * 1024
 """Bytes of a prompt that still go through argv; Linux refuses single arguments of 128 KiB."""
 
+LINGER = 60.0
+"""Seconds that the CLI may be silent after its result before it is ended."""
+RETRIES = 2
+"""How often the CLI repeats a request that failed; left alone it does so for minutes."""
+
+_COMMAND = re.compile(r"/([\w.:-]+)(?:\s|$)")
+"""A prompt that calls a command; ``/etc/hosts`` does not."""
 _OF_THE_CALLER = re.compile(r"CLAUDECODE|CLAUDE_PID|CLAUDE_CODE_.*")
 """Variables by which a session of Claude makes itself known to what it starts."""
 _SETTINGS = re.compile(
@@ -41,11 +49,15 @@ class ClaudeCli:
     Args:
         command: program and first arguments.
         background: whether the CLI may go on with tools in the background after its result.
+        linger: seconds that it may be silent after its result.
     """
 
-    def __init__(self, command: tuple[str, ...] = ("claude",), *, background: bool = False) -> None:
+    def __init__(
+        self, command: tuple[str, ...] = ("claude",), *, background: bool = False, linger: float = LINGER
+    ) -> None:
         self._command = command
         self._background = background
+        self._linger = linger
 
     def program(self, call: Call) -> Program:
         """What to execute: the prompt is the last argument, or standard input if it is long."""
@@ -56,11 +68,17 @@ class ClaudeCli:
 
     def reader(self, call: Call) -> ClaudeStream:
         """Reads what it prints."""
-        return ClaudeStream(call.session_id)
+        command = _COMMAND.match(call.prompt)
+        return ClaudeStream(call.session_id, command[1] if command else None, self._linger)
 
     def session_file(self, call: Call) -> str | None:
         """Absolute path of the CLI's own record of the conversation, if it has begun one."""
         return session_file(call.environment, call.session_id)
+
+    def spent(self, call: Call, use: ClaudeUse) -> ClaudeUse:
+        """What a launch without a result used, by the CLI's own record."""
+        file = self.session_file(call)
+        return use if file is None else estimated(use, Path(file))
 
     def _environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         kept = {
@@ -70,15 +88,8 @@ class ClaudeCli:
         }
         if not self._background:
             kept.setdefault("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1")
+        kept.setdefault("CLAUDE_CODE_MAX_RETRIES", str(RETRIES))
         return kept
-
-
-def session_file(environment: Mapping[str, str], session_id: str) -> str | None:
-    """The CLI's own record of a conversation that it began in this environment; ``None`` if there is none."""
-    chosen = environment.get("CLAUDE_CONFIG_DIR")
-    folder = Path(chosen) if chosen else Path(environment.get("HOME") or "~", ".claude")
-    projects = folder.expanduser() / "projects"
-    return next((str(file) for file in projects.glob(f"*/{escape(session_id)}.jsonl")), None)
 
 
 def _flags(call: Call) -> Iterator[str]:

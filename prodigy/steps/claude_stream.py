@@ -5,12 +5,14 @@ the background: the last one decides. Lines that are not JSON are passed over.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from prodigy.events import ClaudeUse
+from prodigy.workflow.nearest import nearest
 
 MAX_LINE = 64 * 1024 * 1024
 """Bytes of a line that are kept at most; longer ones are passed over."""
@@ -30,9 +32,27 @@ class _Head(Struct, frozen=True):
     type: str = ""
     subtype: str = ""
     model: str | None = None
+    slash_commands: tuple[str, ...] | None = None
+
+
+class _Block(Struct, frozen=True):
+    """A part of a message; ``is_error`` is of the result of a tool."""
+
+    is_error: bool | None = None
+
+
+class _Message(Struct, frozen=True):
+    content: tuple[_Block, ...] | str = ()
+
+
+class _Told(Struct, frozen=True):
+    """What the model is told: what its tools gave."""
+
+    message: _Message = _Message()
 
 
 _heads = msgspec.json.Decoder(_Head)
+_told = msgspec.json.Decoder(_Told)
 
 
 class ClaudeStream:
@@ -40,33 +60,52 @@ class ClaudeStream:
 
     Args:
         session_id: of the launch.
+        command: name of the command that the prompt calls.
+        linger: seconds that the CLI may be silent after a result before it is ended.
     """
 
-    def __init__(self, session_id: str) -> None:
+    def __init__(self, session_id: str, command: str | None = None, linger: float | None = None) -> None:
         self._session_id = session_id
+        self._command = command
+        self._linger = linger
         self._line: list[bytes] = []
         self._kept = 0
         self._model: str | None = None
         self._result: dict[str, Any] | None = None
+        self._last = ""
+        self._tool_failures = 0
+        self.objection: str | None = None
+        """Why there is no sense in going on; the launch is to be ended at once."""
 
-    def feed(self, chunk: bytes) -> None:
-        """Take the next chunk; never raises, whatever it holds."""
+    def feed(self, chunk: bytes) -> float | None:
+        """Take the next chunk; never raises, whatever it holds.
+
+        Returns:
+            In how many seconds of silence the launch has said enough; ``None`` while there is more to wait for.
+        """
         *ends, rest = chunk.split(b"\n")
         for end in ends:
             self._keep(end)
             self._take()
         self._keep(rest)
+        if self.objection is not None:
+            return 0
+        return self._linger if self._last == "result" else None
 
     def answer(self) -> Answer | None:
         """The account of the last result, once the stream has ended; ``None`` if there was none."""
         self._take()
         if self._result is None:
             return None
-        return _answer(self._result, self._session_id, self._model)
+        answer = _answer(self._result, self._session_id, self._model)
+        failures = max(0, self._tool_failures - answer.use.permission_denials)
+        return structs.replace(answer, use=structs.replace(answer.use, tool_failures=failures))
 
     def unanswered(self) -> ClaudeUse:
         """What is known of a launch without a result."""
-        return ClaudeUse(session_id=self._session_id, model=self._model)
+        return ClaudeUse(
+            session_id=self._session_id, model=self._model, tool_failures=self._tool_failures, estimated=True
+        )
 
     def _keep(self, part: bytes) -> None:
         self._kept += len(part)
@@ -80,14 +119,31 @@ class ClaudeStream:
         self._kept = 0
         if not line.lstrip().startswith(b"{"):
             return
-        try:
+        with suppress(msgspec.DecodeError, RecursionError):
             head = _heads.decode(line)
-            if head.type == "result":
+            self._last = head.type
+            self._heard(head, line)
+
+    def _heard(self, head: _Head, line: bytes) -> None:
+        match head.type, head.subtype:
+            case "result", _:
                 self._result = msgspec.json.decode(line)
-        except (msgspec.DecodeError, RecursionError):
-            return
-        if head.type == "system" and head.subtype == "init":
-            self._model = head.model or self._model
+            case "user", _:
+                content = _told.decode(line).message.content
+                self._tool_failures += sum(
+                    isinstance(block, _Block) and block.is_error is True for block in content
+                )
+            case "system", "init":
+                self._model = head.model or self._model
+                self.objection = _unknown(self._command, head.slash_commands)
+
+
+def _unknown(command: str | None, known: tuple[str, ...] | None) -> str | None:
+    """What to say of a command that the CLI does not list; it would take it for plain words."""
+    if command is None or not known or command in known:
+        return None
+    meant = nearest(command, known)
+    return f"Claude knows no command `/{command}` here" + (f"; did you mean `/{meant}`?" if meant else "")
 
 
 def _answer(result: Mapping[str, Any], session_id: str, model: str | None) -> Answer:
@@ -104,6 +160,9 @@ def _answer(result: Mapping[str, Any], session_id: str, model: str | None) -> An
         structured=result.get("structured_output"),
         api_error_status=int(_number(result, "api_error_status")) or None,
         terminal_reason=_text(result, "terminal_reason"),
+        permission_denials=len(denials)
+        if isinstance(denials := result.get("permission_denials"), list)
+        else 0,
     )
     failed = result.get("is_error", result.get("subtype") != "success")
     return Answer(text=_said(result), is_error=failed is not False, use=use)

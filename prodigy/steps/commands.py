@@ -20,6 +20,7 @@ from prodigy.steps.durable import LeafFailed, Place, StepRecorder, Texts
 from prodigy.steps.hidden import Hidden
 from prodigy.steps.limits import Allowance
 from prodigy.steps.output import last_line, short_tail
+from prodigy.steps.patience import Listener, Patience
 from prodigy.steps.protocol import INPUT
 from prodigy.steps.streams import Kept, Logs, Sink, read_until, to_all
 from prodigy.store.atomic import private_folder
@@ -46,8 +47,8 @@ class Order(Struct, frozen=True, kw_only=True):
     grace: float | None = None
     limits: Limits | None = None
     keep: int = 0
-    listen: Sink | None = None
-    """Told each chunk of standard output."""
+    listen: Listener | None = None
+    """Told each chunk of standard output; says when the command has said enough."""
     private: bool = False
     """Whether what it prints must not be written down; then it is only kept."""
     claude_session: str | None = None
@@ -55,7 +56,11 @@ class Order(Struct, frozen=True, kw_only=True):
 
 
 class Ran(Struct, frozen=True, kw_only=True):
-    """How a command ended: ``failure`` is ``None`` if it exited with 0, in time and within its limits."""
+    """How a command ended.
+
+    ``failure`` is ``None`` if it exited with 0, in time and within its limits, or if it was ended because it had said
+    enough.
+    """
 
     failure: Failure | None
     exit_code: int | None
@@ -128,14 +133,15 @@ class SlotCommands:
         with ExitStack() as logs:
             out, err = (None, None) if order.private else logs.enter_context(self._logs_of(leaf))
             sinks = (
-                to_all(kept.out, order.listen, None if out is None else out.write),
+                to_all(kept.out, None if out is None else out.write),
                 to_all(kept.err, None if err is None else err.write),
             )
             with _start_failures():
-                ended, timed_out, breach = await self._run(self._written(order, leaf), leaf, sinks)
+                ended, patience, breach = await self._run(self._written(order, leaf), leaf, sinks)
             stdout, stderr = (Stream() if log is None else log.stream() for log in (out, err))
         self._allowance.spend(ended.user_cpu + ended.system_cpu, kept.size)
-        failure = failure_of(ended, order.timeout if timed_out else None, breach, stdout, stderr)
+        timeout = order.timeout if patience.timed_out else None
+        failure = None if patience.satisfied else failure_of(ended, timeout, breach, stdout, stderr)
         texts = kept.texts() if order.keep else None
         return Ran(failure=failure, exit_code=ended.code, stdout=stdout, stderr=stderr, texts=texts)
 
@@ -170,12 +176,14 @@ class SlotCommands:
 
     async def _run(
         self, order: Order, leaf: LeafPlace, sinks: tuple[Sink, Sink]
-    ) -> tuple[Exit, bool, Breach | None]:
+    ) -> tuple[Exit, Patience, Breach | None]:
         """Start, tell, read and wait; how it ended, whether time had to end it, or a limit."""
         async with self._tree(order, leaf) as tree:
-            wait = partial(_wait, tree, order.timeout, self._grace if order.grace is None else order.grace)
-            ended, timed_out = await read_until(wait, (tree.stdout, sinks[0]), (tree.stderr, sinks[1]))
-            return ended, timed_out, tree.breach
+            patience = Patience(order.timeout, order.listen)
+            wait = partial(_wait, tree, patience, self._grace if order.grace is None else order.grace)
+            told = to_all(sinks[0], patience.heard)
+            ended = await read_until(wait, (tree.stdout, told), (tree.stderr, sinks[1]))
+            return ended, patience, tree.breach
 
     @asynccontextmanager
     async def _tree(self, order: Order, leaf: LeafPlace) -> AsyncGenerator[ProcessTree]:
@@ -236,10 +244,10 @@ async def _git(slot: Slot, command: Command) -> GitResult:
     return GitResult(code, bytes(out), bytes(err))
 
 
-async def _wait(tree: ProcessTree, timeout: float | None, grace: float) -> tuple[Exit, bool]:
-    with trio.move_on_after(float("inf") if timeout is None else timeout):
-        return await tree.wait(), False
-    return await tree.stop(grace), True
+async def _wait(tree: ProcessTree, patience: Patience, grace: float) -> Exit:
+    with patience.scope:
+        return await tree.wait()
+    return await tree.stop(grace)
 
 
 @contextmanager

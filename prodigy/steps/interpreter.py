@@ -22,11 +22,12 @@ from prodigy.job.retry import next_delay
 from prodigy.steps import evidence
 from prodigy.steps.course import Course, Tried
 from prodigy.steps.durable import Done, Door, Leaf, LeafFailed
+from prodigy.steps.patience import Listener
 from prodigy.steps.perform import perform, run_program, run_script, value_failure
 from prodigy.steps.prepare import begin, prepare
 from prodigy.steps.protocol import Outcome
 from prodigy.steps.repair import Which, handled, repaired
-from prodigy.steps.runner import Ended, Listener, Program, StepFailure
+from prodigy.steps.runner import Ended, Program, StepFailure
 from prodigy.steps.stage import Stage
 from prodigy.steps.variables import Span, Variables
 from prodigy.workflow.deferred import seconds

@@ -13,7 +13,8 @@ from prodigy.steps.captures import CaptureError, Facts
 from prodigy.steps.commands import LeafPlace, Order
 from prodigy.steps.course import Course, Walker
 from prodigy.steps.durable import Done, Leaf, LeafFailed
-from prodigy.steps.runner import Ended, Listener, Program
+from prodigy.steps.patience import Listener
+from prodigy.steps.runner import Ended, Program
 from prodigy.steps.variables import Variables
 from prodigy.steps.worktree_files import OutsideWorktree
 from prodigy.workflow.deferred import seconds

@@ -5,13 +5,14 @@ leaf ``path``/``try_`` of the door; its own leaves hang below ``durable.below(pa
 settled: no value in them is ``Deferred`` any more, except in the steps that they hold.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from msgspec import Struct
 
 from prodigy.events import Failure, Stream
 from prodigy.steps.durable import Done, Door
+from prodigy.steps.patience import Listener
 from prodigy.steps.protocol import Outcome
 from prodigy.steps.variables import Variables
 from prodigy.workflow.model import Environment, Step, Text
@@ -37,16 +38,12 @@ class Program(Struct, frozen=True, kw_only=True):
 
 
 class Ended(Struct, frozen=True, kw_only=True):
-    """How a program ended: ``failure`` is ``None`` if it exited with 0, in time and within its limits."""
+    """How a program ended: ``failure`` is ``None`` if it exited with 0, in time and within its limits, or said enough."""
 
     failure: Failure | None
     exit_code: int | None
     stdout: Stream
     stderr: Stream
-
-
-Listener = Callable[[bytes], object]
-"""Told each chunk of standard output as it comes; must not raise."""
 
 
 class Runner(Protocol):

@@ -6,35 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from worlds import World, pids_with
+from worlds import World, made_world, pids_with
 
 
 @pytest.fixture
 def world(tmp_path: Path) -> World:
     """A repository with one commit on `main`, and a home with no git identity."""
-    user = tmp_path / "user"
-    user.mkdir()
-    kept = {"PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "COVERAGE_PROCESS_START"}
-    environ = {name: value for name, value in os.environ.items() if name in kept}
-    environ |= {
-        "HOME": str(user),
-        "PRODIGY_HOME": str(tmp_path / "home"),
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_AUTHOR_NAME": "Ann",
-        "GIT_AUTHOR_EMAIL": "ann@localhost",
-        "GIT_COMMITTER_NAME": "Ann",
-        "GIT_COMMITTER_EMAIL": "ann@localhost",
-    }
-    made = World(tmp_path, environ)
-    made.repository.mkdir()
-    made.git("init", "--quiet", "--initial-branch=main")
-    made.write("README.md", "# Project\n")
-    made.commit("first")
-    for name in [name for name in environ if name.startswith(("GIT_AUTHOR", "GIT_COMMITTER"))]:
-        del environ[name]
-    made.git("config", "user.name", "Ann")
-    made.git("config", "user.email", "ann@localhost")
-    return made
+    return made_world(tmp_path)
 
 
 @pytest.fixture

@@ -18,8 +18,10 @@ from prodigy.steps.durable import Done, Door, Leaf, LeafFailed, Place
 from prodigy.steps.foreach import foreach
 from prodigy.steps.goal_seek import goal_seek
 from prodigy.steps.nested import unfilled
+from prodigy.steps.patience import Listener, Patience
 from prodigy.steps.protocol import Outcome
-from prodigy.steps.runner import Ended, Listener, Program, StepFailure
+from prodigy.steps.runner import Ended, Program, StepFailure
+from prodigy.steps.streams import Sink
 from prodigy.steps.subworkflow import workflow
 from prodigy.steps.validation import validate
 from prodigy.steps.write_file import write_file
@@ -195,6 +197,7 @@ class FakeRunner:
         timeout: Any = None,
     ) -> Ended:
         failure: Failure | None = None
+        patience = Patience(timeout, listen)
         process = await trio.lowlevel.open_process(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=self.folder,
             env=environment, start_new_session=True,
@@ -202,10 +205,10 @@ class FakeRunner:
         assert process.stdin is not None
         out, err = bytearray(), bytearray()
         try:
-            with trio.move_on_after(float("inf") if timeout is None else timeout) as time:
+            with patience.scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(_feed, process.stdin, stdin)
-                    nursery.start_soon(_read, process.stdout, out, listen)
+                    nursery.start_soon(_read, process.stdout, out, patience.heard)
                     nursery.start_soon(_read, process.stderr, err, None)
                     await process.wait()
         finally:
@@ -214,9 +217,9 @@ class FakeRunner:
                 with trio.CancelScope(shield=True):
                     await process.wait()
         code = process.returncode
-        if time.cancelled_caught:
+        if patience.timed_out:
             failure = Failure(error_class="timeout", message=f"Timed out after {timeout:g} s")
-        elif code:
+        elif code and not patience.satisfied:
             exit_code, killed = (code, None) if code > 0 else (None, -code)
             failure = Failure(
                 error_class="command-failed",
@@ -240,9 +243,9 @@ async def _feed(stream: Any, data: bytes) -> None:
             return
 
 
-async def _read(stream: Any, into: bytearray, listen: Listener | None) -> None:
+async def _read(stream: Any, into: bytearray, heard: Sink | None) -> None:
     async with stream:
         async for chunk in stream:
             into.extend(chunk)
-            if listen is not None:
-                listen(bytes(chunk))
+            if heard is not None:
+                heard(bytes(chunk))

@@ -280,3 +280,40 @@ def test_errors_without_a_text() -> None:
     assert stream.answer().text == "Reached 3 turns"  # type: ignore[union-attr]
     stream.feed(b'{"type":"result","subtype":"error_max_turns","is_error":true,"errors":[]}\n')
     assert stream.answer().text == "error_max_turns"  # type: ignore[union-attr]
+
+
+INIT = b'{"type":"system","subtype":"init","model":"m","slash_commands":["greet","sub:deep"]}\n'
+
+
+@pytest.mark.parametrize(
+    ("prompt", "objection"),
+    [
+        ("/greet Ann", None),
+        ("/sub:deep", None),
+        ("/etc/hosts is odd", None),
+        ("say /nope", None),
+        ("/great Ann", "Claude knows no command `/great` here; did you mean `/greet`?"),
+        ("/other\nthing", "Claude knows no command `/other` here"),
+    ],
+)
+def test_commands_that_are_not_known(prompt: str, objection: str | None) -> None:
+    """The launch is to be ended at once; what only looks like a command is none."""
+    stream = ClaudeCli().reader(Call(prompt=prompt, session_id="s"))
+    assert stream.feed(INIT) == (None if objection is None else 0)
+    assert stream.objection == objection
+
+
+def test_silence_after_a_result() -> None:
+    """Only what follows a result is waited for no longer than the CLI may linger."""
+    stream = ClaudeCli(linger=5).reader(Call(prompt="x", session_id="s"))
+    assert stream.feed(INIT) is None
+    assert stream.feed(b'{"type":"result","is_error":false,"result":"a"}\n') == 5
+    assert stream.feed(INIT) is None, "it goes on in the background"
+    assert stream.feed(b'{"type":"result","is_error":false,"result":"b"}\n') == 5
+
+
+async def test_a_launch_that_does_not_end(desk: Desk) -> None:
+    """It is ended after its result, which counts."""
+    action = Claude("/first done\n/hang")
+    done = await claude(desk, Step(action=action), action, "1", 1, ClaudeCli(linger=0.1))
+    assert done.stdout.tail == "done"

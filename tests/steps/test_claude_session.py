@@ -1,0 +1,85 @@
+"""What a conversation cost, by the CLI's own record of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prodigy.events import ClaudeUse
+from prodigy.steps.claude_session import estimated, session_file, spent
+
+
+def reply(id: str, output: int, *, model: str = "claude-sonnet-5-5", **usage: Any) -> dict[str, Any]:
+    return {
+        "type": "assistant",
+        "message": {
+            "id": id,
+            "model": model,
+            "content": [{"type": "text", "text": "x"}],
+            "usage": {"input_tokens": 1_000_000, "output_tokens": output, **usage},
+        },
+    }
+
+
+def record(file: Path, *entries: dict[str, Any]) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    return file
+
+
+def test_replies_are_priced_once(tmp_path: Path) -> None:
+    """A reply has an entry for each of its blocks; the last one has its whole usage."""
+    file = record(tmp_path / "s.jsonl", reply("a", 1), reply("a", 100_000), reply("b", 0), {"type": "user"})
+    found = spent(file)
+    assert found.cost_usd == pytest.approx(2 + 1 + 2)
+    assert (found.replies, found.tokens.input, found.tokens.output) == (2, 2_000_000, 100_000)
+
+
+def test_the_cache_has_prices_of_its_own(tmp_path: Path) -> None:
+    cache = {"cache_read_input_tokens": 1_000_000, "cache_creation_input_tokens": 2_000_000}
+    long = {"cache_creation": {"ephemeral_1h_input_tokens": 1_000_000}}
+    file = record(tmp_path / "s.jsonl", reply("a", 0, **cache, **long))
+    assert spent(file).cost_usd == pytest.approx(2 + 0.1 + 2.5 + 4)
+
+
+def test_the_clis_own_sum_counts(tmp_path: Path) -> None:
+    """Unless the model spoke after it."""
+    summed = {"type": "cost-state", "totalCostUSD": 7.5}
+    assert spent(record(tmp_path / "a.jsonl", reply("a", 0), summed)).cost_usd == 7.5
+    assert spent(record(tmp_path / "b.jsonl", summed, reply("a", 0))).cost_usd == pytest.approx(2)
+
+
+def test_subagents_are_paid_for(tmp_path: Path) -> None:
+    file = record(tmp_path / "s.jsonl", reply("a", 0))
+    record(tmp_path / "s/subagents/agent-1.jsonl", reply("b", 0, model="claude-fable-5-2"))
+    assert spent(file).cost_usd == pytest.approx(2 + 8)
+
+
+def test_the_clis_own_messages_are_free(tmp_path: Path) -> None:
+    assert spent(record(tmp_path / "s.jsonl", reply("a", 9, model="<synthetic>"))).cost_usd == 0
+
+
+def test_an_estimate(tmp_path: Path) -> None:
+    """It is marked as one; lines that were cut off are passed over."""
+    file = record(tmp_path / "s.jsonl", reply("a", 100_000))
+    file.write_text(file.read_text() + '{"type": "assis')
+    use = estimated(ClaudeUse(session_id="s"), file)
+    assert use == ClaudeUse(
+        session_id="s",
+        model="claude-sonnet-5-5",
+        cost_usd=3.0,
+        input_tokens=1_000_000,
+        output_tokens=100_000,
+        turns=1,
+        estimated=True,
+    )
+
+
+def test_where_a_record_is(tmp_path: Path) -> None:
+    """In the folder that the environment names, below whatever folder the CLI chose."""
+    made = record(tmp_path / "c/projects/-any-where/id.jsonl")
+    assert session_file({"CLAUDE_CONFIG_DIR": str(tmp_path / "c"), "HOME": "/nobody"}, "id") == str(made)
+    record(tmp_path / ".claude/projects/x/id.jsonl")
+    assert session_file({"HOME": str(tmp_path)}, "id") == str(tmp_path / ".claude/projects/x/id.jsonl")
+    assert session_file({"HOME": str(tmp_path)}, "other") is None
