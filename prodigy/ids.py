@@ -74,6 +74,11 @@ def agent_branch(job: str, agent: AgentId) -> str:
     return f"prodigy-{tail_of(job)}-{agent}"
 
 
+def agent_branches(job: str) -> str:
+    """How the branches of all attempts of a run begin."""
+    return f"prodigy-{tail_of(job)}-agent-"
+
+
 def rescue_ref(job: str, item: str, attempt: int) -> str:
     """Where unmerged work of an attempt is kept: ``refs/prodigy/rescue/{job}/{item}/{attempt}``."""
     return f"refs/prodigy/rescue/{job}/{item}/{attempt}"

@@ -52,13 +52,19 @@ class Keeper:
         rescued = WorktreeRescued(ref=ref, sha=sha, reason="it was left on the stash", agent_id=agent_id)
         await record(self._recorder, rescued)
 
-    async def strays(self, path: str, before: Collection[str], own: str, agent_id: str) -> None:
-        """Keep the branches that an agent made in its worktree beside its own, and remove them."""
+    async def strays(self, path: str, before: Collection[str], own: str, agent_id: str) -> bool:
+        """Keep the branches that an agent made in its worktree beside its own, and remove them; whether it made any.
+
+        Branches of other agents, which may have come since ``before``, are not its own making.
+        """
         git = self._git.inside(path)
         reason = f"{agent_id} made the branch beside its own"
-        for kept in await rescue_strays(git, before, own, self._ref(f"branches/{agent_id}")):
+        agents = ids.agent_branches(self._job_id)
+        strays = await rescue_strays(git, before, own, self._ref(f"branches/{agent_id}"), spared=agents)
+        for kept in strays:
             rescued = WorktreeRescued(ref=kept.ref, sha=kept.sha, reason=reason, agent_id=agent_id)
             await record(self._recorder, rescued)
+        return bool(strays)
 
     async def everything(self, paths: Sequence[str], branches: Sequence[str], target: str) -> None:
         """Keep whatever the commit ``target`` does not contain: branches, then what else the worktrees hold."""

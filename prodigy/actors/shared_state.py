@@ -14,16 +14,7 @@ from prodigy.actors.keeping import Keeper
 from prodigy.actors.recorder import RecorderRef, record
 from prodigy.events import Phase, SharedStateChanged
 from prodigy.git.cli import Git, GitFailed
-from prodigy.git.shared import (
-    Shared,
-    Stashed,
-    changed_keys,
-    compare,
-    look,
-    restore_config,
-    stash_again,
-    unstash,
-)
+from prodigy.git.shared import Commons, Difference, Shared, Stashed, compare
 
 What = Literal["config", "stash", "refs"]
 _RUNS = ("WIP on prodigy-", "On prodigy-")
@@ -50,7 +41,7 @@ class Watch:
     """
 
     def __init__(self, git: Git, keeper: Keeper, recorder: RecorderRef) -> None:
-        self._git = git
+        self._commons = Commons(git)
         self._keeper = keeper
         self._recorder = recorder
         self._known: Shared | None = None
@@ -64,12 +55,12 @@ class Watch:
         """Remember how everything stands, unless that was done before."""
         async with self._turn:
             if self._known is None:
-                self._known = await look(self._git)
+                self._known = await self._commons.look()
                 self._config = self._known.config
 
     async def expect(self, agent_id: str) -> None:
         """Remember which branches there are before an attempt begins."""
-        self._branches[agent_id] = (await look(self._git)).branches
+        self._branches[agent_id] = (await self._commons.look()).branches
 
     async def ended(self, whose: Whose, *, alone: bool) -> None:
         """Look at what somebody's steps left behind.
@@ -81,22 +72,16 @@ class Watch:
         await self.begin()
         async with self._turn:
             assert self._known is not None, "it has begun"
-            await self._strays(whose)
-            before, found = self._known, await look(self._git)
-            difference = compare(before, found)
-            if difference.config:
-                keys = await changed_keys(self._git, before.config, found.config)
-                await self._tell(whose, "config", keys)
-            if difference.refs and whose.phase != "merge":  # whose steps are there to move one
-                await self._tell(whose, "refs", difference.refs)
-            for entry in difference.pushed:
-                await self._pushed(whose, entry)
-            for entry in reversed(difference.popped):
-                await self._popped(whose, entry)
+            acted = await self._strays(whose)
+            found = await self._commons.look()
+            difference = compare(self._known, found)
+            if difference:
+                acted = True
+                await self._answer(whose, self._known, found, difference)
             self._known = found
             if alone:
-                await self._restore(whose)
-            left = await look(self._git)
+                acted |= await self._restore(whose, found.config)
+            left = await self._commons.look() if acted else found
             running = () if alone else tuple(entry for entry in left.stash if entry.message.startswith(_RUNS))
             self._known = structs.replace(
                 left, stash=tuple(entry for entry in left.stash if entry not in running)
@@ -106,41 +91,55 @@ class Watch:
         """Undo what had to wait for the end of the last agent."""
         async with self._turn:
             if self._known is not None:
-                await self._restore(whose)
+                await self._restore(whose, (await self._commons.look()).config)
 
     # -- parts ---------------------------------------------------------------------------------------------------------
-    async def _strays(self, whose: Whose) -> None:
+    async def _strays(self, whose: Whose) -> bool:
+        """Whether there were any."""
         if whose.agent_id is None:
-            return
+            return False
         before = self._branches.pop(whose.agent_id, None)
-        if before is not None:
-            await self._keeper.strays(whose.path, before, whose.branch, whose.agent_id)
+        return before is not None and await self._keeper.strays(
+            whose.path, before, whose.branch, whose.agent_id
+        )
+
+    async def _answer(self, whose: Whose, before: Shared, found: Shared, difference: Difference) -> None:
+        """Tell what is different, and undo what is exact; the configuration has to wait."""
+        if difference.config:
+            await self._tell(whose, "config", await self._commons.changed_keys(before.config, found.config))
+        if difference.refs and whose.phase != "merge":  # whose steps are there to move one
+            await self._tell(whose, "refs", difference.refs)
+        for entry in difference.pushed:
+            await self._pushed(whose, entry)
+        for entry in reversed(difference.popped):
+            await self._popped(whose, entry)
 
     async def _pushed(self, whose: Whose, entry: Stashed) -> None:
         """An entry whose message names the branch of these steps is theirs; of no branch, it may be."""
         if entry.message.startswith((f"WIP on {whose.branch}:", f"On {whose.branch}:")):
             await self._keeper.stashed(entry.sha, whose.agent_id)
-            await self._tell(whose, "stash", (entry.message,), undone=await unstash(self._git, entry))
+            await self._tell(whose, "stash", (entry.message,), undone=await self._commons.unstash(entry))
         elif entry.message.startswith(("WIP on (no branch):", "On (no branch):")):
             await self._tell(whose, "stash", (entry.message,))
 
     async def _popped(self, whose: Whose, entry: Stashed) -> None:
         try:
-            await stash_again(self._git, entry)
+            await self._commons.stash_again(entry)
         except GitFailed:  # its commit is gone
             await self._tell(whose, "stash", (entry.message,))
         else:
             await self._tell(whose, "stash", (entry.message,), undone=True)
 
-    async def _restore(self, whose: Whose) -> None:
-        now = (await look(self._git)).config
+    async def _restore(self, whose: Whose, now: bytes) -> bool:
+        """Whether the configuration was not as it had been, whatever came of putting it back."""
         if now == self._config:
-            return
-        keys = await changed_keys(self._git, self._config, now)
-        if await restore_config(self._git, self._config, now):
+            return False
+        keys = await self._commons.changed_keys(self._config, now)
+        if await self._commons.restore_config(self._config, now):
             await self._tell(whose, "config", keys, undone=True)
             assert self._known is not None
             self._known = structs.replace(self._known, config=self._config)
+        return True
 
     async def _tell(self, whose: Whose, what: What, names: tuple[str, ...], *, undone: bool = False) -> None:
         changed = SharedStateChanged(

@@ -177,7 +177,7 @@ class Workspaces(Actor[Message]):
     async def _ended(self, whose: Whose) -> None:
         if whose.agent_id is not None:
             with suppress(ProdigyError):  # in the middle of a merge it stays on its branch
-                await self._worktrees.detach(self._worktrees.open(whose.path))
+                await self._worktrees.leave_strange_branch(self._worktrees.open(whose.path), whose.branch)
         others = len(self._slots.leased_paths()) - (whose.agent_id is not None)
         await self._watch.ended(whose, alone=others <= 0)
 
@@ -270,7 +270,7 @@ class Workspaces(Actor[Message]):
         """Rescue what is not merged, then remove slots, session worktree and every branch of the run."""
         plan = self._plan
         slots = await self._slots.paths(idle_only=not forced)
-        agents = await self._worktrees.branches(f"prodigy-{ids.tail_of(plan.job_id)}-agent-")
+        agents = await self._worktrees.branches(ids.agent_branches(plan.job_id))
         branches = (*agents, plan.branch)
         target = await branch_tip(self._git, plan.target) or plan.base_commit
         inhabited = self._slots.leased_paths() if forced else []

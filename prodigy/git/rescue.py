@@ -19,6 +19,7 @@ from prodigy.git.cli import Git, GitFailed
 from prodigy.git.evidence import Snapshot
 from prodigy.git.excludes import identity
 from prodigy.git.patience import patiently
+from prodigy.git.private_folder import private_folder, visited_branches
 from prodigy.git.repository import ref_tip
 
 _MAX_NAMES = 100
@@ -71,7 +72,9 @@ async def branches(git: Git) -> dict[str, str]:
     return dict(zip(fields[::2], fields[1::2], strict=True))
 
 
-async def rescue_strays(git: Git, before: Collection[str], own: str | None, prefix: str) -> list[Rescued]:
+async def rescue_strays(
+    git: Git, before: Collection[str], own: str | None, prefix: str, *, spared: str | None = None
+) -> list[Rescued]:
     """Move branches that were made in this worktree to refs below ``prefix``.
 
     Only branches that this worktree's own history of HEAD names are taken: what else appeared meanwhile may be the
@@ -82,9 +85,14 @@ async def rescue_strays(git: Git, before: Collection[str], own: str | None, pref
         before: the names of branches that existed when the worktree was leased.
         own: the branch that the worktree was leased with.
         prefix: such as ``refs/prodigy/rescue/{job}/{item}/{attempt}.branches``.
+        spared: how the names of branches begin that are never taken, whenever they were made.
     """
     git = git.having(*_NO_HOOKS)
     visited = (await _visited(git)) - set(before) - {own}
+    if spared is not None:
+        visited = {name for name in visited if not name.startswith(spared)}
+    if not visited:
+        return []
     present = await branches(git)
     strays = sorted(visited & present.keys())
     held = await _checked_out(git) if strays else frozenset[str]()
@@ -150,12 +158,13 @@ async def _create(git: Git, ref: str, sha: str) -> bool:
 
 
 async def _visited(git: Git) -> set[str]:
-    """Every branch that this worktree ever switched to."""
+    """Every branch that this worktree switched to since it was leased."""
+    visited = await trio.to_thread.run_sync(lambda: visited_branches(private_folder(git.cwd)))
+    if visited is not None:
+        return visited
     moves = await git.run("reflog", "show", "--format=%gs", "HEAD", "--", ok=None)
-    lines = (
-        os.fsdecode(line) for line in moves.stdout.split(b"\n") if line.startswith(b"checkout: moving from ")
-    )
-    return {line.rpartition(" to ")[2] for line in lines}
+    lines = (line for line in moves.stdout.split(b"\n") if line.startswith(b"checkout: moving from "))
+    return {os.fsdecode(line.rpartition(b" to ")[2]) for line in lines}
 
 
 async def _checked_out(git: Git) -> frozenset[str]:

@@ -1,7 +1,8 @@
 """What linked worktrees share with the user: configuration, stash and refs; seen, compared, and put back.
 
 Rules: nothing is put back that is not as the comparison found it. The configuration is replaced as git itself does it,
-under its lock. The stash is read from its log; a repository without one (``reftable``) has nothing to compare there.
+under its lock. To look costs no process where refs lie in files, since it is done around every attempt. The stash is
+read from its log; a repository without one (``reftable``) has nothing to compare there.
 """
 
 import os
@@ -14,9 +15,11 @@ from msgspec import Struct
 
 from prodigy.git.cli import Git, readable
 from prodigy.git.patience import patiently
+from prodigy.git.refs import RefFiles, keeps_files
 
 _OURS = ("refs/heads/prodigy-", "refs/prodigy/")
 _STASH = "refs/stash"
+_HEADS = "refs/heads/"
 
 
 class Stashed(Struct, frozen=True):
@@ -37,12 +40,8 @@ class Shared(Struct, frozen=True):
     refs: dict[str, str]
     """Every ref but the stash and those of runs, with what it names."""
 
-    @property
-    def branches(self) -> frozenset[str]:
-        """Names of the branches among the refs."""
-        return frozenset(
-            name.removeprefix("refs/heads/") for name in self.refs if name.startswith("refs/heads/")
-        )
+    branches: frozenset[str] = frozenset()
+    """Every local branch, those of runs too, without ``refs/heads/``."""
 
 
 class Difference(Struct, frozen=True):
@@ -55,18 +54,63 @@ class Difference(Struct, frozen=True):
     refs: tuple[str, ...]
     """Names of those that appeared, moved or went."""
 
+    def __bool__(self) -> bool:
+        return self != _SAME
 
-async def look(git: Git) -> Shared:
-    """How it stands now; ``git`` may be in any worktree of the repository."""
-    common = await common_folder(git)
-    listed = await git.run("for-each-ref", "--format=%(refname)%00%(objectname)%00")
-    fields = [os.fsdecode(field.removeprefix(b"\n")) for field in listed.fields]
-    refs = dict(zip(fields[::2], fields[1::2], strict=True))
-    return Shared(
-        config=_content(common / "config"),
-        stash=_stash(_content(common / "logs/refs/stash")),
-        refs={name: sha for name, sha in refs.items() if name != _STASH and not name.startswith(_OURS)},
-    )
+
+class Commons:
+    """The part of a repository that all its worktrees share.
+
+    Args:
+        git: in any worktree of the repository.
+    """
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._folder: Path | None = None
+        self._files: RefFiles | None = None
+
+    async def look(self) -> Shared:
+        """How it stands now."""
+        folder = await self._opened()
+        if self._files is None:
+            return _shared(folder, await _listed(self._git))
+        return await trio.to_thread.run_sync(_look, folder, self._files)
+
+    async def restore_config(self, before: bytes, after: bytes) -> bool:
+        """Make the configuration ``before`` again, if it is ``after``; whether that was done."""
+        return await trio.to_thread.run_sync(_replace, await self._opened() / "config", before, after)
+
+    async def unstash(self, entry: Stashed) -> bool:
+        """Take an entry off the stash, wherever it is in it; whether it was there. The caller keeps its commit."""
+        for number, found in enumerate(_stash(await self._opened())):
+            if found == entry:
+                await patiently(
+                    lambda: self._git.run("stash", "drop", "--quiet", f"stash@{{{number}}}")  # noqa: B023 - it ends the loop
+                )
+                return True
+        return False
+
+    async def stash_again(self, entry: Stashed) -> None:
+        """Put an entry that was popped on top of the stash."""
+        again = ("stash", "store", "--quiet", "--message", entry.message, entry.sha)
+        await patiently(lambda: self._git.run(*again))
+
+    async def changed_keys(self, before: bytes, after: bytes) -> tuple[str, ...]:
+        """Names of the settings in which two texts of a configuration differ; their values may be secrets."""
+        old, new = await _settings(self._git, before), await _settings(self._git, after)
+        return tuple(sorted({readable(entry.partition(b"\n")[0]) for entry in old ^ new}))
+
+    async def _opened(self) -> Path:
+        """The folder, asked of git once."""
+        if self._folder is None:
+            asked = await self._git.run("rev-parse", "--git-common-dir")
+            self._folder = Path(self._git.cwd, asked.path)
+            self._files = RefFiles(self._folder) if keeps_files(self._folder) else None
+        return self._folder
+
+
+_SAME = Difference(config=False, pushed=(), popped=(), refs=())
 
 
 def compare(before: Shared, after: Shared) -> Difference:
@@ -81,35 +125,23 @@ def compare(before: Shared, after: Shared) -> Difference:
     )
 
 
-async def changed_keys(git: Git, before: bytes, after: bytes) -> tuple[str, ...]:
-    """Names of the settings in which two texts of a configuration differ; their values may be secrets."""
-    old, new = await _settings(git, before), await _settings(git, after)
-    return tuple(sorted({readable(entry.partition(b"\n")[0]) for entry in old ^ new}))
+def _look(folder: Path, files: RefFiles) -> Shared:
+    return _shared(folder, files.read())
 
 
-async def restore_config(git: Git, before: bytes, after: bytes) -> bool:
-    """Make the configuration ``before`` again, if it is ``after``; whether that was done."""
-    return await trio.to_thread.run_sync(_replace, await common_folder(git) / "config", before, after)
+def _shared(folder: Path, refs: dict[str, str]) -> Shared:
+    return Shared(
+        config=_content(folder / "config"),
+        stash=_stash(folder),
+        refs={name: sha for name, sha in refs.items() if name != _STASH and not name.startswith(_OURS)},
+        branches=frozenset(name.removeprefix(_HEADS) for name in refs if name.startswith(_HEADS)),
+    )
 
 
-async def unstash(git: Git, entry: Stashed) -> bool:
-    """Take an entry off the stash, wherever in it it is; whether it was there. Its commit is kept by the caller."""
-    stash = _stash(_content(await common_folder(git) / "logs/refs/stash"))
-    for number, found in enumerate(stash):
-        if found == entry:
-            await patiently(lambda: git.run("stash", "drop", "--quiet", f"stash@{{{number}}}"))  # noqa: B023 - it ends the loop
-            return True
-    return False
-
-
-async def stash_again(git: Git, entry: Stashed) -> None:
-    """Put an entry that was popped on top of the stash."""
-    await patiently(lambda: git.run("stash", "store", "--quiet", "--message", entry.message, entry.sha))
-
-
-async def common_folder(git: Git) -> Path:
-    """Where what is shared lies."""
-    return Path(git.cwd, (await git.run("rev-parse", "--git-common-dir")).path)
+async def _listed(git: Git) -> dict[str, str]:
+    listed = await git.run("for-each-ref", "--format=%(refname)%00%(objectname)%00")
+    fields = [os.fsdecode(field.removeprefix(b"\n")) for field in listed.fields]
+    return dict(zip(fields[::2], fields[1::2], strict=True))
 
 
 async def _settings(git: Git, content: bytes) -> set[bytes]:
@@ -124,9 +156,9 @@ def _content(file: Path) -> bytes:
         return b""
 
 
-def _stash(log: bytes) -> tuple[Stashed, ...]:
+def _stash(folder: Path) -> tuple[Stashed, ...]:
     entries = []
-    for line in log.splitlines():
+    for line in _content(folder / "logs/refs/stash").splitlines():
         about, _, message = line.partition(b"\t")
         entries.append(Stashed(about.split(b" ")[1].decode(), os.fsdecode(message)))
     return tuple(reversed(entries))

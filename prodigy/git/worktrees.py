@@ -13,10 +13,7 @@ Rules:
 """
 
 import os
-import re
-import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import trio
@@ -24,37 +21,23 @@ from msgspec import Struct
 
 from prodigy.errors import InternalError, RunError
 from prodigy.git import evidence
-from prodigy.git.cli import Git, GitFailed, readable
+from prodigy.git.cli import Git, GitFailed
 from prodigy.git.metadata_lock import MetadataLock
 from prodigy.git.patience import patiently
-from prodigy.git.readiness import READY
+from prodigy.git.private_folder import (
+    delete_tree,
+    forget_moves,
+    on_branch,
+    private_folder,
+    stands_on,
+    sweep,
+    ties_of,
+    unlock,
+)
 from prodigy.git.repository import Registration, worktrees_of
+from prodigy.git.verification import Verifier
 
 _ADMINISTRATIVE = ("core.hooksPath=/dev/null", "submodule.recurse=false", "advice.detachedHead=false")
-
-_TIES = ("commondir", "gitdir", "config.worktree", "info/sparse-checkout")
-"""Private files that decide what git does in a worktree and that only git itself has reason to write."""
-
-_PERMANENT = frozenset(
-    {
-        "HEAD",
-        "commondir",
-        "config.worktree",
-        "gitdir",
-        "index",
-        "info",
-        "locked",
-        "logs",
-        "modules",
-        READY,
-        "refs",
-        "reftable",
-    }
-)
-"""What a private folder holds between two leases; all else is left over from something in progress."""
-
-_FLAGGED = re.compile(rb"(?:^|\0)[a-z] ")
-_FLAGGED_OR_SKIPPED = re.compile(rb"(?:^|\0)[a-zS] ")
 
 
 class SlotDoubtful(RunError):
@@ -87,6 +70,7 @@ class Worktrees:
     def __init__(self, git: Git, lock: Path) -> None:
         self._git = git.having(*_ADMINISTRATIVE)
         self._lock = MetadataLock(lock)
+        self._verifier = Verifier(self._git)
 
     async def add(self, path: str, commit: str, branch: str | None = None) -> Worktree:
         """Make a worktree with ``commit`` checked out, on a new branch or detached.
@@ -108,8 +92,8 @@ class Worktrees:
             SlotDoubtful: it is not one.
         """
         try:
-            git_dir = _private_folder(path)
-            return Worktree(path, git_dir, _ties(path, git_dir))
+            git_dir = private_folder(path)
+            return Worktree(path, git_dir, ties_of(path, git_dir))
         except (OSError, ValueError) as problem:
             raise SlotDoubtful(path, "it has no usable .git file") from problem
 
@@ -124,17 +108,18 @@ class Worktrees:
         Raises:
             SlotDoubtful: it could not be done, or not be proven.
         """
-        await trio.to_thread.run_sync(_require_ties, worktree)
-        await trio.to_thread.run_sync(_sweep, worktree.git_dir)
+        await trio.to_thread.run_sync(_begin, worktree)
         git = self._within(worktree)
         try:
             await patiently(lambda: git.run("checkout", "--quiet", "--force", *_place(branch), commit, "--"))
-            await git.run("clean", "-ffdx", "--quiet", *_except(keep))
-            if keep:  # only what is ignored as well
-                await git.run("clean", "-ffd", "--quiet")
+            difference = None if keep else await self._difference(worktree, commit)
+            if keep or difference is not None:
+                await self._clean(git, keep)
+                difference = await self._difference(worktree, commit, keep)
         except GitFailed as failure:
             raise SlotDoubtful(worktree.path, failure.message) from failure
-        await self.verify_clean(worktree, commit, branch, keep)
+        await trio.to_thread.run_sync(forget_moves, worktree.git_dir)
+        await self._require(worktree, commit, branch, difference)
 
     async def verify_clean(
         self, worktree: Worktree, commit: str, branch: str | None = None, keep: Sequence[str] = ()
@@ -144,22 +129,11 @@ class Worktrees:
         Raises:
             SlotDoubtful: anything else.
         """
-        await trio.to_thread.run_sync(_require_ties, worktree)
-        git = self._within(worktree)
         try:
-            flags = await git.run("ls-files", "-v", "-z")
-            found = await evidence.snapshot(git, ignored=not keep)
-            others = (await git.run("ls-files", "--others", "-z", *_except(keep))).fields if keep else []
+            difference = await self._difference(worktree, commit, keep)
         except GitFailed as failure:
             raise SlotDoubtful(worktree.path, failure.message) from failure
-        sparse = "info/sparse-checkout" in worktree.ties
-        if (_FLAGGED if sparse else _FLAGGED_OR_SKIPPED).search(flags.stdout):
-            raise SlotDoubtful(worktree.path, "files are marked assume-unchanged or skip-worktree")
-        if (found.head, found.branch) != (commit, branch):
-            raise SlotDoubtful(worktree.path, f"it stands on {found.branch or 'no branch'} at {found.head}")
-        dirty = found.dirty or tuple(readable(path) for path in others)
-        if dirty:
-            raise SlotDoubtful(worktree.path, f"{dirty[0]!r} is not as committed")
+        await self._require(worktree, commit, branch, difference)
 
     async def renew(
         self,
@@ -180,7 +154,7 @@ class Worktrees:
         """
         if _lies_in(self._git.cwd, path):
             raise InternalError("worktree-error", "a repository is not a worktree to remove", where=path)
-        await trio.to_thread.run_sync(_delete_tree, path)
+        await trio.to_thread.run_sync(delete_tree, path)
         async with self._lock.held():
             await patiently(lambda: self._unregister(path))
         return await self.delete_branches(branches)
@@ -218,6 +192,11 @@ class Worktrees:
         """The worktrees on git's list whose path lies below the folder ``under``."""
         return [entry for entry in await worktrees_of(self._git) if _lies_in(entry.path, under)]
 
+    async def leave_strange_branch(self, worktree: Worktree, own: str) -> None:
+        """Let go of whatever branch a worktree stands on that is not its ``own``."""
+        if not await trio.to_thread.run_sync(on_branch, worktree.git_dir, own):
+            await self.detach(worktree)
+
     async def detach(self, worktree: Worktree) -> None:
         """Let go of the branch, so that it can move without the files seeming to change."""
         await self._within(worktree).run("checkout", "--quiet", "--detach", "--")
@@ -236,7 +215,7 @@ class Worktrees:
         Without a branch it is let go of, and the files become those of HEAD. Ignored files stay; ``settings`` say what
         is ignored beyond the usual.
         """
-        await trio.to_thread.run_sync(_sweep, worktree.git_dir)
+        await trio.to_thread.run_sync(sweep, worktree.git_dir)
         git = self._within(worktree).having(*settings)
         place = ("--no-guess", "--force", branch) if branch is not None else ("--force", "--detach")
         await git.run("checkout", "--quiet", *place, "--")
@@ -248,7 +227,31 @@ class Worktrees:
         Nobody works in the worktree, and nobody but its owner moves the branch.
         """
         common = (await self._git.run("rev-parse", "--path-format=absolute", "--git-common-dir")).path
-        await trio.to_thread.run_sync(_unlock, worktree.git_dir, Path(common, "refs", "heads", branch))
+        await trio.to_thread.run_sync(unlock, worktree.git_dir, Path(common, "refs", "heads", branch))
+
+    async def _clean(self, git: Git, keep: Sequence[str]) -> None:
+        await git.run("clean", "-ffdx", "--quiet", *_except(keep))
+        if keep:  # only what is ignored as well
+            await git.run("clean", "-ffd", "--quiet")
+
+    async def _difference(self, worktree: Worktree, commit: str, keep: Sequence[str] = ()) -> str | None:
+        sparse = "info/sparse-checkout" in worktree.ties
+        return await self._verifier.difference(self._within(worktree), commit, keep, sparse=sparse)
+
+    async def _require(
+        self, worktree: Worktree, commit: str, branch: str | None, difference: str | None
+    ) -> None:
+        """Nothing, if there is no difference and the worktree stands where it should."""
+        if difference is not None:
+            raise SlotDoubtful(worktree.path, difference)
+        if await trio.to_thread.run_sync(_stands, worktree, branch, commit):
+            return
+        try:
+            found = await evidence.snapshot(self._within(worktree))
+        except GitFailed as failure:
+            raise SlotDoubtful(worktree.path, failure.message) from failure
+        if (found.head, found.branch) != (commit, branch):
+            raise SlotDoubtful(worktree.path, f"it stands on {found.branch or 'no branch'} at {found.head}")
 
     def _within(self, worktree: Worktree) -> Git:
         return self._git.inside(worktree.path)
@@ -269,27 +272,11 @@ def _except(patterns: Sequence[str]) -> tuple[str, ...]:
     return tuple(f"--exclude={pattern}" for pattern in patterns)
 
 
-# -- the private folder of a worktree ------------------------------------------------------------------------------
-def _private_folder(path: str) -> str:
-    link = Path(path, ".git").read_bytes()
-    if Path(path, ".git").is_symlink() or not link.startswith(b"gitdir: "):
-        raise ValueError(readable(link[:80]))
-    return os.path.normpath(Path(path, os.fsdecode(link.removeprefix(b"gitdir: ").removesuffix(b"\n"))))
-
-
-def _ties(path: str, git_dir: str) -> dict[str, bytes]:
-    found = {".git": Path(path, ".git").read_bytes()}
-    for name in _TIES:
-        with suppress(FileNotFoundError):
-            found[name] = Path(git_dir, name).read_bytes()
-    return found
-
-
 def _require_ties(worktree: Worktree) -> None:
     try:
         same = (
             not Path(worktree.path, ".git").is_symlink()
-            and _ties(worktree.path, worktree.git_dir) == worktree.ties
+            and ties_of(worktree.path, worktree.git_dir) == worktree.ties
         )
     except OSError:
         same = False
@@ -299,51 +286,20 @@ def _require_ties(worktree: Worktree) -> None:
         raise SlotDoubtful(worktree.path, "it holds submodules")
 
 
-def _sweep(git_dir: str) -> None:
-    """Remove what merges, rebases, bisections and killed processes leave in a private folder."""
-    private = Path(git_dir)
-    for entry in private.iterdir():
-        if entry.name not in _PERMANENT and not entry.name.startswith("sharedindex."):
-            _delete_tree(str(entry))
-    for namespace in private.glob("refs/*"):
-        _delete_tree(str(namespace))
+def _begin(worktree: Worktree) -> None:
+    """Before a reset: nothing is in doubt, and nothing in progress is left."""
+    _require_ties(worktree)
+    sweep(worktree.git_dir)
 
 
-def _unlock(git_dir: str, ref: Path) -> None:
-    for lock in (*Path(git_dir).glob("*.lock"), ref.with_name(f"{ref.name}.lock")):
-        lock.unlink(missing_ok=True)
+def _stands(worktree: Worktree, branch: str | None, commit: str) -> bool:
+    _require_ties(worktree)
+    return stands_on(worktree.git_dir, branch, commit)
 
 
-# -- folders -------------------------------------------------------------------------------------------------------
 def _make_parents(path: str) -> None:
     Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _lies_in(path: str, parent: str) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(parent))
-
-
-def _delete_tree(path: str) -> None:
-    """Delete a file or a folder with all in it, also where permissions were taken away."""
-    try:
-        shutil.rmtree(path)
-    except FileNotFoundError:
-        return
-    except NotADirectoryError:
-        Path(path).unlink(missing_ok=True)
-    except OSError:
-        if Path(path).is_symlink():
-            Path(path).unlink(missing_ok=True)
-            return
-        _grant_permissions(path)
-        shutil.rmtree(path)
-
-
-def _grant_permissions(path: str) -> None:
-    """Let the owner into every folder below ``path``."""
-    Path(path).chmod(0o700)
-    for folder, names, _ in os.walk(path):
-        for name in names:
-            place = Path(folder, name)
-            if not place.is_symlink():
-                place.chmod(0o700)

@@ -116,6 +116,13 @@ def test_branches_that_an_agent_made_move_to_rescue_refs(world: World) -> None:
     assert changes(world) == []
 
 
+def test_agents_that_follow_each_other_in_a_worktree_take_nothing_for_their_own(world: World) -> None:
+    """Where an earlier agent stood is no branch that the next one made."""
+    run(world, "map: {input: [a, b, c], max_parallel: 1, agent_template: [{shell: 'echo > ${item}'}]}\n")
+    assert world.events("worktree_rescued") == []
+    assert changes(world) == []
+
+
 def test_configuration_is_put_back_when_a_run_is_interrupted(world: World, tag: str) -> None:
     before = (world.repository / ".git/config").read_bytes()
     flag = world.folder / "flag"

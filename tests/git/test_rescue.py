@@ -160,6 +160,17 @@ async def test_stray_branches_of_this_worktree_move_and_no_others(repo, slot, tm
     assert await rescue_strays(slot.git(), before, "prodigy-1", f"{REF}.branches") == []
 
 
+async def test_branches_of_other_agents_are_spared(repo, slot):
+    """Whoever looks at another agent's work, or at what was merged, does not take it away."""
+    before = await branches(slot.git())
+    repo("branch", "prodigy-k7-agent-2-1")
+    slot("checkout", "--quiet", "prodigy-k7-agent-2-1")
+    slot("checkout", "--quiet", "prodigy-1")
+    moved = await rescue_strays(slot.git(), before, "prodigy-1", f"{REF}.x", spared="prodigy-k7-agent-")
+    assert moved == []
+    assert repo("rev-parse", "--verify", "prodigy-k7-agent-2-1") == repo.head
+
+
 async def test_names_run_out_at_some_point(slot, monkeypatch):
     from prodigy.errors import RunError
 

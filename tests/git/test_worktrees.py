@@ -11,6 +11,7 @@ from prodigy.errors import InternalError
 from prodigy.git import evidence
 from prodigy.git.cli import Git, GitFailed, GitResult
 from prodigy.git.local import TrioRunner
+from prodigy.git.private_folder import visited_branches
 from prodigy.git.worktrees import SlotDoubtful, Worktree, Worktrees
 
 
@@ -247,6 +248,50 @@ async def test_a_slot_in_doubt_is_refused_and_made_anew(repo, worktrees, slot_pa
     await worktrees.verify_clean(anew, base, "prodigy-3")
     assert len(await worktrees.registered(slot_path)) == 1
     assert repo("branch", "--format=%(refname:short)") == "main\nprodigy-3"
+
+
+async def test_empty_folders_do_not_reach_the_next_agent(repo, worktrees, slot_path):
+    """Git's status does not show them, and a plain ``mkdir`` trips over them."""
+    slot = await worktrees.add(slot_path, repo.head, "prodigy-1")
+    Path(slot_path, "out/deep").mkdir(parents=True)
+    await worktrees.reset(slot, repo.head, "prodigy-2")
+    assert not there(f"{slot_path}/out")
+
+
+async def test_a_submodule_that_was_filled_is_doubtful(repo, worktrees, slot_path, at):
+    gitlink = f"160000,{repo.head},sub"
+    repo("update-index", "--add", "--cacheinfo", gitlink)
+    repo("commit", "--quiet", "--message", "submodule")
+    base = repo.head
+    slot = await worktrees.add(slot_path, base, "prodigy-1")
+    await worktrees.reset(slot, base, "prodigy-2")
+    inner = at(slot).other(slot.path + "/sub")
+    inner("init", "--quiet")
+    inner("fetch", "--quiet", str(repo.path))
+    inner("reset", "--quiet", "--hard", repo("rev-parse", "HEAD~1"))
+    inner.write("file", "hidden\n")
+    with pytest.raises(SlotDoubtful, match="sub"):
+        await worktrees.reset(slot, base, "prodigy-3")
+
+
+async def test_a_staged_change_is_noticed_whatever_the_files_say(repo, worktrees, slot_path, at):
+    slot = await worktrees.add(slot_path, repo.head, "prodigy-1")
+    at(slot).write("a", "changed\n")
+    at(slot)("add", "a")
+    at(slot).write("a", "2\n")
+    with pytest.raises(SlotDoubtful, match="'a' is not as committed"):
+        await worktrees.verify_clean(slot, repo.head, "prodigy-1")
+    at(slot)("rm", "--cached", "--force", "--quiet", "a")
+    with pytest.raises(SlotDoubtful):
+        await worktrees.verify_clean(slot, repo.head, "prodigy-1")
+
+
+async def test_a_reset_forgets_where_its_last_user_went(repo, worktrees, slot_path):
+    slot = await worktrees.add(slot_path, repo.head, "prodigy-1")
+    repo.other(slot_path)("checkout", "--quiet", "-b", "aside")
+    assert visited_branches(slot.git_dir) == {"aside"}
+    await worktrees.reset(slot, repo.head, "prodigy-2")
+    assert visited_branches(slot.git_dir) == set()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,142 @@
+"""The private folder of a worktree, ``.git/worktrees/NAME``: what ties it to its repository and what lies in it.
+
+Rules: no process. Only for worktrees of ours that nobody works in.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from prodigy.git.cli import readable
+from prodigy.git.readiness import READY
+
+_TIES = ("commondir", "gitdir", "config.worktree", "info/sparse-checkout")
+"""Files that decide what git does in a worktree and that only git itself has reason to write."""
+
+_PERMANENT = frozenset(
+    {
+        "HEAD",
+        "commondir",
+        "config.worktree",
+        "gitdir",
+        "index",
+        "info",
+        "locked",
+        "logs",
+        "modules",
+        READY,
+        "refs",
+        "reftable",
+    }
+)
+"""What it holds between two leases; all else is left over from something in progress."""
+
+_SWITCHED = b"checkout: moving from "
+
+
+def private_folder(path: str) -> str:
+    """Where the private folder of the worktree at ``path`` is.
+
+    Raises:
+        OSError, ValueError: it is no worktree.
+    """
+    link = Path(path, ".git").read_bytes()
+    if Path(path, ".git").is_symlink() or not link.startswith(b"gitdir: "):
+        raise ValueError(readable(link[:80]))
+    return os.path.normpath(Path(path, os.fsdecode(link.removeprefix(b"gitdir: ").removesuffix(b"\n"))))
+
+
+def ties_of(path: str, git_dir: str) -> dict[str, bytes]:
+    """The content of ``.git`` and of the private files that must never change."""
+    found = {".git": Path(path, ".git").read_bytes()}
+    for name in _TIES:
+        with suppress(FileNotFoundError):
+            found[name] = Path(git_dir, name).read_bytes()
+    return found
+
+
+def sweep(git_dir: str) -> None:
+    """Remove what merges, rebases, bisections and killed processes leave."""
+    for entry in os.listdir(git_dir):  # noqa: PTH208 - the names are all that is wanted
+        if entry not in _PERMANENT and not entry.startswith("sharedindex."):
+            delete_tree(os.path.join(git_dir, entry))  # noqa: PTH118
+    for namespace in Path(git_dir).glob("refs/*"):
+        delete_tree(str(namespace))
+
+
+def unlock(git_dir: str, ref: Path) -> None:
+    """Remove git's own locks in it, and on a ref."""
+    for lock in (*Path(git_dir).glob("*.lock"), ref.with_name(f"{ref.name}.lock")):
+        lock.unlink(missing_ok=True)
+
+
+def stands_on(git_dir: str, branch: str | None, commit: str) -> bool:
+    """Whether HEAD is on a branch (or none) at a commit, as far as files say so; if not, git has to be asked."""
+    head = _line(Path(git_dir, "HEAD"))
+    if branch is None:
+        return head == commit
+    common = Path(git_dir, _line(Path(git_dir, "commondir")))
+    return head == f"ref: refs/heads/{branch}" and _line(common / "refs/heads" / branch) == commit
+
+
+def on_branch(git_dir: str, branch: str) -> bool:
+    """Whether HEAD is on a branch, as far as its file says so."""
+    return _line(Path(git_dir, "HEAD")) == f"ref: refs/heads/{branch}"
+
+
+def forget_moves(git_dir: str) -> None:
+    """Empty the history of HEAD, so that it tells of its next user alone."""
+    with suppress(FileNotFoundError):
+        os.truncate(Path(git_dir, "logs/HEAD"), 0)
+
+
+def visited_branches(git_dir: str) -> set[str] | None:
+    """Every branch that HEAD was switched to since `forget_moves`; ``None`` if no file tells."""
+    try:
+        content = Path(git_dir, "logs/HEAD").read_bytes()
+    except FileNotFoundError:
+        return None
+    return set(_destinations(content))
+
+
+def _destinations(log: bytes) -> Iterator[str]:
+    for line in log.splitlines():
+        _, _, move = line.partition(b"\t")
+        if move.startswith(_SWITCHED):
+            yield os.fsdecode(move.rpartition(b" to ")[2])
+
+
+def _line(file: Path) -> str:
+    """The first line of a file; empty if there is none."""
+    try:
+        return os.fsdecode(file.read_bytes().partition(b"\n")[0])
+    except OSError:
+        return ""
+
+
+def delete_tree(path: str) -> None:
+    """Delete a file or a folder with all in it, also where permissions were taken away."""
+    try:
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        return
+    except NotADirectoryError:
+        Path(path).unlink(missing_ok=True)
+    except OSError:
+        if Path(path).is_symlink():
+            Path(path).unlink(missing_ok=True)
+            return
+        _grant_permissions(path)
+        shutil.rmtree(path)
+
+
+def _grant_permissions(path: str) -> None:
+    """Let the owner into every folder below ``path``."""
+    Path(path).chmod(0o700)
+    for folder, names, _ in os.walk(path):
+        for name in names:
+            place = Path(folder, name)
+            if not place.is_symlink():
+                place.chmod(0o700)

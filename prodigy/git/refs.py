@@ -1,0 +1,95 @@
+"""The refs of a repository, read from its files: no process, and packed refs are parsed once per change.
+
+Rules: as git reads them. Loose refs win over packed ones and are read first, since packing writes the one before it
+deletes the other; symbolic refs show what they lead to; what names no object is no ref. Only for repositories that
+keep refs in files (`keeps_files`). Reads only.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+_ID = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_SYMBOLIC = b"ref:"
+_DEPTH = 5
+"""How many symbolic refs may follow each other."""
+
+
+def keeps_files(common: Path) -> bool:
+    """Whether the repository whose shared part is ``common`` keeps its refs in files."""
+    return not (common / "reftable").exists()
+
+
+class RefFiles:
+    """Reads the refs below ``refs/``.
+
+    Args:
+        common: the folder that all worktrees of the repository share.
+    """
+
+    def __init__(self, common: Path) -> None:
+        self._common = str(common)
+        self._packed: dict[str, str] = {}
+        self._seen: tuple[int, int, int] | None = None
+
+    def read(self) -> dict[str, str]:
+        """Every ref with the object that it names, in hexadecimal."""
+        loose = dict(self._loose("refs"))
+        found = {**self._read_packed(), **{name: text for name, text in loose.items() if text}}
+        names = {name: _resolved(found, name) for name in found}
+        return {name: sha for name, sha in names.items() if sha is not None}
+
+    def _loose(self, folder: str) -> Iterator[tuple[str, str]]:
+        try:
+            with os.scandir(f"{self._common}/{folder}") as entries:
+                listed = list(entries)
+        except (FileNotFoundError, NotADirectoryError):  # gone meanwhile
+            return
+        for entry in listed:
+            name = f"{folder}/{entry.name}"
+            if entry.is_dir():
+                yield from self._loose(name)
+            elif not name.endswith(".lock"):
+                yield name, _content(entry.path)
+
+    def _read_packed(self) -> dict[str, str]:
+        path = f"{self._common}/packed-refs"
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123 - the path is a text already
+                stat = os.fstat(file.fileno())
+                seen = stat.st_ino, stat.st_size, stat.st_mtime_ns
+                if seen != self._seen:
+                    self._packed, self._seen = dict(_packed(file.read())), seen
+        except FileNotFoundError:
+            self._packed, self._seen = {}, None
+        return self._packed
+
+
+def _packed(content: bytes) -> Iterator[tuple[str, str]]:
+    for line in content.splitlines():
+        sha, _, name = line.partition(b" ")
+        if _ID.fullmatch(sha):  # neither a comment nor what a tag leads to
+            yield os.fsdecode(name), sha.decode()
+
+
+def _content(path: str) -> str:
+    """The id that a loose ref holds, or the ref that it leads to; empty if it is neither, or gone."""
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - the path is a text already
+            text = file.read().rstrip()
+    except OSError:
+        return ""
+    if text.startswith(_SYMBOLIC) or _ID.fullmatch(text):
+        return os.fsdecode(text)
+    return ""
+
+
+def _resolved(found: dict[str, str], name: str) -> str | None:
+    """The object that a ref names in the end."""
+    for _ in range(_DEPTH):
+        text = found.get(name)
+        if text is None or not text.startswith("ref:"):
+            return text
+        name = text.removeprefix("ref:").strip()
+    return None

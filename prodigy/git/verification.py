@@ -1,0 +1,90 @@
+"""The proof that a worktree holds a commit and nothing else, in one process.
+
+Rules: git lists what its index holds, with every flag, and what differs from it on disk, untracked, ignored and empty
+folders included; that has to be, byte for byte, what the commit's tree says. What cannot be proven is not clean.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+
+from prodigy.git.cli import Git, readable
+
+_KEPT = 4
+"""Commits whose listing is remembered: agents of a phase begin with the same one."""
+_SKIPPED = re.compile(rb"(^|\0)S ")
+_SUBMODULE = re.compile(rb"(?:^|\0)H 160000 [^\t]*\t([^\0]*)")
+_ENTRY = re.compile(rb"(\d+) \w+ ([0-9a-f]+)\t")
+
+
+class Verifier:
+    """Compares worktrees with commits.
+
+    Args:
+        git: in the repository.
+    """
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._expected: dict[str, bytes] = {}
+
+    async def difference(
+        self, git: Git, commit: str, keep: Sequence[str] = (), *, sparse: bool = False
+    ) -> str | None:
+        """What is not as in ``commit``, for people; ``None`` if there is nothing.
+
+        Args:
+            git: at the top of the worktree.
+            commit: full id.
+            keep: ignore patterns of files that may be there if git ignores them as well.
+            sparse: whether files may be missing that a sparse checkout leaves out.
+        """
+        expected = await self._listing_of(commit)
+        options = [f"--exclude={pattern}" for pattern in keep] or ["--directory"]
+        listed = await git.run(
+            "ls-files", "-z", "-v", "--stage", "--modified", "--deleted", "--others", *options
+        )
+        found = _SKIPPED.sub(rb"\1H ", listed.stdout) if sparse else listed.stdout
+        if found != expected:
+            return _first(found, expected)
+        if keep:
+            loose = (await git.run("ls-files", "-z", "--others", "--exclude-standard")).fields
+            if loose:
+                return f"{readable(loose[0])!r} is not ignored"
+        return _populated(git.cwd, expected)
+
+    async def _listing_of(self, commit: str) -> bytes:
+        """How a worktree is listed that holds the commit and nothing else."""
+        expected = self._expected.pop(commit, None)
+        if expected is None:
+            tree = await self._git.run("ls-tree", "-r", "-z", "--full-tree", commit)
+            expected = b"".join(_ENTRY.sub(rb"H \1 \2 0\t", entry, 1) + b"\0" for entry in tree.fields)
+        self._expected[commit] = expected  # the newest last
+        while len(self._expected) > _KEPT:
+            del self._expected[next(iter(self._expected))]
+        return expected
+
+
+def _first(found: bytes, expected: bytes) -> str:
+    """The first entry that is in one listing and not in the other."""
+    here, there = found.split(b"\0"), set(expected.split(b"\0"))
+    for entry in here:
+        if entry in there or not entry:
+            continue
+        tag, _, rest = entry.partition(b" ")
+        if tag.islower() or tag == b"S":
+            return f"{readable(rest.rpartition(bytes([9]))[2])!r} is marked assume-unchanged or skip-worktree"
+        return f"{readable(rest.rpartition(bytes([9]))[2])!r} is not as committed"
+    return "a file of the commit is not in the index"
+
+
+def _populated(path: str, expected: bytes) -> str | None:
+    """A submodule that holds something: git looks into none that it did not fill itself."""
+    for match in _SUBMODULE.finditer(expected):
+        try:
+            filled = bool(os.listdir(os.path.join(os.fsencode(path), match[1])))  # noqa: PTH208, PTH118 - bytes
+        except FileNotFoundError:
+            continue
+        if filled:
+            return f"the submodule {readable(match[1])!r} is not empty"
+    return None

@@ -1,0 +1,85 @@
+"""Items that edit and commit cost at most 1.5 times their commands alone at 2,000 files, 1.3 times at 20,000.
+
+Rounds of all peers alternate, each in a fresh clone; a ratio is the median of the rounds' ratios. Judged is the CPU
+time of all processes together, from the start of ``prodigy`` to its end; the wall clock is told as well, but says
+little on a machine that others use. ``TMPDIR`` chooses the disk.
+"""
+
+import shutil
+import statistics
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from stress._item_peers import Cost, Peer, commands_alone, through_prodigy, worktree_each
+from stress._items import Ground
+from stress._report import Report, scaled
+
+KIND = "bench"
+ROUNDS = 3
+
+
+class Shape(NamedTuple):
+    """How many files and items there are, how many items run at a time, and what is promised."""
+
+    files: int
+    items: int
+    parallel: int
+    most: float
+
+
+SHAPES = (Shape(2_000, 200, 8, 1.5), Shape(20_000, 48, 4, 1.3))
+PEERS: Mapping[str, Peer] = {
+    "commands alone": commands_alone,
+    "prodigy": through_prodigy,
+    "a worktree for each": worktree_each,
+}
+
+
+def main() -> int:
+    """0 if both shapes keep to their promise."""
+    report = Report()
+    for shape in SHAPES:
+        check(report, shape)
+    return report.code
+
+
+def check(report: Report, shape: Shape) -> None:
+    report.figure(f"{shape.files} files, {shape.items} items, {shape.parallel} at a time")
+    with tempfile.TemporaryDirectory(prefix="prodigy-items-") as folder:
+        ground = Ground(Path(folder), shape.files)
+        ground.make()
+        rounds = [play(ground, shape) for _ in range(scaled(ROUNDS))]
+    costs = {name: [each[name] for each in rounds] for name in PEERS}
+    for name in PEERS:
+        report.figure(describe(name, costs[name], costs["commands alone"], shape.items))
+    ratio = statistics.median(ratios(costs["prodigy"], costs["commands alone"]))
+    report.law(
+        f"{ratio:.2f} times the CPU of the commands alone (at most {shape.most:g})", holds=ratio <= shape.most
+    )
+
+
+def play(ground: Ground, shape: Shape) -> dict[str, Cost]:
+    """One round: each peer once."""
+    costs = {}
+    for name, peer in PEERS.items():
+        copy = ground.copy("round")
+        costs[name] = peer(copy, shape.items, shape.parallel)
+        shutil.rmtree(copy.scratch)
+    return costs
+
+
+def describe(name: str, costs: Sequence[Cost], floor: Sequence[Cost], items: int) -> str:
+    """Per item, and against the floor."""
+    wall, cpu = (1000 * statistics.median(part) / items for part in zip(*costs, strict=True))
+    on_clock = statistics.median(one.wall / other.wall for one, other in zip(costs, floor, strict=True))
+    return (
+        f"{name:>20}: {cpu:6.1f} ms CPU, {wall:6.1f} ms wall per item; "
+        f"{statistics.median(ratios(costs, floor)):.2f} and {on_clock:.2f} times the floor"
+    )
+
+
+def ratios(costs: Sequence[Cost], floor: Sequence[Cost]) -> list[float]:
+    """The CPU of each round against the floor of the same round."""
+    return [one.cpu / other.cpu for one, other in zip(costs, floor, strict=True)]

@@ -1,0 +1,82 @@
+"""Refs read from files are what git lists."""
+
+import pytest
+
+from prodigy.git.refs import RefFiles, keeps_files
+
+
+def listed(repo) -> dict[str, str]:
+    lines = repo("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
+    return dict(line.split(" ") for line in lines)
+
+
+@pytest.fixture
+def files(repo):
+    return RefFiles(repo.path / ".git")
+
+
+def loose(repo) -> None:
+    repo("branch", "deep/er/ü")
+
+
+def packed(repo) -> None:
+    repo("branch", "one")
+    repo("tag", "-a", "-m", "annotated", "v1")
+    repo("pack-refs", "--all")
+
+
+def moved_since_packing(repo) -> None:
+    packed(repo)
+    repo("branch", "--force", "one", repo.commit(a="later\n"))
+
+
+def deleted_from_packed(repo) -> None:
+    packed(repo)
+    repo("branch", "-D", "one")
+
+
+def symbolic(repo) -> None:
+    repo("update-ref", "refs/remotes/origin/main", "HEAD")
+    repo("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/main")
+
+
+def dangling(repo) -> None:
+    repo("symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/gone")
+
+
+def in_a_circle(repo) -> None:
+    repo("symbolic-ref", "refs/x/a", "refs/x/b")
+    repo("symbolic-ref", "refs/x/b", "refs/x/a")
+
+
+def locked(repo) -> None:
+    (repo.path / ".git/refs/heads/main.lock").touch()
+
+
+def broken(repo) -> None:
+    (repo.path / ".git/refs/heads/torn").write_text("0123")
+
+
+KINDS = [loose, packed, moved_since_packing, deleted_from_packed, symbolic, dangling, in_a_circle, locked, broken]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_as_git_lists_them(repo, files, kind):
+    """Also by a reader that has read before, whatever it remembers."""
+    assert files.read() == listed(repo)
+    kind(repo)
+    assert files.read() == listed(repo)
+    assert RefFiles(repo.path / ".git").read() == listed(repo)
+
+
+def test_packed_refs_that_are_gone(repo, files):
+    packed(repo)
+    files.read()
+    (repo.path / ".git/packed-refs").unlink()
+    assert files.read() == {}
+
+
+def test_a_repository_that_keeps_no_files(repo):
+    assert keeps_files(repo.path / ".git")
+    (repo.path / ".git/reftable").mkdir()
+    assert not keeps_files(repo.path / ".git")
