@@ -1,13 +1,15 @@
-"""The refs of a repository, read from its files: no process, and packed refs are parsed once per change.
+"""The refs of a repository, read from its files and written to them: no process, packed refs are parsed once per change.
 
-Rules: as git reads them. Loose refs win over packed ones and are read first, since packing writes the one before it
+Rules: as git reads and writes them. Loose refs win over packed ones and are read first, since packing writes the one before it
 deletes the other; symbolic refs show what they lead to; what names no object is no ref. Only for repositories that
-keep refs in files (`keeps_files`). Reads only.
+keep refs in files (`keeps_files`). What is written is written under git's own locks, and is on disk before it counts;
+nothing that is there is ever replaced, but for the HEAD of a worktree that nobody works in.
 """
 
 import os
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 _ID = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
@@ -64,6 +66,55 @@ class RefFiles:
         except FileNotFoundError:
             self._packed, self._seen = {}, None
         return self._packed
+
+
+def create_branch(common: Path, branch: str, commit: str) -> None:
+    """Make a branch.
+
+    Raises:
+        FileExistsError: there is one of that name, or somebody is about to make it.
+        OSError: it cannot be written.
+    """
+    file = common / "refs/heads" / branch
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with _written(file, f"{commit}\n") as lock:
+        if file.exists() or f" refs/heads/{branch}\n".encode() in _bytes(common / "packed-refs"):
+            raise FileExistsError(str(file))
+        lock.replace(file)
+
+
+def point_head(git_dir: str, branch: str | None, commit: str) -> None:
+    """Let HEAD name a branch, or without one the commit.
+
+    Raises:
+        FileExistsError: somebody holds its lock.
+        OSError: it cannot be written.
+    """
+    file = Path(git_dir, "HEAD")
+    with _written(file, f"ref: refs/heads/{branch}\n" if branch is not None else f"{commit}\n") as lock:
+        lock.replace(file)
+
+
+@contextmanager
+def _written(file: Path, text: str) -> Iterator[Path]:
+    """The lock file of ``file`` with a text that is on disk; gone after the block, if it was not moved."""
+    lock = file.with_name(f"{file.name}.lock")
+    descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
+            opened.write(os.fsencode(text))
+            opened.flush()
+            os.fsync(descriptor)
+        yield lock
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 def _packed(content: bytes) -> Iterator[tuple[str, str]]:

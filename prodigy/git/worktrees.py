@@ -34,6 +34,7 @@ from prodigy.git.private_folder import (
     ties_of,
     unlock,
 )
+from prodigy.git.refs import create_branch, keeps_files, point_head
 from prodigy.git.repository import Registration, worktrees_of
 from prodigy.git.verification import Verifier
 
@@ -111,15 +112,20 @@ class Worktrees:
         await trio.to_thread.run_sync(_begin, worktree)
         git = self._within(worktree)
         try:
-            await patiently(lambda: git.run("checkout", "--quiet", "--force", *_place(branch), commit, "--"))
-            difference = None if keep else await self._difference(worktree, commit)
-            if keep or difference is not None:
-                await self._clean(git, keep)
-                difference = await self._difference(worktree, commit, keep)
+            # Only what differs between two commits is touched, where `checkout` looks at every file there is.
+            stepped = await git.run("read-tree", "-m", "-u", "HEAD", commit, ok=None)
+            difference = (
+                await self._cleaned(worktree, commit, keep) if stepped.code == 0 else stepped.complaint
+            )
+            if difference is not None or not await trio.to_thread.run_sync(_switch, worktree, branch, commit):
+                await patiently(
+                    lambda: git.run("checkout", "--quiet", "--force", *_place(branch), commit, "--")
+                )
+                difference = await self._cleaned(worktree, commit, keep)
         except GitFailed as failure:
             raise SlotDoubtful(worktree.path, failure.message) from failure
-        await trio.to_thread.run_sync(forget_moves, worktree.git_dir)
         await self._require(worktree, commit, branch, difference)
+        await trio.to_thread.run_sync(forget_moves, worktree.git_dir)
 
     async def verify_clean(
         self, worktree: Worktree, commit: str, branch: str | None = None, keep: Sequence[str] = ()
@@ -229,10 +235,16 @@ class Worktrees:
         common = (await self._git.run("rev-parse", "--path-format=absolute", "--git-common-dir")).path
         await trio.to_thread.run_sync(unlock, worktree.git_dir, Path(common, "refs", "heads", branch))
 
-    async def _clean(self, git: Git, keep: Sequence[str]) -> None:
-        await git.run("clean", "-ffdx", "--quiet", *_except(keep))
-        if keep:  # only what is ignored as well
-            await git.run("clean", "-ffd", "--quiet")
+    async def _cleaned(self, worktree: Worktree, commit: str, keep: Sequence[str]) -> str | None:
+        """What still differs when everything is gone that can be."""
+        difference = None if keep else await self._difference(worktree, commit)
+        if keep or difference is not None:
+            git = self._within(worktree)
+            await git.run("clean", "-ffdx", "--quiet", *_except(keep))
+            if keep:  # only what is ignored as well
+                await git.run("clean", "-ffd", "--quiet")
+            difference = await self._difference(worktree, commit, keep)
+        return difference
 
     async def _difference(self, worktree: Worktree, commit: str, keep: Sequence[str] = ()) -> str | None:
         sparse = "info/sparse-checkout" in worktree.ties
@@ -290,6 +302,20 @@ def _begin(worktree: Worktree) -> None:
     """Before a reset: nothing is in doubt, and nothing in progress is left."""
     _require_ties(worktree)
     sweep(worktree.git_dir)
+
+
+def _switch(worktree: Worktree, branch: str | None, commit: str) -> bool:
+    """Stand on a new branch at a commit; false if that is git's to do, or to refuse."""
+    common = Path(worktree.git_dir, os.fsdecode(worktree.ties["commondir"]).rstrip("\n"))
+    if not keeps_files(common):
+        return False
+    try:
+        if branch is not None:
+            create_branch(common, branch, commit)
+        point_head(worktree.git_dir, branch, commit)
+    except OSError:
+        return False
+    return True
 
 
 def _stands(worktree: Worktree, branch: str | None, commit: str) -> bool:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from prodigy.git.refs import RefFiles, keeps_files
+from prodigy.git.refs import RefFiles, create_branch, keeps_files, point_head
 
 
 def listed(repo) -> dict[str, str]:
@@ -80,3 +80,34 @@ def test_a_repository_that_keeps_no_files(repo):
     assert keeps_files(repo.path / ".git")
     (repo.path / ".git/reftable").mkdir()
     assert not keeps_files(repo.path / ".git")
+
+
+def test_a_branch_made_by_hand_is_one_for_git(repo):
+    create_branch(repo.path / ".git", "made/by-hand", repo.head)
+    assert repo("rev-parse", "refs/heads/made/by-hand") == repo.head
+    assert repo("fsck", "--strict") == ""
+    assert list((repo.path / ".git").rglob("*.lock")) == []
+
+
+@pytest.mark.parametrize("kind", [packed, locked], ids=lambda kind: kind.__name__)
+def test_a_name_that_is_taken_stays_as_it_is(repo, kind):
+    """Whether it is loose, packed, or about to be written by somebody else."""
+    kind(repo)
+    before = listed(repo)
+    for name in set(before) | {"refs/heads/main"}:
+        if name.startswith("refs/heads/"):
+            with pytest.raises(FileExistsError):
+                create_branch(repo.path / ".git", name.removeprefix("refs/heads/"), "0" * 40)
+    assert listed(repo) == before
+
+
+def test_head_is_pointed_under_its_lock(repo):
+    repo("branch", "other")
+    point_head(str(repo.path / ".git"), "other", repo.head)
+    assert repo("symbolic-ref", "HEAD") == "refs/heads/other"
+    point_head(str(repo.path / ".git"), None, repo.head)
+    assert repo("rev-parse", "--abbrev-ref", "HEAD") == "HEAD"
+    (repo.path / ".git/HEAD.lock").touch()
+    with pytest.raises(FileExistsError):
+        point_head(str(repo.path / ".git"), "main", repo.head)
+    assert (repo.path / ".git/HEAD.lock").exists(), "it is somebody else's"

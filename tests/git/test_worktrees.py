@@ -504,3 +504,30 @@ async def test_what_is_kept_is_doubtful_when_git_ignores_it_no_more(repo, worktr
     base = repo.commit_file(".gitignore", "\n")
     await worktrees.reset(slot, base, "prodigy-2", ["cache"])
     assert not there(f"{slot_path}/cache"), "the next agent would commit it"
+
+
+class Counter(TrioRunner):
+    """Notes what is asked of git."""
+
+    def __init__(self) -> None:
+        self.verbs: list[str] = []
+
+    async def run(self, argv, *, cwd, env, stdin=b"") -> GitResult:
+        self.verbs.append(next(word for word in argv if word[0] != "-" and "=" not in word))
+        return await super().run(argv, cwd=cwd, env=env, stdin=stdin)
+
+
+async def test_what_was_committed_is_reset_and_proven_with_two_commands(repo, slot_path, tmp_path):
+    """One that touches only what differs, one that looks at everything; the rest is for what agents leave."""
+    runner = Counter()
+    worktrees = Worktrees(Git(runner, str(repo.path), repo.env), tmp_path / "git.lock")
+    slot = await worktrees.add(slot_path, repo.head, "prodigy-0")
+    for number in (1, 2):
+        repo.other(slot_path).commit(a=f"work {number}\n", new="file\n")
+        runner.verbs.clear()
+        await worktrees.reset(slot, repo.head, f"prodigy-{number}")
+    assert runner.verbs == ["read-tree", "ls-files"]
+    repo.other(slot_path).write("left")
+    runner.verbs.clear()
+    await worktrees.reset(slot, repo.head, "prodigy-3")
+    assert runner.verbs == ["read-tree", "ls-files", "clean", "ls-files"]
