@@ -16,7 +16,7 @@ from msgspec import Struct, field
 FORMAT = 1
 """Record format written by this release."""
 
-Phase = Literal["steps", "setup", "map", "reduce", "on_success", "on_failure", "merge", "verify"]
+Phase = Literal["steps", "setup", "map", "reduce", "on_success", "on_failure", "merge", "verify", "resolve"]
 ErrorClass = Literal[
     "command-failed",
     "bad-input",
@@ -611,7 +611,7 @@ class WorktreeMerged(MergeEvent, frozen=True, kw_only=True, tag="worktree_merged
     intent: int
     old: str
     new: str
-    strategy: Literal["merge-tree", "fast-forward", "git", "nothing", "already"]
+    strategy: Literal["merge-tree", "fast-forward", "git", "nothing", "already", "claude"]
     """``nothing``: there was nothing to merge; ``already``: somebody had merged it before, such as a ``merge`` step."""
 
 
@@ -620,6 +620,8 @@ class MergeConflicted(MergeEvent, frozen=True, kw_only=True, tag="merge_conflict
 
     intent: int
     paths: tuple[str, ...]
+    policy: Literal["claude", "rerun", "dlq"] | None = None
+    """What the workflow wants done about it."""
 
 
 class MergeFailed(MergeEvent, frozen=True, kw_only=True, tag="merge_failed"):
@@ -627,6 +629,31 @@ class MergeFailed(MergeEvent, frozen=True, kw_only=True, tag="merge_failed"):
 
     intent: int
     message: str
+
+
+class ConflictResolutionStarted(MergeEvent, frozen=True, kw_only=True, tag="conflict_resolution_started"):
+    """Claude is about to resolve a conflict, in a worktree of its own."""
+
+    source: str
+    onto: str
+    """The tip that ``source`` collides with."""
+    paths: tuple[str, ...]
+
+
+class ConflictResolved(MergeEvent, frozen=True, kw_only=True, tag="conflict_resolved"):
+    """It did, and the result was checked: ``commit`` merges ``source`` into ``onto``. No branch has moved yet."""
+
+    source: str
+    onto: str
+    commit: str
+
+
+class ConflictResolutionFailed(MergeEvent, frozen=True, kw_only=True, tag="conflict_resolution_failed"):
+    """It did not, or its result was refused."""
+
+    error: Failure
+    rescue_ref: str | None = None
+    """Where what it left is kept."""
 
 
 class MergePrompted(Event, frozen=True, kw_only=True, tag="merge_prompted"):
@@ -786,6 +813,9 @@ AnyEvent = (
     | WorktreeMerged
     | MergeConflicted
     | MergeFailed
+    | ConflictResolutionStarted
+    | ConflictResolved
+    | ConflictResolutionFailed
     | MergePrompted
     | DlqItemAdded
     | DlqItemUpdated

@@ -12,6 +12,7 @@ from prodigy import events
 from prodigy.actors.merger import foresee_final, merge_final
 from prodigy.actors.phases import PhaseFactory
 from prodigy.actors.recorder import Ledger, record
+from prodigy.actors.resolver import ROUNDS
 from prodigy.actors.services import Services
 from prodigy.actors.workspaces import close_session
 from prodigy.errors import RunError
@@ -61,6 +62,7 @@ class Conductor(msgspec.Struct, frozen=True):
         await record(services.recorder, events.MergePrompted(target=plan.target, answer=answer))
         if answer in {"yes", "flag-yes"}:
             await self._merge_steps()
+            await self._settle_conflict()
             await self._verify()
             await merge_final(services.merger)
             await close_session(services.workspaces)
@@ -80,6 +82,31 @@ class Conductor(msgspec.Struct, frozen=True):
         failure = await self.run_phase("merge", self.phases.spec("merge"))
         if failure is not None:
             raise _refused("the `merge` steps failed", failure)
+
+    async def _settle_conflict(self) -> None:
+        """Let Claude resolve what the target and the run both changed, where the workflow wants that.
+
+        Raises:
+            RunError: ``merge-conflict``: it could not.
+        """
+        for _ in range(ROUNDS if self.plan.on_conflict == "claude" else 0):
+            try:
+                await foresee_final(self.services.merger)
+            except RunError as error:
+                if error.code != "merge-conflict":
+                    raise
+                await self._resolve(error)
+            else:
+                return
+
+    async def _resolve(self, conflict: RunError) -> None:
+        seen = len(self.ledger.state.merges)
+        spec = self.phases.resolving()
+        await self.services.crew.start_child(spec)
+        await spec.ref.wait_stopped()
+        failed = self.ledger.state.merges[seen:]
+        if failed:
+            raise RunError(conflict.code, conflict.message, note=failed[-1].message)
 
     async def _verify(self) -> None:
         """``verify`` on the tree that the merge will give, and again if the target moves meanwhile."""

@@ -46,6 +46,12 @@ class Keeper:
         rescued = WorktreeRescued(ref=ref, sha=sha, reason=reason, item_id=item_id, agent_id=agent_id)
         await record(self._recorder, rescued)
 
+    async def misplaced(self, sha: str, branch: str) -> None:
+        """Keep a commit that something other than a merge moved a branch of ours to."""
+        ref = await keep_commit(self._git, self._ref("moved"), sha)
+        reason = f"something other than a merge moved {branch} there"
+        await record(self._recorder, WorktreeRescued(ref=ref, sha=sha, reason=reason))
+
     async def stashed(self, sha: str, agent_id: str | None) -> None:
         """Keep an entry that was left on the stash."""
         ref = await keep_commit(self._git, self._ref(f"stash/{agent_id or 'session'}"), sha)

@@ -13,6 +13,7 @@ from prodigy.actors.dead_letters import bury
 from prodigy.actors.merger import merge_agent
 from prodigy.actors.phase import PhaseActor
 from prodigy.actors.recorder import Note, subscribe
+from prodigy.actors.resolver import resolving
 from prodigy.actors.selection import choose, left_out
 from prodigy.actors.workspaces import attach_session, clear_session, detach_session
 from prodigy.events import Failure, Record
@@ -25,6 +26,7 @@ from prodigy.job.window import (
     Command,
     Halt,
     OpenCircuit,
+    Resolve,
     Retry,
     Settle,
     Skip,
@@ -71,7 +73,7 @@ class MapActor(PhaseActor):
         return None if self._plan.max_parallel is not None else count(self._map.max_parallel)
 
     def _rules(self) -> Rules:
-        rules = rules_of(self._map, self._plan.workflow.on_conflict)
+        rules = rules_of(self._map, self._plan.on_conflict)
         if self._retry is None:
             return rules
         wanted = self._retry.started
@@ -178,6 +180,8 @@ class MapActor(PhaseActor):
             match command:
                 case Start():
                     await self._start(command, watchers)
+                case Resolve():
+                    await self._resolve(command.item_id, watchers)
                 case Bury():
                     await bury(self._services.dead_letters, command.item_id)
                 case Settle():
@@ -232,6 +236,29 @@ class MapActor(PhaseActor):
         )
         await services.crew.start_child(spec)
         watchers.start_soon(self._watch, start, spec)
+
+    async def _resolve(self, item_id: str, watchers: trio.Nursery) -> None:
+        """Start the actor that resolves an item's conflict, unless it lives; it tells its end in a record."""
+        services = self._services
+        spec = resolving(item_id, self._setting)
+        if spec.id in {child.id for child in await services.crew.children()}:
+            return
+        await services.crew.start_child(spec)
+        watchers.start_soon(self._watch_resolver, item_id, spec)
+
+    async def _watch_resolver(self, item_id: str, spec: ChildSpec[Any]) -> None:
+        reason = (await spec.ref.wait_stopped()).reason
+        if isinstance(reason, Crashed):
+            message = f"The actor that was to resolve the conflict crashed: {reason.error!r}"
+            await self._record(
+                events.ConflictResolutionFailed(
+                    what="agent",
+                    target_branch=self._plan.branch,
+                    item_id=item_id,
+                    agent_id=self._ledger.state.items[item_id].agent_id,
+                    error=Failure(error_class="merge-conflict", message=message),
+                )
+            )
 
     def _grace(self, phase: MapPhase) -> float:
         return max(self._plan.workflow.grace, phase.timeouts.grace or 0.0)

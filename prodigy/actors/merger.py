@@ -10,6 +10,7 @@ from functools import partial
 from typing import Literal, TypedDict
 
 import msgspec
+from msgspec import structs
 
 from prodigy import events, ids
 from prodigy.actors.asking import persistently
@@ -20,8 +21,9 @@ from prodigy.errors import ProdigyError, RunError
 from prodigy.git.contents import added_content, added_files
 from prodigy.git.final import Foreseen, foresee, merge_into
 from prodigy.git.forge import Forge
-from prodigy.git.merge import Conflict, Merged, Strategy, merge
-from prodigy.git.repository import branch_tip
+from prodigy.git.merge import Conflict, Merged, Strategy, foretell, merge
+from prodigy.git.patience import patiently
+from prodigy.git.repository import branch_tip, ref_tip
 from prodigy.job.items import item_text
 from prodigy.job.plan import RunPlan
 from prodigy.steps.masking import Masker
@@ -35,6 +37,29 @@ class MergeAgent(msgspec.Struct, frozen=True):
     agent_id: ids.AgentId
     source: str
     reply: Reply[None]
+
+
+class Resolved(msgspec.Struct, frozen=True):
+    """A commit that merges an item's work into ``onto``, to be merged into the session branch; ``claude`` made it."""
+
+    item_id: str
+    agent_id: str
+    commit: str
+    onto: str
+    claude: bool
+
+
+class MergeResolved(msgspec.Struct, frozen=True):
+    """Merge it; the answer is false, and nothing is recorded, if it collides with what was merged since."""
+
+    resolved: Resolved
+    reply: Reply[bool]
+
+
+class Stand(msgspec.Struct, frozen=True):
+    """See that the session branch is where the journal says; the answer is whether somebody had moved it."""
+
+    reply: Reply[bool]
 
 
 class MergeFinal(msgspec.Struct, frozen=True):
@@ -55,7 +80,7 @@ class Rest(msgspec.Struct, frozen=True):
     reply: Reply[None]
 
 
-Message = MergeAgent | MergeFinal | Foresee | Rest
+Message = MergeAgent | MergeResolved | Stand | MergeFinal | Foresee | Rest
 MergerRef = ActorRef[Message]
 
 
@@ -102,6 +127,10 @@ class Merger(Actor[Message]):
                 case MergeAgent(reply=reply):
                     await self._merge_agent(message)
                     reply.send(None)
+                case MergeResolved(resolved, merged):
+                    merged.send(await self._merge_resolved(resolved))
+                case Stand(moved):
+                    moved.send(await self._put_back())
                 case MergeFinal(reply):
                     await self._merge_final()
                     reply.send(None)
@@ -117,7 +146,7 @@ class Merger(Actor[Message]):
         if self._ledger.state.items[wanted.item_id].status == "done":
             return  # it was merged and recorded before this actor was started again
         target = self._plan.branch
-        tip = self._ledger.state.tip or self._plan.base_commit
+        tip = await self._tip()
         whose = _Whose(
             what="agent", target_branch=target, item_id=wanted.item_id, agent_id=str(wanted.agent_id)
         )
@@ -127,29 +156,84 @@ class Merger(Actor[Message]):
         )
         try:
             await self._refuse_private(tip, wanted.source)
-            outcome = await merge(self._forge, f"refs/heads/{target}", wanted.source, self._message(wanted))
+            message = self._message(wanted.item_id)
+            outcome = await merge(self._forge, f"refs/heads/{target}", wanted.source, message)
         except ProdigyError as error:
             await self._keep(wanted, "its merge failed")
             await record(self._recorder, events.MergeFailed(intent=intent, message=str(error), **whose))
         else:
             if isinstance(outcome, Conflict):
                 await self._keep(wanted, "it collided with what was merged before")
-            await record(self._recorder, _agent_outcome(outcome, intent, whose))
+            await record(self._recorder, self._agent_outcome(outcome, intent, whose))
         await self._workspaces.tell(Forget(ids.agent_branch(self._plan.job_id, wanted.agent_id)))
+
+    def _agent_outcome(self, outcome: Merged | Conflict, intent: int, whose: "_Whose") -> events.AnyEvent:
+        if isinstance(outcome, Conflict):
+            policy = self._plan.on_conflict
+            return events.MergeConflicted(intent=intent, paths=outcome.paths, policy=policy, **whose)
+        return events.WorktreeMerged(
+            intent=intent, old=outcome.old, new=outcome.new, strategy=outcome.strategy, **whose
+        )
+
+    async def _merge_resolved(self, resolved: Resolved) -> bool:
+        """Merge what a conflict was resolved to; false if that collides in its turn.
+
+        Raises:
+            RunError: ``secret-committed``, ``included-committed``, ``merge-failed``; nothing was merged.
+        """
+        if self._ledger.state.items[resolved.item_id].status == "done":
+            return True
+        tip = await self._tip()
+        await self._refuse_private(tip, resolved.commit)
+        if tip != resolved.onto and isinstance(await foretell(self._forge, tip, resolved.commit), Conflict):
+            return False
+        target = self._plan.branch
+        whose = _Whose(
+            what="agent", target_branch=target, item_id=resolved.item_id, agent_id=resolved.agent_id
+        )
+        intended = events.MergeIntended(source=resolved.commit, expected_old=tip, **whose)
+        intent = await record(self._recorder, intended)
+        message = self._message(resolved.item_id)
+        outcome = await merge(self._forge, f"refs/heads/{target}", resolved.commit, message)
+        done = self._agent_outcome(outcome, intent, whose)
+        if isinstance(done, events.WorktreeMerged) and resolved.claude:
+            done = structs.replace(done, strategy="claude")
+        await record(self._recorder, done)
+        return True
+
+    async def _tip(self) -> str:
+        """The session branch's tip; the branch is seen to be there while Claude resolves a conflict."""
+        state = self._ledger.state
+        if any(item.resolution is not None for item in state.items.values()):
+            await self._put_back()
+        return state.tip or self._plan.base_commit
+
+    async def _put_back(self) -> bool:
+        """Move the session branch back to its tip if something else moved it; what it names then is kept."""
+        state, git = self._ledger.state, self._forge.git
+        tip, ref = state.tip or self._plan.base_commit, f"refs/heads/{self._plan.branch}"
+        found = await ref_tip(git, ref)
+        unsure = any(isinstance(one, events.MergeIntended) for one in state.git_intents.values())
+        if found == tip or unsure:
+            return False
+        if found is not None:
+            await self._keeper.misplaced(found, self._plan.branch)
+        await patiently(lambda: git.run("update-ref", "-m", "prodigy: put back", ref, tip))
+        return True
 
     async def _keep(self, wanted: MergeAgent, reason: str) -> None:
         """Keep what is not merged under a ref, before anybody can forget its branch."""
         attempt = self._ledger.state.items[wanted.item_id].attempts
         await self._keeper.commit(wanted.source, wanted.item_id, wanted.agent_id, attempt, reason)
 
-    def _message(self, wanted: MergeAgent) -> str:
-        item = self._ledger.state.items[wanted.item_id]
+    def _message(self, item_id: str) -> str:
+        item = self._ledger.state.items[item_id]
         return "\n".join(
             [
                 f"Merge {item_text(item.item, item.item_id)}",
                 "",
                 f"Prodigy-Job: {self._plan.job_id}",
-                f"Prodigy-Item: {wanted.item_id}",
+                f"Prodigy-Item: {item_id}",
                 "",
             ]
         )
@@ -215,7 +299,7 @@ class Merger(Actor[Message]):
 
     @property
     def _source(self) -> str:
-        return self._ledger.state.tip or self._plan.base_commit
+        return self._ledger.state.source or self._plan.base_commit
 
     async def _require_target(self) -> None:
         """Nothing, unless the workflow names a branch that is not there; the original one has a stand-in."""
@@ -237,17 +321,23 @@ class _Whose(TypedDict):
     agent_id: str
 
 
-def _agent_outcome(outcome: Merged | Conflict, intent: int, whose: _Whose) -> events.AnyEvent:
-    if isinstance(outcome, Conflict):
-        return events.MergeConflicted(intent=intent, paths=outcome.paths, **whose)
-    return events.WorktreeMerged(
-        intent=intent, old=outcome.old, new=outcome.new, strategy=outcome.strategy, **whose
-    )
-
-
 async def merge_agent(merger: MergerRef, item_id: str, agent_id: ids.AgentId, source: str) -> None:
     """Merge an agent's commit; returns when the outcome is recorded, whatever it is."""
     await persistently(merger, partial(MergeAgent, item_id, agent_id, source))
+
+
+async def merge_resolved(merger: MergerRef, resolved: Resolved) -> bool:
+    """Merge what a conflict was resolved to; false if that collides with what was merged since.
+
+    Raises:
+        RunError: it must not be merged, or could not be.
+    """
+    return await persistently(merger, partial(MergeResolved, resolved))
+
+
+async def stand(merger: MergerRef) -> bool:
+    """See that the session branch is where the journal says; whether somebody had moved it."""
+    return await persistently(merger, Stand)
 
 
 async def merge_final(merger: MergerRef) -> None:

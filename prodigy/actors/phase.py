@@ -24,8 +24,8 @@ from prodigy.actors.workspaces import close_scratch, go_on, open_scratch, steps_
 from prodigy.actors.worktree_setup import set_up
 from prodigy.errors import ProdigyError
 from prodigy.events import Failure, Phase
-from prodigy.git.cli import Git
 from prodigy.git.evidence import files_changed, history
+from prodigy.git.forge import Forge
 from prodigy.job.plan import RunPlan
 from prodigy.job.policy import HOST_LOSSES
 from prodigy.steps.captures import CaptureError
@@ -50,7 +50,7 @@ class Setting:
         ledger: the run as recorded.
         tasks: makes what is sent to workers.
         services: what phases use.
-        git: in the user's repository, to read only.
+        forge: what merges are made with; phases only ask.
         now: the clock of the records.
     """
 
@@ -58,7 +58,7 @@ class Setting:
     ledger: Ledger
     tasks: TaskFactory
     services: Services
-    git: Git
+    forge: Forge
     now: Callable[[], datetime]
 
 
@@ -72,11 +72,12 @@ class PhaseActor(Task):
 
     def __init__(self, phase: Phase, setting: Setting) -> None:
         self._phase: Phase = phase
+        self._setting = setting
         self._plan = setting.plan
         self._ledger = setting.ledger
         self._tasks = setting.tasks
         self._services = setting.services
-        self._git = setting.git
+        self._git = setting.forge.git
         self._now = setting.now
         self._variables: dict[str, Any] = {}
         """What later phases can read of this one."""

@@ -8,6 +8,7 @@ from prodigy.actors.agent import AGENT_SHUTDOWN
 from prodigy.actors.iterations import IterationsActor
 from prodigy.actors.map_phase import MapActor
 from prodigy.actors.phase import MergeActor, PhaseActor, Setting, StepsActor, VerifyActor
+from prodigy.actors.resolver import resolving
 from prodigy.events import Phase
 from supervisors import ChildSpec, Restart
 
@@ -36,6 +37,10 @@ class PhaseFactory:
     def verifying(self, commit: str) -> ChildSpec[Any]:
         """The ``verify`` steps on a commit."""
         return self._spec("verify", partial(VerifyActor, "verify", self._setting, commit))
+
+    def resolving(self) -> ChildSpec[Any]:
+        """What resolves a conflict of the final merge."""
+        return resolving(None, self._setting)
 
     def _spec(self, phase: Phase, start: Callable[[], PhaseActor]) -> ChildSpec[Any]:
         return ChildSpec(id=f"phase-{phase}", start=start, restart=Restart.TRANSIENT, shutdown=self._shutdown)

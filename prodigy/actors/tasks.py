@@ -262,6 +262,18 @@ class TaskFactory:
             }
         return environment
 
+    def of_item(self, task: AgentTask, item: ItemState) -> AgentTask:
+        """A task of a phase, as one of an item: its events name the item, its logs are kept apart."""
+        return structs.replace(
+            task,
+            item_id=item.item_id,
+            item_text=item_text(item.item, item.item_id),
+            agent_id=item.agent_id,
+            attempt=item.attempts,
+            correlation_id=self._correlation(item.item_id),
+            logs=str(self._layout.logs(self.job_id) / task.phase / item.item_id / str(item.attempts)),
+        )
+
     # -- worktrees ---------------------------------------------------------------------------------------------------
     @property
     def worktrees_are_set_up(self) -> bool:

@@ -167,7 +167,7 @@ class Tree:
     def _conductor(self, purpose: Purpose, services: Services) -> Callable[[], Task]:
         plan, ledger, around = self._plan, self.ledger, self._around
         tasks = TaskFactory(plan, around.layout, ledger, around.environment, around.prepared)
-        phases = PhaseFactory(Setting(plan, ledger, tasks, services, around.forge.git, around.stamp.now))
+        phases = PhaseFactory(Setting(plan, ledger, tasks, services, around.forge, around.stamp.now))
         conductor = Conductor(plan, ledger, around.ask_merge, services, phases)
         match purpose:
             case "run":

@@ -6,6 +6,7 @@ from prodigy import ids
 from prodigy.actors.returning import Cut
 from prodigy.actors.shared_state import Whose
 from prodigy.actors.slots import Condition, Leased
+from prodigy.git.resolution import Begun
 from prodigy.job.standing import Standing
 from supervisors import ActorRef, Reply
 
@@ -61,6 +62,48 @@ class OpenScratch(msgspec.Struct, frozen=True):
 
     commit: str
     reply: Reply[str]
+
+
+class WantedMerge(msgspec.Struct, frozen=True, kw_only=True):
+    """A merge that conflicts, to be made in the scratch worktree; ``item_id`` is absent for the final one."""
+
+    source: str
+    onto: str
+    message: str
+    """What the merge commit says if its maker has nothing better; it ends in the trailers."""
+    item_id: str | None = None
+    agent_id: str | None = None
+    attempt: int = 1
+
+
+class BeginMerge(msgspec.Struct, frozen=True):
+    """Begin it; what an interrupted one left is kept first."""
+
+    wanted: WantedMerge
+    reply: Reply[Begun]
+
+
+class FindMerge(msgspec.Struct, frozen=True):
+    """Look whether an interrupted one stands as recorded, at ``head``; the answer is its worktree if it does."""
+
+    head: str
+    reply: Reply[str | None]
+
+
+class ConcludeMerge(msgspec.Struct, frozen=True):
+    """Check what was made of it; the answer is the commit to merge."""
+
+    wanted: WantedMerge
+    begun: Begun
+    reply: Reply[str]
+
+
+class LeaveMerge(msgspec.Struct, frozen=True):
+    """Give it up: keep what was made of it, remove the worktree; the answer is the ref, if there was anything."""
+
+    wanted: WantedMerge
+    reason: str
+    reply: Reply[str | None]
 
 
 class CloseScratch(msgspec.Struct, frozen=True):
@@ -144,6 +187,10 @@ Message = (
     | GoOn
     | Reclaim
     | OpenScratch
+    | BeginMerge
+    | FindMerge
+    | ConcludeMerge
+    | LeaveMerge
     | CloseScratch
     | CloseSession
     | Lease

@@ -18,18 +18,23 @@ from prodigy.actors.asking import persistently
 from prodigy.actors.keeping import Keeper
 from prodigy.actors.recorder import Ledger, RecorderRef, record
 from prodigy.actors.returning import Cut, Returning
+from prodigy.actors.scratch import Scratch
 from prodigy.actors.shared_state import Watch, Whose
 from prodigy.actors.slots import Condition, Leased, Slots
 from prodigy.actors.workspace_requests import (
     AttachSession,
+    BeginMerge,
     ClearSession,
     CloseScratch,
     CloseSession,
+    ConcludeMerge,
     DetachSession,
     Ended,
+    FindMerge,
     Forget,
     GoOn,
     Lease,
+    LeaveMerge,
     Message,
     OpenScratch,
     OpenSession,
@@ -39,6 +44,7 @@ from prodigy.actors.workspace_requests import (
     RestoreSession,
     SetupDone,
     SetupDue,
+    WantedMerge,
     WorkspacesRef,
 )
 from prodigy.errors import ProdigyError
@@ -46,6 +52,7 @@ from prodigy.git.cli import Git
 from prodigy.git.included import copy_missing
 from prodigy.git.readiness import is_ready, remember_ready, setup_key
 from prodigy.git.repository import branch_tip
+from prodigy.git.resolution import Begun
 from prodigy.git.worktrees import Worktree, Worktrees
 from prodigy.job.plan import RunPlan
 from prodigy.job.standing import Standing
@@ -95,6 +102,7 @@ class Workspaces(Actor[Message]):
             ledger,
             recorder,
         )
+        self._scratch = Scratch(str(layout.scratch(plan.session_id)), git, self._keeper, ledger)
         self._returning = Returning(git, ignore, worktrees, self._slots, self._keeper, ledger)
 
     async def started(self) -> None:
@@ -129,14 +137,36 @@ class Workspaces(Actor[Message]):
                 await _answer(reply, lambda: self._restore(head, reason))
             case ClearSession() | GoOn() | Reclaim():
                 await self._serve_interrupted(message)
-            case OpenScratch(commit, reply):
-                await _answer(reply, lambda: self._open_scratch(commit))
-            case CloseScratch(reply):
-                await _answer(reply, self._close_scratch)
+            case OpenScratch() | CloseScratch() | BeginMerge() | FindMerge() | ConcludeMerge() | LeaveMerge():
+                await self._serve_scratch(message)
             case CloseSession(forced, reply):
                 await _answer(reply, lambda: self._close(forced=forced))
             case _:
                 await self._serve_agent(message)
+
+    async def _serve_scratch(
+        self, message: OpenScratch | CloseScratch | BeginMerge | FindMerge | ConcludeMerge | LeaveMerge
+    ) -> None:
+        match message:
+            case OpenScratch(commit, reply):
+                await _answer(reply, lambda: self._open_scratch(commit))
+            case CloseScratch(reply):
+                await _answer(reply, self._close_scratch)
+            case _:
+                await self._serve_merge(message)
+
+    async def _serve_merge(self, message: BeginMerge | FindMerge | ConcludeMerge | LeaveMerge) -> None:
+        match message:
+            case BeginMerge(wanted, begun):
+                await _answer(begun, lambda: self._begin_merge(wanted))
+            case FindMerge(head, found):
+                await _answer(found, lambda: self._scratch.standing(head))
+            case ConcludeMerge(wanted, made, merged):
+                await _answer(merged, lambda: self._scratch.conclude(wanted, made))
+            case LeaveMerge(wanted, reason, kept):
+                await _answer(kept, lambda: self._leave_merge(wanted, reason))
+            case _:
+                assert_never(message)
 
     async def _serve_interrupted(self, message: ClearSession | GoOn | Reclaim) -> None:
         match message:
@@ -277,26 +307,33 @@ class Workspaces(Actor[Message]):
         await self._keeper.everything((*inhabited, self._path), branches, target)
         removed = events.WorktreeRemoveIntended(path=self._path, branches=branches)
         intent = await record(self._recorder, removed)
-        places = (self._scratch, str(self._layout.bench(plan.session_id)))
+        places = (self._scratch.path, str(self._layout.bench(plan.session_id)))
         scratch = [path for path in places if Path(path).exists()]
         for path in (*slots, *scratch, self._path):
             await self._worktrees.remove(path)
         gone = await self._worktrees.delete_branches(branches)
-        for folder in (self._slots.folder, Path(self._scratch).parent):
+        for folder in (self._slots.folder, Path(self._scratch.path).parent):
             await trio.to_thread.run_sync(_remove_empty, folder, self._layout.worktrees)
         await record(self._recorder, events.WorktreeCleaned(intent=intent, path=self._path, branches=gone))
 
     # -- the scratch worktree ------------------------------------------------------------------------------------------
-    @property
-    def _scratch(self) -> str:
-        return str(self._layout.scratch(self._plan.session_id))
-
     async def _open_scratch(self, commit: str) -> str:
-        renew = partial(self._worktrees.renew, self._scratch, commit)
-        return await self._make(self._scratch, commit, None, renew)
+        path = self._scratch.path
+        return await self._make(path, commit, None, partial(self._worktrees.renew, path, commit))
+
+    async def _begin_merge(self, wanted: WantedMerge) -> Begun:
+        await self._scratch.rescue(wanted, "resolving a conflict was interrupted")
+        await self._open_scratch(wanted.onto)
+        return await self._scratch.begin(wanted)
+
+    async def _leave_merge(self, wanted: WantedMerge, reason: str) -> str | None:
+        kept = await self._scratch.rescue(wanted, reason)
+        if Path(self._scratch.path).exists():
+            await self._close_scratch()
+        return kept
 
     async def _close_scratch(self) -> None:
-        path = self._scratch
+        path = self._scratch.path
         intent = await record(self._recorder, events.WorktreeRemoveIntended(path=path))
         await self._worktrees.remove(path)
         await trio.to_thread.run_sync(_remove_empty, Path(path).parent, self._layout.worktrees)
@@ -371,6 +408,34 @@ async def open_scratch(workspaces: WorkspacesRef, commit: str) -> str:
 async def close_scratch(workspaces: WorkspacesRef) -> None:
     """Remove that worktree."""
     await persistently(workspaces, CloseScratch)
+
+
+async def begin_merge(workspaces: WorkspacesRef, wanted: WantedMerge) -> Begun:
+    """Begin a merge in the scratch worktree.
+
+    Raises:
+        ProdigyError: the worktree could not be made, or git could not begin.
+    """
+    return await persistently(workspaces, partial(BeginMerge, wanted))
+
+
+async def find_merge(workspaces: WorkspacesRef, head: str) -> str | None:
+    """The scratch worktree, if it stands at ``head`` with nothing uncommitted."""
+    return await persistently(workspaces, partial(FindMerge, head))
+
+
+async def conclude_merge(workspaces: WorkspacesRef, wanted: WantedMerge, begun: Begun) -> str:
+    """The commit that the resolved merge is, after it was checked.
+
+    Raises:
+        RunError: ``resolution-refused``.
+    """
+    return await persistently(workspaces, partial(ConcludeMerge, wanted, begun))
+
+
+async def leave_merge(workspaces: WorkspacesRef, wanted: WantedMerge, reason: str) -> str | None:
+    """Give up a merge in the scratch worktree; the ref that keeps what was made of it, if anything was."""
+    return await persistently(workspaces, partial(LeaveMerge, wanted, reason))
 
 
 async def close_session(workspaces: WorkspacesRef, *, forced: bool = False) -> None:

@@ -331,6 +331,27 @@ def _merge_conflicted(state: JobState, event: events.MergeConflicted, _: Style) 
     yield _line(quiet, Span("conflict", "warning"), f" between {whose} and {event.target_branch} in {paths}")
 
 
+def _resolution_started(state: JobState, event: events.ConflictResolutionStarted, _: Style) -> Iterator[Told]:
+    whose = _item_name(state, event.item_id) if event.item_id else "the session"
+    paths = ", ".join(event.paths)
+    what = f" {whose} and {event.target_branch} in {paths}: Claude resolves it"
+    yield _line(Level.NORMAL, Span("conflict", "warning"), " between", what)
+
+
+def _conflict_resolved(state: JobState, event: events.ConflictResolved, style: Style) -> Iterator[Told]:
+    whose = _item_name(state, event.item_id) if event.item_id else "the session"
+    text = f" {style.marks.dash} {whose}, by Claude; checked, commit {event.commit[:_SHORT_SHA]}"
+    yield _line(Level.NORMAL, Span("conflict resolved", "good"), text)
+
+
+def _resolution_failed(
+    state: JobState, event: events.ConflictResolutionFailed, style: Style
+) -> Iterator[Told]:
+    whose = _item_name(state, event.item_id) if event.item_id else "the session"
+    what = f" {style.marks.dash} {whose}: {event.error.message}"
+    yield _line(Level.NORMAL, Span("conflict stays", "bad"), what, _log_part(event.error.logs, style))
+
+
 def _merge_failed(state: JobState, event: events.MergeFailed, _: Style) -> Iterator[Told]:
     whose = _item_name(state, event.item_id) if event.item_id else "the session"
     yield _line(Level.NORMAL, Span("merge failed", "bad"), f" for {whose}: {event.message}")
@@ -535,6 +556,9 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.WorktreeMerged: _merged,
     events.MergeConflicted: _merge_conflicted,
     events.MergeFailed: _merge_failed,
+    events.ConflictResolutionStarted: _resolution_started,
+    events.ConflictResolved: _conflict_resolved,
+    events.ConflictResolutionFailed: _resolution_failed,
     events.MergePrompted: _nothing,
     events.DlqItemAdded: _dlq_item_added,
     events.DlqItemUpdated: _dlq_item_updated,

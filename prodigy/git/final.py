@@ -197,7 +197,7 @@ async def _roll_back(here: Git, source: str, how: tuple[str, ...]) -> None:
     While hooks run, git has the merge in index and files but nowhere a note of it. What is staged then is the merge
     and nothing else: `_require_nothing_staged` made sure.
     """
-    if await _unfinished(here):
+    if await unfinished(here):
         await here.run("merge", "--abort", ok=None)
     elif how != FORWARD and not await evidence.is_ancestor(here, source, "HEAD"):
         await here.run("reset", "--quiet", "--merge", ok=None)
@@ -206,7 +206,7 @@ async def _roll_back(here: Git, source: str, how: tuple[str, ...]) -> None:
 async def _undo(here: Git, branch: str, done: GitResult) -> RunError:
     """Undo a merge of ours that did not end well, and tell why it did not."""
     unmerged = await here.run("diff", "--name-only", "--diff-filter=U", "-z", ok=None)
-    undone = await here.run("merge", "--abort", ok=None) if await _unfinished(here) else done
+    undone = await here.run("merge", "--abort", ok=None) if await unfinished(here) else done
     if undone is not done and undone.code != 0:
         return RunError(
             "merge-failed",
@@ -263,12 +263,12 @@ def _occupied(top: bytes, place: bytes, path: bytes) -> bool:
 
 
 async def _require_idle(here: Git) -> None:
-    unfinished = await _unfinished(here)
-    if unfinished:
-        raise _busy(here.cwd, f"{unfinished[0]} of an unfinished operation is there")
+    found = await unfinished(here)
+    if found:
+        raise _busy(here.cwd, f"{found[0]} of an unfinished operation is there")
 
 
-async def _unfinished(here: Git) -> list[str]:
+async def unfinished(here: Git) -> list[str]:
     """What the user, or we, began in this worktree and did not end."""
     git_dir = (await here.run("rev-parse", "--absolute-git-dir")).path
     return _present(git_dir)

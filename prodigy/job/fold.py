@@ -37,9 +37,10 @@ from prodigy.job.state import (
     JobState,
     MergeOutcome,
     PhaseState,
+    Resolution,
 )
 
-OFF_BRANCH: Final[frozenset[Phase]] = frozenset({"verify"})
+OFF_BRANCH: Final[frozenset[Phase]] = frozenset({"verify", "resolve"})
 """Phases that do not run on the session branch: what they commit is not part of the run."""
 AGAIN: Final[frozenset[Phase]] = frozenset({"merge", "verify"})
 """Phases that can be run a second time after they failed, and then from their beginning."""
@@ -258,6 +259,7 @@ def _agent_started(state: JobState, event: events.AgentStarted, record: Record) 
     item.ready_at = None
     item.trial = state.circuit is not None
     item.forgiven = False
+    item.resolution = None
     item.head = item.rescue_ref = item.error = None
     item.commits = item.files_changed = ()
     item.output = ""
@@ -402,6 +404,10 @@ def _step_ended(state: JobState, event: events.StepCompleted | events.StepFailed
     state.command_timings.append(CommandTiming(f"{event.kind}: {label}", event.duration_ms))
     if event.item_id is None and event.claude is not None:
         state.cost_usd += event.claude.cost_usd
+    if event.phase == "resolve" and event.item_id is not None and event.claude is not None:
+        # no end of an attempt tells of it
+        state.cost_usd += event.claude.cost_usd
+        state.items[event.item_id].cost_usd += event.claude.cost_usd
     owner = state if event.item_id is None else state.items[event.item_id]
     owner.outcomes[leaf_key(event.phase, event.step, event.try_)] = event
 
@@ -499,6 +505,7 @@ def _worktree_merged(state: JobState, event: events.WorktreeMerged, record: Reco
     elif event.item_id is not None:
         state.tip = event.new
         item = state.items[event.item_id]
+        _resolution_ended(state, item)
         item_done(state, item)
         commits = [Commit(sha=sha, phase="map", item_id=item.item_id) for sha in item.commits]
         _count_commits(state, commits, item.files_changed)
@@ -549,6 +556,53 @@ def _merge_refused(state: JobState, outcome: MergeOutcome, error: Failure, recor
     elif outcome.item_id is not None:
         item = state.items[outcome.item_id]
         item.history.append(_failed_attempt(state, item, error, record))
+
+
+def _resolution_started(state: JobState, event: events.ConflictResolutionStarted, _: Record) -> None:
+    owner = state if event.item_id is None else state.items[event.item_id]
+    _resolution_ended(state, owner)
+    owner.resolution = Resolution(source=event.source, onto=event.onto, paths=event.paths)
+
+
+def _conflict_resolved(state: JobState, event: events.ConflictResolved, _: Record) -> None:
+    owner = state if event.item_id is None else state.items[event.item_id]
+    paths = owner.resolution.paths if owner.resolution is not None else ()
+    if isinstance(owner, JobState):
+        _resolution_ended(state, owner)
+        if event.source == state.source and state.tip is not None:
+            state.settled = (state.tip, event.commit)
+    else:
+        owner.resolution = Resolution(source=event.source, onto=event.onto, paths=paths, commit=event.commit)
+
+
+def _resolution_failed(state: JobState, event: events.ConflictResolutionFailed, record: Record) -> None:
+    if event.item_id is None:
+        _resolution_ended(state, state)
+        state.merge = "failed"
+        outcome = MergeOutcome(
+            at=record.timestamp,
+            what="final",
+            result="conflicted",
+            target_branch=event.target_branch,
+            message=event.error.message,
+        )
+        state.merges.append(outcome)
+        return
+    item = state.items[event.item_id]
+    _resolution_ended(state, item)
+    item.resolutions += 1
+    item.rescue_ref = event.rescue_ref or item.rescue_ref
+    item.history.append(_failed_attempt(state, item, event.error, record))
+
+
+def _resolution_ended(state: JobState, owner: JobState | ItemState) -> None:
+    """What was recorded of a resolution's steps is of no use any more."""
+    owner.resolution = None
+    if isinstance(owner, ItemState):
+        _forget_leaves(state, owner)
+    else:
+        forget_outcomes(state, "resolve")
+        state.intents = {seq: one for seq, one in state.intents.items() if one.phase != "resolve"}
 
 
 def _some(paths: tuple[str, ...]) -> str:
@@ -624,6 +678,9 @@ RULES: Final[Mapping[type[events.Event], Rule]] = {
     events.WorktreeMerged: _worktree_merged,
     events.MergeConflicted: _merge_conflicted,
     events.MergeFailed: _merge_failed,
+    events.ConflictResolutionStarted: _resolution_started,
+    events.ConflictResolved: _conflict_resolved,
+    events.ConflictResolutionFailed: _resolution_failed,
     events.MergePrompted: _merge_prompted,
     **LETTER_RULES,
     events.ChildDown: _nothing,

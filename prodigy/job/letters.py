@@ -98,7 +98,7 @@ def _retry_started(state: JobState, event: events.DlqRetryStarted, record: Recor
 
 def _again(state: JobState, item: ItemState) -> None:
     item.forgiven_ms = item.duration_ms + item.waited_ms
-    item.retries = item.host_losses = item.conflicts = 0
+    item.retries = item.host_losses = item.conflicts = item.resolutions = 0
     item.error = item.ready_at = None
     item.forgiven = False
     move(state, item, "pending")

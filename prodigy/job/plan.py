@@ -10,7 +10,8 @@ from msgspec import Struct
 from prodigy import ids
 from prodigy.events import JobStarted, Phase
 from prodigy.ids import JobId, SessionId
-from prodigy.workflow.model import Deferred, ErrorPolicy, OnConflict, StepList, Workflow
+from prodigy.workflow.layers import within
+from prodigy.workflow.model import Claude, Deferred, ErrorPolicy, OnConflict, Step, StepList, Workflow
 
 
 class RunPlan(Struct, frozen=True, kw_only=True):
@@ -72,14 +73,15 @@ class RunPlan(Struct, frozen=True, kw_only=True):
 
     @property
     def merges_by_steps(self) -> bool:
-        """Whether the final merge takes steps of the workflow's own."""
-        return self.workflow.merge is not None or bool(self.workflow.verify)
+        """Whether the final merge may take steps: the workflow's own, or one that resolves conflicts."""
+        return self.workflow.merge is not None or bool(self.workflow.verify) or self.on_conflict == "claude"
 
     @property
-    def on_conflict(self) -> OnConflict | None:
-        """What the workflow says about agents whose work collides; ``None`` if it says nothing."""
+    def on_conflict(self) -> OnConflict:
+        """What is done about work that collides: what the workflow says, else what it is able to."""
         phase = self.workflow.map
-        return (phase.on_conflict if phase is not None else None) or self.workflow.on_conflict
+        said = (phase.on_conflict if phase is not None else None) or self.workflow.on_conflict
+        return said or ("claude" if uses_claude(self.workflow) else "rerun")
 
     @property
     def values(self) -> int:
@@ -159,6 +161,11 @@ class RunPlan(Struct, frozen=True, kw_only=True):
             iterations=self.iterations,
             fail_fast=self.fail_fast,
         )
+
+
+def uses_claude(workflow: Workflow) -> bool:
+    """Whether any step of the workflow, wherever it stands, launches Claude."""
+    return any(isinstance(step.action, Claude) for step in within(workflow, Step))
 
 
 def plan_of(started: JobStarted) -> RunPlan:

@@ -4,6 +4,7 @@ Pure. ``Rules`` is the error policy of a map phase with every default made expli
 
 - an attempt that failed is made again while ``retry`` allows it; a lost host and a collision with what was merged
   meanwhile are charged apart and never to ``retry``;
+- work that collided is given to Claude to resolve, once per collision, where the workflow wants that;
 - an item that failed for good goes to the dead letter queue, or is skipped;
 - the phase stops starting items, and fails, after a failure that ``stop`` is for, after ``max_failures`` items, or
   when more than ``failure_threshold`` of all items failed.
@@ -47,6 +48,7 @@ class Rules(Struct, frozen=True, kw_only=True):
     max_failures: int | None = None
     failure_threshold: float | None = None
     conflict_reruns: int = CONFLICT_RERUNS
+    resolve: bool = False
     from_tip: bool = False
     breaker: CircuitBreaker | None = None
     alike: int | None = None
@@ -59,6 +61,7 @@ class Charges(Struct):
     retries: int = 0
     host_losses: int = 0
     conflicts: int = 0
+    resolutions: int = 0
     spent: float = 0.0
 
 
@@ -69,8 +72,12 @@ class Again(Struct, frozen=True):
     delay: float = 0.0
 
 
-def rules_of(phase: MapPhase, on_conflict: OnConflict | None) -> Rules:
-    """The rules of a settled map phase; ``on_conflict`` is the workflow's, which the phase's own overrides."""
+class Resolving(Struct, frozen=True):
+    """Claude is to resolve the conflict of the item's work with what was merged."""
+
+
+def rules_of(phase: MapPhase, on_conflict: OnConflict) -> Rules:
+    """The rules of a settled map phase; ``on_conflict`` is what counts for the run."""
     policy = phase.policy
     wanted = policy.on_item_failure
     action = phase.timeouts.action
@@ -84,7 +91,8 @@ def rules_of(phase: MapPhase, on_conflict: OnConflict | None) -> Rules:
         on_invalid="skip" if validation is not None and validation.on_failure == "skip" else "dlq",
         max_failures=policy.max_failures,
         failure_threshold=policy.failure_threshold,
-        conflict_reruns=0 if (phase.on_conflict or on_conflict) == "dlq" else CONFLICT_RERUNS,
+        conflict_reruns=0 if on_conflict == "dlq" else CONFLICT_RERUNS,
+        resolve=on_conflict == "claude",
         from_tip=phase.base == "tip",
         breaker=policy.circuit_breaker,
     )
@@ -128,8 +136,10 @@ def after_failure(rules: Rules, item_id: str, charges: Charges, failure: Failure
             return _another(rules, item_id, charges, failure) or ending(rules, failure)
 
 
-def after_conflict(rules: Rules, charges: Charges, failure: Failure) -> Again | End:
-    """What becomes of an item whose work collided; ``charges`` counts this conflict."""
+def after_conflict(rules: Rules, charges: Charges, failure: Failure) -> Resolving | Again | End:
+    """What becomes of an item whose work collided; ``charges`` counts this conflict, and a failure to resolve it."""
+    if rules.resolve and charges.resolutions < charges.conflicts:
+        return Resolving()
     return Again("conflict") if charges.conflicts <= rules.conflict_reruns else ending(rules, failure)
 
 

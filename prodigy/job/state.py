@@ -20,6 +20,16 @@ JobStatus = Literal["starting", "running", "completed", "failed", "interrupted"]
 MergeStatus = Literal["pending", "merged", "declined", "nothing", "failed"]
 
 
+class Resolution(Struct, frozen=True, kw_only=True):
+    """A conflict that Claude resolves, or has resolved."""
+
+    source: str
+    onto: str
+    paths: tuple[str, ...] = ()
+    commit: str | None = None
+    """The result, checked; ``None`` while there is none."""
+
+
 class ItemState(Struct, kw_only=True):
     """One work item: what it is, where it stands, what its attempts were."""
 
@@ -32,6 +42,10 @@ class ItemState(Struct, kw_only=True):
     """Attempts that the item's own failures were answered with."""
     host_losses: int = 0
     conflicts: int = 0
+    resolutions: int = 0
+    """Conflicts that Claude did not resolve well."""
+    resolution: Resolution | None = None
+    """The conflict that is being resolved."""
     waited_ms: int = 0
     """Pauses before its attempts."""
     ready_at: datetime | None = None
@@ -227,6 +241,10 @@ class JobState(Struct, kw_only=True):
     merge: MergeStatus = "pending"
     merged_into: str | None = None
     merge_commit: str | None = None
+    resolution: Resolution | None = None
+    """A conflict of the final merge that is being resolved."""
+    settled: tuple[str, str] | None = None
+    """A tip that collided with the target, and the commit that takes its place in the final merge."""
     merge_answer: str | None = None
     """The answer to the question of the final merge."""
     merged_at: datetime | None = None
@@ -258,6 +276,13 @@ class JobState(Struct, kw_only=True):
         if self.started is None or not self.branch_number:
             return self.started.session_branch if self.started is not None else ""
         return ids.session_branch(SessionId(self.started.session_id), self.branch_number)
+
+    @property
+    def source(self) -> str | None:
+        """What the final merge merges: the tip, or what resolved its conflicts with the target."""
+        if self.settled is not None and self.settled[0] == self.tip:
+            return self.settled[1]
+        return self.tip
 
     @property
     def total(self) -> int:

@@ -4,8 +4,9 @@ Pure: ``on(event, at)`` takes what was recorded and when, ``tick(at)`` that time
 Times are seconds on the clock of the records. An item is in exactly one place:
 
     waiting ──Start──▶ running ──agent_completed──▶ merging ──worktree_merged──▶ settled
-       ▲                  │ (no commits: settled)      │
-    delayed          agent_failed          merge_conflicted, merge_failed
+       ▲                  │ (no commits: settled)      │  ▲
+       │                  │                            │  └─Resolve─┐
+    delayed          agent_failed          merge_conflicted, merge_failed, conflict_resolution_failed
        ▲                  ▼                            │
        └─agent_retrying── deciding ◀───────────────────┘
                              └──dlq_item_added, item_skipped──▶ settled
@@ -20,7 +21,7 @@ by ``job.policy``; pauses by ``job.breaker``. A phase that gave up starts nothin
 from collections import deque
 from collections.abc import Iterable
 from heapq import heappop, heappush
-from typing import Literal
+from typing import Literal, assert_never
 
 from msgspec import Struct
 
@@ -32,6 +33,7 @@ from prodigy.job.policy import (
     Charges,
     End,
     Halting,
+    Resolving,
     Rules,
     after_conflict,
     after_failure,
@@ -57,6 +59,12 @@ class Retry(Struct, frozen=True):
     next_attempt: int
     charged_to: Literal["item", "host_lost", "conflict"]
     delay: float = 0.0
+
+
+class Resolve(Struct, frozen=True):
+    """Let Claude resolve the conflict of the item's work with what was merged."""
+
+    item_id: str
 
 
 class Bury(Struct, frozen=True):
@@ -101,7 +109,7 @@ class Settle(Struct, frozen=True):
     """Nothing is left to start, to wait for or to decide."""
 
 
-Command = Start | Retry | Bury | Unbury | Skip | Halt | OpenCircuit | CloseCircuit | Settle
+Command = Start | Retry | Resolve | Bury | Unbury | Skip | Halt | OpenCircuit | CloseCircuit | Settle
 
 
 class _Item(Struct):
@@ -127,6 +135,9 @@ class Window:
         self._running: set[str] = set()
         self._merging: set[str] = set()
         self._deciding: set[str] = set()
+        self._conflicts: deque[str] = deque()
+        """Items of those that are merging which wait for Claude; one conflict is resolved at a time."""
+        self._resolving: str | None = None
         self._queued = 0
         self._undecided: list[ItemState] = []
         self._released: list[str] = []
@@ -140,7 +151,9 @@ class Window:
             self._place(item, buried=item.item_id in state.dead_letters or item.discarded)
 
     def _place(self, item: ItemState, *, buried: bool) -> None:
-        charges = Charges(item.retries, item.host_losses, item.conflicts, _spent(item))
+        charges = Charges(
+            item.retries, item.host_losses, item.conflicts, item.resolutions, spent=_spent(item)
+        )
         self._items[item.item_id] = _Item(item.attempts, charges, item.trial)
         match item.status:
             case "running":
@@ -224,19 +237,43 @@ class Window:
                 return self._completed(event)
             case events.AgentFailed():
                 return self._attempt_failed(event)
-            case events.WorktreeMerged(what="agent", item_id=str(item_id)):
-                self._merging.discard(item_id)
-                return self._done(item_id)
-            case events.MergeConflicted(what="agent", item_id=str(item_id)):
-                self._items[item_id].charges.conflicts += 1
-                message = f"merge conflict in {', '.join(event.paths)}"
-                error = Failure(error_class="merge-conflict", message=message)
-                return self._decide(item_id, error, merged=True)
-            case events.MergeFailed(what="agent", item_id=str(item_id)):
-                error = Failure(error_class="worktree-error", message=event.message)
-                return self._decide(item_id, error, merged=True)
+            case (
+                events.WorktreeMerged(what="agent", item_id=str(item_id))
+                | events.MergeConflicted(what="agent", item_id=str(item_id))
+                | events.MergeFailed(what="agent", item_id=str(item_id))
+                | events.ConflictResolutionFailed(what="agent", item_id=str(item_id))
+            ):
+                return self._merge_ended(item_id, event)
             case _:
                 return []
+
+    def _merge_ended(
+        self,
+        item_id: str,
+        event: events.WorktreeMerged
+        | events.MergeConflicted
+        | events.MergeFailed
+        | events.ConflictResolutionFailed,
+    ) -> list[Command]:
+        if self._resolving == item_id:
+            self._resolving = None
+        charges = self._items[item_id].charges
+        match event:
+            case events.WorktreeMerged():
+                self._merging.discard(item_id)
+                return self._done(item_id)
+            case events.MergeConflicted():
+                charges.conflicts += 1
+                message = f"merge conflict in {', '.join(event.paths)}"
+                error = Failure(error_class="merge-conflict", message=message)
+            case events.ConflictResolutionFailed():
+                charges.resolutions += 1
+                error = event.error
+            case events.MergeFailed():
+                error = Failure(error_class="worktree-error", message=event.message)
+            case _:
+                assert_never(event)
+        return self._decide(item_id, error, merged=True)
 
     def _completed(self, event: events.AgentCompleted) -> list[Command]:
         self._running.discard(event.item_id)
@@ -268,13 +305,18 @@ class Window:
         item = self._items[item_id]
         self._merging.discard(item_id)
         self._deciding.add(item_id)
-        fate: Again | End
+        fate: Resolving | Again | End
         if failure.error_class == "merge-conflict":
             fate = after_conflict(self._rules, item.charges, failure)
         elif merged:
             fate = ending(self._rules, failure)
         else:
             fate = after_failure(self._rules, item_id, item.charges, failure)
+        if isinstance(fate, Resolving):
+            self._deciding.discard(item_id)
+            self._merging.add(item_id)
+            self._conflicts.append(item_id)
+            return []
         if not isinstance(fate, Again):
             return self._given_up(item_id, fate, failure)
         item.charges.retries += fate.charged_to == "item"
@@ -337,6 +379,9 @@ class Window:
         while self._delayed and self._delayed[0][0] <= at:
             self._waiting.append(heappop(self._delayed)[2])
         commands: list[Command] = []
+        if self._resolving is None and self._conflicts:
+            self._resolving = self._conflicts.popleft()
+            commands.append(Resolve(self._resolving))
         testing = self._breaker.testing
         trials = sum(self._items[item_id].trial for item_id in self._running) if testing else 0
         while not self._halted and self._waiting and self._busy() < self._rules.max_parallel:

@@ -661,6 +661,10 @@ class Workflow(Struct, frozen=True, kw_only=True):
     timeout: Seconds = None
     grace: float = 5.0
     on_conflict: OnConflict | None = None
+    claude: ClaudeOptions = ClaudeOptions()
+    """What Claude steps have where they say nothing themselves."""
+    idle_timeout: Seconds = 1_800.0
+    """Seconds that Claude may be silent, likewise."""
     worktree: WorktreeFiles = WorktreeFiles()
     budget: Budget | None = None
     max_concurrent_starts: int = 4

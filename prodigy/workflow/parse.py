@@ -109,6 +109,8 @@ class _Document:
             timeout=reader.limit(get("timeout"), None),
             grace=standard.grace if self.inherited.grace is None else self.inherited.grace,
             on_conflict=read_on_conflict(reader, get("on_conflict")),
+            claude=self.inherited.claude,
+            idle_timeout=self.inherited.idle_timeout,
             worktree=self._worktree(get("worktree")),
             budget=read_budget(reader, get("budget")),
             max_concurrent_starts=reader.integer(get("max_concurrent_starts"), 1)

@@ -5,7 +5,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodigy.events import Failure
-from prodigy.job.policy import Again, Charges, Rules, after_failure, ending, rules_of, unit
+from prodigy.job.policy import (
+    Again,
+    Charges,
+    Resolving,
+    Rules,
+    after_conflict,
+    after_failure,
+    ending,
+    rules_of,
+    unit,
+)
 from prodigy.workflow.model import (
     Backoff,
     CircuitBreaker,
@@ -13,6 +23,7 @@ from prodigy.workflow.model import (
     ItemValidation,
     MapInput,
     MapPhase,
+    OnConflict,
     Retry,
     RetryOn,
     TimeoutConfig,
@@ -27,7 +38,7 @@ def phase(**fields: object) -> MapPhase:
 
 
 def rules(**policy: object) -> Rules:
-    return rules_of(phase(policy=ErrorPolicy(**policy)), None)  # type: ignore[arg-type]
+    return rules_of(phase(policy=ErrorPolicy(**policy)), "rerun")  # type: ignore[arg-type]
 
 
 def test_the_defaults_bury_a_failed_item_and_go_on() -> None:
@@ -46,11 +57,24 @@ def test_stop_and_not_continuing_are_the_same() -> None:
     assert rules(on_item_failure="stop").stop
 
 
-def test_the_phases_own_word_on_conflicts_comes_first() -> None:
-    assert rules_of(phase(on_conflict="rerun"), "dlq").conflict_reruns == 1
-    assert rules_of(phase(), "dlq").conflict_reruns == 0
-    assert rules_of(phase(on_conflict="dlq"), None).conflict_reruns == 0
-    assert rules_of(phase(), "claude").conflict_reruns == 1
+@pytest.mark.parametrize(
+    ("policy", "fates"),
+    [
+        ("dlq", ["dlq"]),
+        ("rerun", [Again("conflict"), "dlq"]),
+        ("claude", [Resolving(), Again("conflict"), Resolving(), "dlq"]),
+    ],
+)
+def test_what_becomes_of_work_that_collides_each_time(policy: OnConflict, fates: list[object]) -> None:
+    rules, charges, error = rules_of(phase(), policy), Charges(conflicts=1), BROKEN
+    found: list[object] = []
+    while "dlq" not in found:
+        found.append(after_conflict(rules, charges, error))
+        if isinstance(found[-1], Resolving):
+            charges.resolutions += 1
+        else:
+            charges.conflicts += 1
+    assert found == fates
 
 
 @pytest.mark.parametrize(
@@ -58,7 +82,7 @@ def test_the_phases_own_word_on_conflicts_comes_first() -> None:
 )
 def test_what_time_running_out_means(action: str, wanted: str) -> None:
     timeouts = TimeoutConfig(action=action)  # type: ignore[arg-type]
-    assert rules_of(phase(timeouts=timeouts), None).on_timeout == wanted
+    assert rules_of(phase(timeouts=timeouts), "rerun").on_timeout == wanted
 
 
 def test_every_setting_arrives() -> None:

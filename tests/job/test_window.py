@@ -14,7 +14,8 @@ from prodigy.events import Failure
 from prodigy.job.fold import fold
 from prodigy.job.policy import HOST_LOSSES, Rules
 from prodigy.job.state import ItemState, JobState
-from prodigy.job.window import Bury, Settle, Start, Window, failed_everything
+from prodigy.job.window import Bury, Resolve, Settle, Start, Window, failed_everything
+from prodigy.job.window import Retry as Repeat
 from prodigy.workflow.model import Backoff, CircuitBreaker, Retry
 
 FAILED = FAILURES["failed"]
@@ -342,3 +343,49 @@ def test_crashes_of_the_window_change_nothing(rules: Rules, count: int, random: 
 def test_a_phase_is_the_fold_of_its_records(rules: Rules, count: int, random: Random) -> None:
     stage = Stage(rules, count, lambda _item, _attempt: random.choice(OUTCOMES)).play(random)
     assert fold(stage.records) == stage.state
+
+
+# -- conflicts that Claude resolves ----------------------------------------------------------------------------------
+def conflict(name: str) -> events.MergeConflicted:
+    return events.MergeConflicted(
+        what="agent", target_branch="b", intent=1, paths=("f",), item_id=name, agent_id="a"
+    )
+
+
+def unresolved(name: str) -> events.ConflictResolutionFailed:
+    error = Failure(error_class="merge-conflict", message="no")
+    return events.ConflictResolutionFailed(
+        what="agent", target_branch="b", item_id=name, agent_id="a", error=error
+    )
+
+
+def merged(name: str) -> events.WorktreeMerged:
+    return events.WorktreeMerged(
+        what="agent", target_branch="b", intent=1, old="o", new="n", strategy="claude", item_id=name
+    )
+
+
+def test_conflicts_are_resolved_one_at_a_time_and_the_phase_waits_for_them() -> None:
+    merging = [item(n, status="merging", attempts=1, head="h") for n in range(2)]
+    one = window(Rules(resolve=True), *merging)
+    assert one.begin(0) == []
+    assert one.on(conflict("i0"), 1) == [Resolve("i0")]
+    assert one.on(conflict("i1"), 2) == []
+    assert one.on(merged("i0"), 3) == [Resolve("i1")]
+    assert one.on(unresolved("i1"), 4) == [Repeat("i1", 2, "conflict")]
+
+
+def test_a_resolution_that_was_cut_off_is_begun_again_and_one_that_failed_is_not() -> None:
+    error = Failure(error_class="merge-conflict", message="no")
+    cut = item(0, status="merging", attempts=1, head="h", conflicts=1, error=error)
+    assert window(Rules(resolve=True), cut).begin(0) == [Resolve("i0")]
+    failed = replace(cut, resolutions=1)
+    assert window(Rules(resolve=True), failed).begin(0) == [Repeat("i0", 2, "conflict")]
+
+
+def test_a_phase_that_gave_up_still_brings_conflicts_to_an_end() -> None:
+    halted = Failure(error_class="policy-stopped", message="enough")
+    one = window(Rules(resolve=True), item(0, status="merging", attempts=1, head="h"), halted=halted)
+    assert one.begin(0) == []
+    assert one.on(conflict("i0"), 1) == [Resolve("i0")]
+    assert one.on(merged("i0"), 2) == [Settle()]

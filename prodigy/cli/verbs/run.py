@@ -201,7 +201,3 @@ class _Start:
             self._printer.note(f"{files} not part of this run")
         if not plan.arguments and wants_argument(plan.workflow):
             self._printer.note("the workflow uses `$ARG`, and no value is given: `--args VALUE`")
-        if plan.on_conflict == "claude":
-            self._printer.note(
-                "conflicts are not resolved by Claude yet: the item is run once more, on the new tip"
-            )
