@@ -4,8 +4,7 @@ Pure: ``on(event, at)`` takes what was recorded and when, ``tick(at)`` that time
 Times are seconds on the clock of the records. An item is in exactly one place:
 
     waiting ──Start──▶ running ──agent_completed──▶ merging ──worktree_merged──▶ settled
-       ▲                  │ (no commits: settled)      │  ▲
-       │                  │                            │  └─Resolve─┐
+       ▲                  │ (no commits: settled)      │    (Resolve: it stays here meanwhile)
     delayed          agent_failed          merge_conflicted, merge_failed, conflict_resolution_failed
        ▲                  ▼                            │
        └─agent_retrying── deciding ◀───────────────────┘

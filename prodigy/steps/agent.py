@@ -142,8 +142,11 @@ async def _result(
 
 
 def _uncommitted(stage: Stage, task: AgentTask) -> Failure | None:
-    """Work that nobody committed would be lost; what ``verify`` leaves is thrown away anyhow, with its worktree."""
-    if not stage.dirty or task.phase == "verify":
+    """Work that nobody committed would be lost.
+
+    What ``verify`` leaves is thrown away anyhow, with its worktree; what ``resolve`` leaves is looked at afterwards.
+    """
+    if not stage.dirty or task.phase in {"verify", "resolve"}:
         return None
     message = "Changes were left uncommitted, and `auto_commit` is off"
     return Failure(error_class="commit-missing", message=message)
