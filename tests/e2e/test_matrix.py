@@ -1,225 +1,40 @@
 """Every option of a step works in every place where steps stand.
 
-A table says of each option what steps show it and what they leave as a proof; it is set into every frame, and two runs
-of the real command try all cells. A cell whose proof is missing ended the run at that cell.
+Two runs of the real command try all cells of the matrix. A cell whose proof is missing ended the run at that cell.
 """
 
 import json
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
-import yaml
+from matrix import FRAMES, SEQUENTIAL, TABLE, Matrix, Steps, prepared
 from worlds import World
-
-FAKES = Path(__file__).parents[1] / "fakes"
-
-OPTIONS = r"""
-when:
-  - [{shell: "echo wrong >> PROOF", when: "1 == 2"}, {shell: "echo right >> PROOF", when: "workflow.name == 'matrix'"}]
-  - right
-name:
-  - [{name: "a name", shell: "true"}, {shell: "echo '${step.name}' > PROOF"}]
-  - a name
-timeout:
-  - [{shell: "sleep 600", timeout: 100ms, on_failure: {shell: "echo ${error.class} > PROOF", retry_original: false}}]
-  - timeout
-idle_timeout:
-  - [{claude: /hang, idle_timeout: 300ms, on_failure: {shell: "echo ${error.class} > PROOF"}}]
-  - timeout
-grace:
-  - - shell: "trap '' TERM; while :; do sleep 0.05; done"
-      timeout: 100ms
-      grace: 100ms
-      on_failure: {shell: "echo ${error.class} > PROOF", retry_original: false}
-  - timeout
-limits:
-  - [{shell: "yes", limits: {output: 100kB}, on_failure: {shell: "echo ${error.class} > PROOF", retry_original: false}}]
-  - limit-exceeded
-retry:
-  - [{shell: "echo x >> PROOF; test $(wc -l < PROOF) = 3", retry: {attempts: 3, initial_delay: 1ms}}]
-  - "x\nx\nx"
-retries:
-  - [{shell: "echo x >> PROOF; test $(wc -l < PROOF) = 2", retries: 1, retry: {backoff: {fixed: {delay: 1ms}}}}]
-  - "x\nx"
-retry_on:
-  - - shell: "echo x >> PROOF; exit 9"
-      retry: {attempts: 3, initial_delay: 1ms, retry_on: [{exit_code: 8}]}
-      continue_on_error: true
-  - x
-retry_fallback:
-  - - shell: "echo x >> PROOF; exit 9"
-      retry: {attempts: 2, initial_delay: 1ms, on_failure: {fallback: {command: "echo instead >> PROOF"}}}
-  - "x\nx\ninstead"
-on_failure:
-  - - shell: "echo tried >> PROOF; test $(wc -l < PROOF) -ge 3"
-      on_failure: ["echo 'repaired ${error.exit_code}' >> PROOF"]
-  - "tried\nrepaired 1\ntried"
-max_attempts:
-  - - shell: "echo tried >> PROOF; test $(wc -l < PROOF) -ge 5"
-      on_failure: {shell: "echo repaired >> PROOF"}
-      max_attempts: 2
-  - "tried\nrepaired\ntried\nrepaired\ntried"
-fail_workflow:
-  - [{shell: "exit 4", on_failure: {shell: "exit 5", fail_workflow: false}}, {shell: "echo went on > PROOF"}]
-  - went on
-strategy:
-  - [{shell: "echo tried >> PROOF; false", on_failure: {shell: "echo instead >> PROOF", strategy: fallback}}]
-  - "tried\ninstead"
-on_success:
-  - [{shell: "echo done > PROOF", on_success: [{shell: "echo more >> PROOF"}, {shell: "echo last >> PROOF"}]}]
-  - "done\nmore\nlast"
-on_exit_code:
-  - - shell: "exit 3"
-      on_exit_code: {3: {shell: "echo three >> PROOF"}, "4-9": {shell: "echo wrong >> PROOF"}, "!0": {shell: "echo any >> PROOF"}}
-      continue_on_error: true
-  - "three\nany"
-continue_on_error:
-  - [{shell: "exit 5", continue_on_error: true}, {shell: "echo ${last.exit_code} ${shell.success} > PROOF"}]
-  - 5 false
-capture:
-  - - {shell: "echo one; echo two >&2", capture: {cap_o: stdout, cap_e: stderr, cap_c: exit_code, cap_p: "/o(n)e/"}}
-    - {shell: "echo ${cap_o} ${cap_e} ${cap_c} ${cap_p} > PROOF"}
-  - one two 0 n
-capture_output:
-  - [{shell: "echo one", capture_output: cap_out}, {shell: "echo ${cap_out} ${cap_out.exit_code} > PROOF"}]
-  - one 0
-capture_format:
-  - - {shell: "echo '{\"a\": [1, {\"b\": true}]}'", capture: cap_json, capture_format: json}
-    - {shell: "echo ${cap_json.a[1].b} ${cap_json:json} > PROOF"}
-  - 'true {"a":[1,{"b":true}]}'
-capture_streams:
-  - [{shell: "echo one; echo two >&2", capture: cap_both, capture_streams: both}, {shell: "printf '%s\\n' ${cap_both:words} | sort > PROOF"}]
-  - "one\ntwo"
-output_file:
-  - [{shell: "echo kept", output_file: CELL/out.txt}, {shell: "cp CELL/out.txt PROOF"}]
-  - kept
-id:
-  - [{id: an-id, shell: "echo one; exit 0"}, {shell: "echo ${an-id.output} ${an-id.exit_code} > PROOF"}]
-  - one 0
-outputs:
-  - - {id: maker, shell: "mkdir -p CELL; echo x > CELL/report.txt", outputs: {report: "report.*"}}
-    - {shell: "echo ${maker.report} > PROOF"}
-  - CELL/report.txt
-env:
-  - [{shell: "echo $OWN-${OWN} > PROOF", env: {OWN: "of ${workflow.name}"}}, {shell: "echo ${OWN:-gone} >> PROOF"}]
-  - "of matrix-of matrix\ngone"
-clear_env:
-  - - {shell: "echo ${OUTSIDE:-none} ${HOME:+home} $OWN > PROOF", clear_env: true, env: {OWN: own}}
-    - {shell: "echo $OUTSIDE >> PROOF"}
-  - "none home own\noutside"
-working_dir:
-  - [{shell: "mkdir -p CELL/inner"}, {shell: "basename $PWD > PROOF", working_dir: CELL/inner}]
-  - inner
-commit_required:
-  - - {shell: "true", commit_required: true, on_failure: {shell: "echo ${error.class} > PROOF", retry_original: false}}
-    - {shell: "mkdir -p CELL; echo x > CELL/file", commit_required: true}
-    - {shell: "git log -1 --name-only --format= >> PROOF"}
-  - "commit-missing\nCELL/file"
-auto_commit:
-  - - {shell: "echo x > CELL.txt", auto_commit: false}
-    - {shell: "git status --porcelain CELL.txt > PROOF; git add CELL.txt; git commit -qm own"}
-  - "?? CELL.txt"
-commit_config:
-  - - name: writer
-      shell: "echo x > CELL.txt"
-      commit_config: {message_template: "by ${step.name}", author: "Bo <bo@localhost>", include_files: ["*.txt"]}
-    - {shell: "git log -1 --format='%s, %an' > PROOF"}
-  - by writer, Bo
-validate:
-  - - shell: "true"
-      validate: {shell: "test -f CELL.txt", on_incomplete: {shell: "echo '${validation.completion}' > CELL.txt"}}
-    - {shell: "cp CELL.txt PROOF"}
-  - "0"
-detach:
-  - - {shell: "echo up > PROOF; exec sleep 600 0.0TAG", detach: agent}
-    - {shell: "until test -s PROOF; do sleep 0.02; done"}
-  - up
-interpolate:
-  - [{shell: "echo '${workflow.name}' > PROOF", interpolate: false}]
-  - "${workflow.name}"
-shell_program:
-  - [{shell: "echo ${BASH_VERSION:+bash} > PROOF", shell_program: bash}]
-  - bash
-claude_options:
-  - - claude: "/sh tr '\\0' ' ' < /proc/\\$PPID/cmdline | grep -o -e '--m[a-z-]* [a-z0-9]*' > PROOF"
-      claude_options: {model: opus}
-      max_turns: 7
-  - "--model opus\n--max-turns 7"
-claude:
-  - [{claude: "/say hello ${workflow.name}", id: asked}, {shell: "echo ${asked.output}, ${claude.cost_usd} > PROOF"}]
-  - hello matrix, 0.01
-test:
-  - [{test: {command: "echo x >> PROOF; test $(wc -l < PROOF) = 2", on_failure: {shell: "true"}}}]
-  - "x\nx"
-foreach:
-  - [{foreach: [a, b], do: [{shell: "echo ${item}${index} >> PROOF"}]}]
-  - "a0\nb1"
-goal_seek:
-  - - {goal_seek: {goal: g, shell: "echo x >> PROOF", validate: "test $(wc -l < PROOF) = 2", threshold: 100}, id: sought}
-    - {shell: "echo ${sought.attempts} ${sought.score} >> PROOF"}
-  - "x\nx\n2 100"
-write_file:
-  - - write_file: {path: CELL/f.json, create_dirs: true, format: json, content: {n: "${workflow.iteration}", s: ["${workflow.name}"]}}
-    - {shell: "python3 -c 'import json; print(json.load(open(\"CELL/f.json\")))' > PROOF"}
-  - "{'n': 1, 's': ['matrix']}"
-"""
-
-Steps = list[dict[str, Any]]
-FRAMES: dict[str, Callable[[Steps], Steps]] = {
-    "steps": lambda cell: cell,
-    "handler": lambda cell: [{"shell": "exit 1", "on_failure": {"commands": cell, "strategy": "fallback"}}],
-    "foreach": lambda cell: [{"foreach": ["only"], "do": cell}],
-    "goal_seek": lambda cell: [
-        {"goal_seek": {"goal": "all", "commands": cell, "validate": "true", "max_attempts": 1}}
-    ],
-    "validate": lambda cell: [{"validate": {"commands": [*cell, {"shell": "true"}]}}],
-    "setup": lambda cell: cell,
-    "agent": lambda cell: cell,
-    "reduce": lambda cell: cell,
-    "merge": lambda cell: cell,
-}
-"""Where steps stand: what surrounds the steps of a cell there."""
-SEQUENTIAL = ("steps", "handler", "foreach", "goal_seek", "validate")
 
 
 @pytest.fixture
-def proofs(world: World, tag: str) -> Path:
-    """The folder of proofs; the stand-in for Claude is found, and what is detached carries the tag."""
-    del tag
-    folder = world.folder / "proofs"
-    folder.mkdir()
-    world.environ |= {
-        "PATH": f"{FAKES}:{world.environ['PATH']}",
-        "CLAUDE_CONFIG_DIR": str(world.folder / "claude"),
-        "OUTSIDE": "outside",
-    }
-    return folder
+def matrix(world: World, tag: str) -> Matrix:
+    return Matrix(prepared(world), tag)
 
 
-def cells(frame: str, proofs: Path, tag: str) -> tuple[Steps, dict[str, str]]:
-    """All steps of a frame, and the proofs that they should leave by name."""
-    steps: Steps = []
+def cells(matrix: Matrix, frames: Iterable[str]) -> tuple[dict[str, Steps], dict[str, str]]:
+    """The steps of each frame, and all proofs that they should leave by name."""
+    steps: dict[str, Steps] = {}
     expected: dict[str, str] = {}
-    number = int(tag.removeprefix("tag-"), 16)
-    for option, (cell, proof) in yaml.safe_load(OPTIONS).items():
-        name = f"{frame}.{option}"
-        text = (
-            json.dumps(cell)
-            .replace("PROOF", str(proofs / name))
-            .replace("CELL", name)
-            .replace("TAG", str(number))
-        )
-        steps += FRAMES[frame](json.loads(text))
-        expected[name] = str(proof).replace("CELL", name) + "\n"
+    for frame in frames:
+        steps[frame] = []
+        for option in TABLE:
+            name, cell, proof = matrix.cell(frame, option)
+            steps[frame] += cell
+            expected[name] = proof
     return steps, expected
 
 
-def run(world: World, flow: dict[str, Any], expected: dict[str, str], proofs: Path) -> None:
+def run(world: World, matrix: Matrix, flow: dict[str, Any], expected: dict[str, str]) -> None:
     """Run a workflow; every cell has left its proof, and nothing else is left."""
-    done = world.prodigy("run", world.workflow(json.dumps({"name": "matrix", **flow})), "-y")
-    found = {path.name: path.read_text() for path in proofs.iterdir()}
+    whole = {"name": "matrix", "grace": "100ms", **flow}
+    done = world.prodigy("run", world.workflow(json.dumps(whole)), "-y")
+    found = matrix.found()
     wrong = [
         f"{name}: {found[name]!r} is not {expected[name]!r}"
         for name in found
@@ -232,21 +47,18 @@ def run(world: World, flow: dict[str, Any], expected: dict[str, str], proofs: Pa
     assert world.leftovers() == []
 
 
-def test_every_option_in_every_place_of_a_plain_workflow(world: World, proofs: Path, tag: str) -> None:
-    parts = [cells(frame, proofs, tag) for frame in SEQUENTIAL]
-    expected = {name: proof for _, own in parts for name, proof in own.items()}
-    commands = [step for steps, _ in parts for step in steps]
-    run(world, {"commands": commands}, expected, proofs)
+def test_every_option_in_every_place_of_a_plain_workflow(world: World, matrix: Matrix) -> None:
+    steps, expected = cells(matrix, SEQUENTIAL)
+    run(world, matrix, {"commands": [step for own in steps.values() for step in own]}, expected)
 
 
-def test_every_option_in_every_phase_of_a_map(world: World, proofs: Path, tag: str) -> None:
-    parts = {frame: cells(frame, proofs, tag) for frame in FRAMES if frame not in SEQUENTIAL}
-    expected = {name: proof for _, own in parts.values() for name, proof in own.items()}
+def test_every_option_in_every_phase_of_a_map(world: World, matrix: Matrix) -> None:
+    steps, expected = cells(matrix, [frame for frame in FRAMES if frame not in SEQUENTIAL])
     flow = {
         "mode": "mapreduce",
-        "setup": parts["setup"][0],
-        "map": {"input": {"list": ["only"]}, "agent_template": parts["agent"][0]},
-        "reduce": parts["reduce"][0],
-        "merge": parts["merge"][0],
+        "setup": steps["setup"],
+        "map": {"input": {"list": ["only"]}, "agent_template": steps["agent"]},
+        "reduce": steps["reduce"],
+        "merge": steps["merge"],
     }
-    run(world, flow, expected, proofs)
+    run(world, matrix, flow, expected)

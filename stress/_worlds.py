@@ -1,0 +1,16 @@
+"""The tools of the tests of whole runs, for use here: users' worlds, the matrix of options, products without one."""
+
+# ruff: noqa: E402 - the path first
+
+import sys
+from pathlib import Path
+
+TOOLS = Path(__file__).parents[1] / "tests"
+if str(TOOLS) not in sys.path:
+    sys.path.insert(0, str(TOOLS))
+
+from matrix import TABLE
+from mutants import DEPENDENTS, failing, verdict
+from worlds import World, made_world, pids_with
+
+__all__ = ["DEPENDENTS", "TABLE", "World", "failing", "made_world", "pids_with", "verdict"]
