@@ -111,7 +111,7 @@ class _Checker:
         """The beginning of a step list, where the captures and ids of ``after`` are known."""
         known = Known(phase, self.declared, setup=setup)
         if after is not None:
-            known.names_set.update(after.names_set)
+            known.take_names(after)
         return known
 
     def phase(self, phase: Phase, part: StepList, setup: Known | None, after: Known | None = None) -> Known:
@@ -122,7 +122,7 @@ class _Checker:
         self.deferred(part, known)
         self.steps(part.steps, known)
         for output in part.outputs:
-            self.names.capture(output.name, output.mark, known)
+            self.names.capture(output, known)
         return known
 
     def map(self, phase: MapPhase, setup: Known | None) -> None:
@@ -209,7 +209,7 @@ class _Checker:
             own = (output.name for output in step.outputs)
             known.define(step.id, STEP_RESULT.union(RESULTS.get(step.kind, ()), own))
         for capture in step.captures:
-            self.names.capture(capture.name, capture.mark, known)
+            self.names.capture(capture, known)
         if isinstance(step.action, SubWorkflow):
             known.define(step.action.name, STEP_RESULT.union(step.action.outputs))
             self.texts.used.update((name,) for name in step.action.outputs)
@@ -263,7 +263,7 @@ class _Checker:
             self.inner(inside, known, step.on_failure.steps)
             known.ran("handler")
             for capture in step.on_failure.captures:
-                self.names.capture(capture.name, capture.mark, known)
+                self.names.capture(capture, known)
 
     def inner(self, place: Known, known: Known, steps: Sequence[Step]) -> None:
         """A list beside a step's action, whose names reach the steps that follow."""

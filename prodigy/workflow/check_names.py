@@ -8,7 +8,7 @@ from collections.abc import Collection
 from prodigy.workflow.declared import Declared
 from prodigy.workflow.known import Known
 from prodigy.workflow.locate import Places, point
-from prodigy.workflow.model import Environment, Mark
+from prodigy.workflow.model import Capture, Environment, Mark, PhaseOutput
 from prodigy.workflow.nodes import Span
 from prodigy.workflow.problems import Problems
 from prodigy.workflow.variables import KINDS, RESERVED, variable
@@ -37,8 +37,9 @@ class NameChecker:
             message = f"the id `{name}` hides a variable of the same name"
             self.problems.warning("overwrites-builtin", message, self.places.value(mark, name, "id"))
 
-    def capture(self, name: str, mark: Mark, known: Known) -> None:
+    def capture(self, capture: Capture | PhaseOutput, known: Known) -> None:
         """A capture's name, which is known from here on."""
+        name, mark = capture.name, capture.mark
         root, dot, rest = name.partition(".")
         at = self.places.find(mark, name)
         if root in KINDS and dot and rest == "output":
@@ -46,8 +47,9 @@ class NameChecker:
             self.problems.warning("overwrites-builtin", message, at)
             return
         if self._taken(name, root, at, "capture"):
+            known.define(root)  # told once, and not again where it is read
             return
-        known.define(root)
+        known.define(root, is_text=not dot and _is_text(capture))
         self._captures.setdefault(mark, (name, known.phase == "agents"))
 
     def aggregate(self, name: str, mark: Mark) -> None:
@@ -82,3 +84,17 @@ class NameChecker:
             if name.partition(".")[0] not in used and not (in_agents and all_agents):
                 message = f"the capture `{name}` is never used"
                 self.problems.warning("unused-capture", message, self.places.find(mark, name))
+
+
+def _is_text(capture: Capture | PhaseOutput) -> bool:
+    """Whether the value is one text, and no list or number."""
+    whole = (
+        capture.multiline != "array" and capture.json_path is None
+        if isinstance(capture, PhaseOutput)
+        else True
+    )
+    return (
+        whole
+        and capture.source in {"stdout", "stderr", "both", "pattern"}
+        and capture.format in {"string", "raw"}
+    )

@@ -92,8 +92,11 @@ class ScriptChecker:
             self.references.tell(
                 "note", "raw-text", f"`{hole.source}` is pasted into the script as it is", at
             )
-        is_text = ref.path[-1] in TEXTS and len(ref.path) > 1 and not (ref.modifiers or ref.filters)
-        if hole.for_list and hole.place is Place.BARE and (is_text or ref.root == "ARG"):
+        plain = not (ref.modifiers or ref.filters)
+        is_text = (
+            known.is_text(ref.root) or ref.root == "ARG" if len(ref.path) == 1 else ref.path[-1] in TEXTS
+        )
+        if hole.for_list and hole.place is Place.BARE and plain and is_text:
             message = f"`{hole.source}` is one word here: the loop runs once"
             hint = f"write `${{{ref.name}:words}}` to split it at white space"
             self.references.tell("warning", "shell-word-split", message, at, hint)

@@ -68,7 +68,9 @@ def check_json_path(path: str, at: Placed, problems: Problems) -> None:
     try:
         _compile(path.strip())
     except BadJsonPath as error:
-        problems.error("bad-jsonpath", f"{quoted(path)}: {error.message}", _inside(at, path, error.position))
+        hints = ("every element is `[*]`: `[]` is the way of jq",) if "[]" in path else ()
+        where = _inside(at, path, error.position)
+        problems.error("bad-jsonpath", f"{quoted(path)}: {error.message}", where, *hints)
 
 
 def normalised(path: str) -> str:

@@ -61,6 +61,8 @@ class Known:
         self.contexts: frozenset[Context] = contexts if outer is None else contexts | outer.contexts
         self.setup: Known | None = outer.setup if outer is not None and setup is None else setup
         self.names_set: dict[str, frozenset[str] | None] = {}
+        self.text_names: set[str] = set()
+        """Those of them that have one text as their value, whatever it is."""
         self.kinds: set[str] = set()
         self.environment: frozenset[str] = frozenset()
         self.secrets: frozenset[str] = frozenset()
@@ -70,9 +72,14 @@ class Known:
         """A list inside a step of this one."""
         return Known(self.phase, self.declared, outer=self, contexts=frozenset(contexts))
 
-    def define(self, name: str, fields: frozenset[str] | None = None) -> None:
+    def define(self, name: str, fields: frozenset[str] | None = None, *, is_text: bool = False) -> None:
         """A capture or id has a value from here on; ``fields`` as of ``Variable``."""
-        self.names_set[name] = fields if name not in self.names_set else None
+        first = name not in self.names_set
+        self.names_set[name] = fields if first else None
+        if is_text and (first or name in self.text_names):
+            self.text_names.add(name)
+        else:
+            self.text_names.discard(name)
 
     def ran(self, kind: str) -> None:
         """A step of a kind has run."""
@@ -80,8 +87,13 @@ class Known:
 
     def take(self, inner: "Known") -> None:
         """What a list inside a step defined is known here as well."""
-        self.names_set.update(inner.names_set)
+        self.take_names(inner)
         self.kinds |= inner.kinds
+
+    def take_names(self, other: "Known") -> None:
+        """The captures and ids of another list are known here as well."""
+        self.names_set.update(other.names_set)
+        self.text_names = (self.text_names - other.names_set.keys()) | other.text_names
 
     # -- asking ----------------------------------------------------------------------------------------------------
     def knows(self, root: str) -> bool:
@@ -102,6 +114,15 @@ class Known:
         """Whether the name alone is worth writing: it is no group of values."""
         row = variable(root)
         return row is None or row.fields is None or self.is_own(root)
+
+    def is_text(self, root: str) -> bool:
+        """Whether a name is a capture that is one text."""
+        place: Known | None = self
+        while place is not None:
+            if root in place.names_set:
+                return root in place.text_names
+            place = place.outer
+        return self.setup is not None and root in self.setup.text_names
 
     def is_secret(self, path: Path) -> bool:
         """Whether a path leads to a secret, as far as declarations tell."""
@@ -155,7 +176,7 @@ class Known:
         if row is None:
             return self._unknown(path, name, has_default=has_default)
         if reached is None:
-            expected = has_default or path == ("map", "key")
+            expected = has_default or path == ("map", "key") or (self.declared.partial and len(path) == 1)
             return None if expected else self._out_of_reach(row, name)
         is_early = len(path) > 1 and path[1] in row.early
         if not has_default and not is_early and not self._has_run(row):

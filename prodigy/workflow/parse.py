@@ -204,7 +204,7 @@ class _Document:
         reduce = self.fields.get("reduce")
         if reduce is not None:
             self.problems.error("conflicting-keys", "`reduce` without `map`", reduce.key)
-        elsewhere = self.runs_others or self.problems.partial
+        elsewhere = self.runs_others or self.problems.partial or reduce is not None
         if not steps and not elsewhere and not (entry is None and self.fields.attempted(_STEP_SOURCES)):
             at = self.root if entry is None else entry.key
             hint = "put a list of steps under `commands:`"

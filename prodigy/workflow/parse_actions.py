@@ -129,11 +129,18 @@ def _handler(nested: Nested, entry: Field, _fields: Fields) -> Shell | Claude:
 
 
 def _flags(reader: Reader, entry: Field | None) -> list[str]:
-    """``{dry-run: true, level: 3}`` as ``--dry-run --level 3``."""
+    """``{dry-run: true, level: 3, only: [a, b]}`` as ``--dry-run --level 3 --only a,b``."""
     words: list[str] = []
     for item in reader.named(entry):
-        if isinstance(item.value, Listing | Mapping):
-            reader.wrong_type(item.value, quoted(item.name), "a text, a number, `true` or `false`")
+        if isinstance(item.value, Listing) and all(isinstance(node, Scalar) for node in item.value.items):
+            words += [
+                f"--{item.name}",
+                ",".join(node.text for node in item.value.items if isinstance(node, Scalar)),
+            ]
+        elif isinstance(item.value, Listing | Mapping):
+            reader.wrong_type(
+                item.value, quoted(item.name), "a text, a number, `true`, `false`, or a list of them"
+            )
         elif _switch(item.value) is not False:
             words.append(f"--{item.name}")
             if _switch(item.value) is None:

@@ -116,7 +116,12 @@ OPTIONS: Final[Table] = {
     "shell_program": Entry(FILLED, "What reads the script: `sh`, `bash`, or a path."),
     "args": Entry(TEXTS, "Arguments of the old form, in which `name` says what runs.", old=True),
     "options": Entry(
-        named({"type": ["string", "number", "boolean", "null"]}),
+        named(
+            {
+                "type": ["string", "number", "boolean", "null", "array"],
+                "items": {"type": ["string", "number", "boolean"]},
+            }
+        ),
         "Options of the old form, in which `name` says what runs.",
         old=True,
     ),

@@ -148,6 +148,7 @@ class SubWorkflowReader:
         given = {key.text: self._value(value) for key, value in parameters}
         workflow = self._open(source.value, given, self._waits([value for _, value in parameters]))
         if workflow is None:
+            self.problems.partial = True
             return
         if workflow.mode == "mapreduce":
             message = f"{quoted(source.value.text)} is a MapReduce workflow and cannot run inside another"
