@@ -415,6 +415,18 @@ class StepSpawned(StepEvent, frozen=True, kw_only=True, tag="step_spawned"):
     """The conversation that a launch of Claude begins."""
 
 
+class StepDetached(StepEvent, frozen=True, kw_only=True, tag="step_detached"):
+    """The leaf's process exists and is left running, in the place of ``step_spawned``."""
+
+    intent: int
+    pid: int
+    start_time: int
+    """Clock ticks since boot."""
+    boot_id: str
+    until: Literal["agent", "run", "forever"]
+    """Whose end is its own; ``forever``: nobody's."""
+
+
 class StepCompleted(StepEvent, frozen=True, kw_only=True, tag="step_completed"):
     """The leaf succeeded; everything a resumed interpreter needs of it is here."""
 
@@ -791,6 +803,7 @@ AnyEvent = (
     | AgentRetrying
     | StepIntended
     | StepSpawned
+    | StepDetached
     | StepCompleted
     | StepFailed
     | WorkRewound

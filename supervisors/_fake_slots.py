@@ -302,6 +302,7 @@ class FakeSlots(SlotPool):
             try:
                 yield
             finally:
+                await self.lasting.close()
                 await self._reapers.close()
                 nursery.cancel_scope.cancel()
 

@@ -95,6 +95,12 @@ class Lasting(Generic[S]):
         """Wait until nothing is left, after ``stop``."""
         await self._ended.wait()
 
+    async def close(self) -> None:
+        """End everything at once and wait for it, whatever cancels us."""
+        self.stop(0.0)
+        with trio.CancelScope(shield=True):
+            await self.wait_ended()
+
     async def _keep(self, keep: Keep[S], *, task_status: trio.TaskStatus[Any]) -> None:
         begun = _Begun(task_status)
         self._count(1)

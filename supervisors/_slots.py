@@ -172,22 +172,18 @@ async def open_slots(*, table: ProcessTable | None = None, tick: float = TICK) -
     failure: Exception | None = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(reapers.serve)
+        lasting: Lasting[SlotPool] = Lasting(partial(SlotPool, reapers))
+        await nursery.start(lasting.serve)
         try:
-            yield SlotPool(reapers, await lasting_in(nursery, reapers))
+            yield SlotPool(reapers, lasting)
         except Exception as error:  # noqa: BLE001 - raised below, where no group wraps it
             failure = error
         finally:
+            await lasting.close()
             await reapers.close()
             nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
-
-
-async def lasting_in(nursery: trio.Nursery, reapers: Reapers) -> Lasting[SlotPool]:
-    """What lasts until the nursery is cancelled, or it is stopped before."""
-    lasting: Lasting[SlotPool] = Lasting(partial(SlotPool, reapers))
-    await nursery.start(lasting.serve)
-    return lasting
 
 
 Outputs = tuple[OutputStream, OutputStream]

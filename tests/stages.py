@@ -21,7 +21,7 @@ from prodigy.steps.interpreter import Interpreter
 from prodigy.steps.protocol import Outcome
 from prodigy.steps.stage import Stage
 from prodigy.steps.variables import Variables
-from prodigy.workflow.model import Shell, Step
+from prodigy.workflow.model import Shell, Step, Until
 
 PLACE = Place(phase="map", item_id="i", agent_id="agent-0-1")
 
@@ -110,7 +110,7 @@ class Tree:
             last = last.replace(f'"${{{name}}}"', value).replace(f"${{{name}}}", value.strip("'"))
         return last
 
-    async def detach(self, order: Order, leaf: LeafPlace) -> None:
+    async def detach(self, order: Order, leaf: LeafPlace, until: Until) -> None:
         self.detached.append(order)
 
     def leave(self, leaf: LeafPlace, suffix: str, content: bytes) -> str:

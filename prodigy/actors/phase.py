@@ -5,6 +5,7 @@ taken up again where the journal stands.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -241,6 +242,19 @@ class StepsActor(PhaseActor):
     async def roots(self) -> dict[str, Any]:
         """Variables that only this phase knows."""
         return {}
+
+
+class WakingActor(PhaseActor):
+    """What a phase that has ended left running until the run's end, once the run is taken up again."""
+
+    async def work(self) -> None:
+        """Start it again where it does not run; the phase is as it was."""
+        body = self._plan.step_list(self._phase)
+        task = self._tasks.phase(
+            self._phase, capturing(body.steps, body.outputs), self._head(), outcomes=self._outcomes()
+        )
+        with suppress(HostLost):  # and everything that ran in it: those who miss it will say so
+            await run_agent(self._services.hosts, structs.replace(task, waking=True), self._services.recorder)
 
 
 class MergeActor(StepsActor):

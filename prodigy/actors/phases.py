@@ -7,7 +7,7 @@ from typing import Any
 from prodigy.actors.agent import AGENT_SHUTDOWN
 from prodigy.actors.iterations import IterationsActor
 from prodigy.actors.map_phase import MapActor
-from prodigy.actors.phase import MergeActor, PhaseActor, Setting, StepsActor, VerifyActor
+from prodigy.actors.phase import MergeActor, PhaseActor, Setting, StepsActor, VerifyActor, WakingActor
 from prodigy.actors.resolver import resolving
 from prodigy.events import Phase
 from supervisors import ChildSpec, Restart
@@ -41,6 +41,10 @@ class PhaseFactory:
     def resolving(self) -> ChildSpec[Any]:
         """What resolves a conflict of the final merge."""
         return resolving(None, self._setting)
+
+    def waking(self, phase: Phase) -> ChildSpec[Any]:
+        """What a phase that has ended left running."""
+        return self._spec(phase, partial(WakingActor, phase, self._setting))
 
     def _spec(self, phase: Phase, start: Callable[[], PhaseActor]) -> ChildSpec[Any]:
         return ChildSpec(id=f"phase-{phase}", start=start, restart=Restart.TRANSIENT, shutdown=self._shutdown)

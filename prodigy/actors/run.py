@@ -105,11 +105,18 @@ class Run(Task):
         for phase in self._plan.phases():
             if self._has_ended(phase):
                 failure = self._ledger.state.phases[phase].error
+                await self._wake(phase)
             else:
                 failure = await self._conductor.run_phase(phase, self._conductor.phases.spec(phase))
             if failure is not None:
                 return failure
         return None
+
+    async def _wake(self, phase: Phase) -> None:
+        """Have running again what an ended phase left running until the run's end."""
+        left = self._ledger.state.detached
+        if any(one.phase == phase and one.until == "run" and one.item_id is None for one in left):
+            await self._conductor.run_phase(phase, self._conductor.phases.waking(phase))
 
     async def _stop_crew(self) -> None:
         """End the phase, so that nothing is started any more, then every agent with its process trees."""

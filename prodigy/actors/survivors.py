@@ -2,6 +2,7 @@
 
 Workers whose coordinator is gone end their process trees by themselves and hold a lock until they have. What is left
 after that lost everybody who could have ended it: it is known by what the journal says was spawned, and by its mark.
+What a step left running for good is nobody's left-over, and carries a mark that says so.
 """
 
 from collections.abc import Callable, Iterable
@@ -12,22 +13,21 @@ from msgspec import Struct
 
 from prodigy.actors.agent import AGENT_SHUTDOWN
 from prodigy.errors import RunError
-from prodigy.events import Record, StepCompleted, StepFailed, StepSpawned
+from prodigy.events import Record, StepCompleted, StepDetached, StepFailed, StepSpawned
 from prodigy.ids import JobId
 from prodigy.job.fold import apply
 from prodigy.job.state import JobState
+from prodigy.steps.detached import LEFT, MARK
 from prodigy.store.locks import held
 from supervisors import Mark, ProcessIdentity, reap_left_overs
 
-MARK = "PRODIGY_JOB_ID"
-"""The variable by which a step's processes say whose they are."""
 _POLL = 0.02
 _PATIENCE = 1.0
 """Seconds before somebody is told what is waited for."""
 
 
 class Recorded(Struct, frozen=True):
-    """A run as its journal tells it, and the processes whose end it does not tell."""
+    """A run as its journal tells it, and the processes that may have outlived it and should not have."""
 
     state: JobState
     spawned: tuple[ProcessIdentity, ...]
@@ -37,6 +37,7 @@ def recorded(records: Iterable[Record]) -> Recorded:
     """Fold a journal, and find the processes that may have outlived it."""
     state, boot = JobState(), ""
     spawned: dict[int, ProcessIdentity] = {}
+    left: list[ProcessIdentity] = []
     for record in records:
         apply(state, record)
         if record.metadata is not None:
@@ -44,11 +45,13 @@ def recorded(records: Iterable[Record]) -> Recorded:
         match record.event:
             case StepSpawned(intent=intent, pid=pid, start_time=start):
                 spawned[intent] = ProcessIdentity(pid, start, boot)
+            case StepDetached(pid=pid, start_time=start, boot_id=its_boot, until="agent" | "run"):
+                left.append(ProcessIdentity(pid, start, its_boot))
             case StepCompleted(intent=intent) | StepFailed(intent=intent):
                 spawned.pop(intent, None)
             case _:
                 pass
-    return Recorded(state, tuple(spawned.values()))
+    return Recorded(state, (*spawned.values(), *left))
 
 
 async def end_survivors(
@@ -83,7 +86,7 @@ async def end_survivors(
             where=str(workers_lock),
             hint="try again in a moment",
         )
-    ended = await reap_left_overs(spawned, Mark(MARK, job), grace)
+    ended = await reap_left_overs(spawned, Mark(MARK, job, spared=LEFT), grace)
     if ended:
         pids = ", ".join(str(process.pid) for process in ended)
         tell(f"ended what was left of the run: pid {pids}")

@@ -281,6 +281,13 @@ def _step_warned(state: JobState, event: events.StepWarned, style: Style) -> Ite
     yield _line(Level.NORMAL, Span("warning:", "warning"), place, f" {event.message}")
 
 
+def _step_detached(state: JobState, event: events.StepDetached, style: Style) -> Iterator[Told]:
+    level = Level.NORMAL if event.until == "forever" else Level.VERBOSE
+    until = "for good" if event.until == "forever" else f"until the {event.until} ends"
+    place = Span(_place(state, event, style), "accent")
+    yield _line(level, place, f" left running {until}: pid {event.pid}")
+
+
 def _handler_started(state: JobState, event: events.HandlerStarted, style: Style) -> Iterator[Told]:
     yield _line(
         Level.VERBOSE, Span(_place(state, event, style), "accent"), f" {event.which}, round {event.round}"
@@ -534,6 +541,7 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.AgentRetrying: _agent_retrying,
     events.StepIntended: _step_intended,
     events.StepSpawned: _nothing,
+    events.StepDetached: _step_detached,
     events.StepCompleted: _step_completed,
     events.StepFailed: _step_failed,
     events.WorkRewound: _work_rewound,

@@ -32,6 +32,7 @@ from prodigy.job.state import (
     Circuit,
     CommandTiming,
     Commit,
+    Detached,
     ItemState,
     IterationState,
     JobState,
@@ -368,6 +369,25 @@ def _step_spawned(state: JobState, event: events.StepSpawned, _: Record) -> None
         state.items[event.item_id].claude_session = event.claude_session
 
 
+def _step_detached(state: JobState, event: events.StepDetached, _: Record) -> None:
+    known = {(one.pid, one.start_time, one.boot_id) for one in state.detached}
+    if (event.pid, event.start_time, event.boot_id) in known:  # it was found running by a run that went on
+        return
+    intent = state.intents.get(event.intent)
+    state.detached.append(
+        Detached(
+            pid=event.pid,
+            start_time=event.start_time,
+            boot_id=event.boot_id,
+            until=event.until,
+            phase=event.phase,
+            step=event.step,
+            item_id=event.item_id,
+            command=intent.command if intent is not None else "",
+        )
+    )
+
+
 def _same_leaf(one: events.StepIntended, other: events.StepIntended) -> bool:
     return (one.phase, one.item_id, one.step, one.try_) == (
         other.phase,
@@ -656,6 +676,7 @@ RULES: Final[Mapping[type[events.Event], Rule]] = {
     events.AgentRetrying: _agent_retrying,
     events.StepIntended: _step_intended,
     events.StepSpawned: _step_spawned,
+    events.StepDetached: _step_detached,
     events.StepCompleted: _step_completed,
     events.StepFailed: _step_failed,
     events.WorkRewound: _work_rewound,

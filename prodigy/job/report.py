@@ -13,7 +13,7 @@ from prodigy import events
 from prodigy.events import ErrorClass, Phase
 from prodigy.job.items import item_text
 from prodigy.job.signature import signature_of
-from prodigy.job.state import Commit, ItemState, ItemStatus, JobState, MergeOutcome, MergeStatus
+from prodigy.job.state import Commit, Detached, ItemState, ItemStatus, JobState, MergeOutcome, MergeStatus
 from prodigy.job.summary import JobSummary, lived, summarize
 
 _SAMPLES = 3
@@ -105,6 +105,8 @@ class Report(Struct, frozen=True, kw_only=True):
     merged_into: str | None
     merge_answer: str | None
     rescue_refs: list[str]
+    detached: list[Detached] = []
+    """What steps left running for good, on purpose."""
     next: list[str]
 
 
@@ -128,8 +130,14 @@ def report(state: JobState, repo: str, now: datetime, *, holder_pid: int | None 
         merged_into=state.merged_into,
         merge_answer=state.merge_answer,
         rescue_refs=state.rescue_refs,
+        detached=left_running(state),
         next=[run.next] if run.next else [],
     )
+
+
+def left_running(state: JobState) -> list[Detached]:
+    """What outlives the run because a step says so, as long as it does not end by itself."""
+    return [one for one in state.detached if one.until == "forever"]
 
 
 def exit_code(run: JobSummary, signal: int | None) -> int | None:

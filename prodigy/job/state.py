@@ -175,6 +175,19 @@ class Commit(Struct, frozen=True, kw_only=True):
     message: str | None = None
 
 
+class Detached(Struct, frozen=True, kw_only=True):
+    """A process that a step left running, named for ever by pid, start time and boot."""
+
+    pid: int
+    start_time: int
+    boot_id: str
+    until: Literal["agent", "run", "forever"]
+    phase: Phase
+    step: str
+    item_id: str | None = None
+    command: str = ""
+
+
 class MergeOutcome(Struct, frozen=True, kw_only=True):
     """How one try to move a branch ended."""
 
@@ -265,6 +278,8 @@ class JobState(Struct, kw_only=True):
     workers: dict[int, int] = {}
     """Pids of worker processes by number."""
     workers_lost: int = 0
+    detached: list[Detached] = []
+    """What steps left running, whether it still runs or not."""
     command_timings: list[CommandTiming] = []
     item_durations: list[int] = []
     """Milliseconds that the latest ended items took, oldest first; at most ``max(20, 2 * max_parallel)``."""

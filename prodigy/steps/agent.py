@@ -4,6 +4,7 @@ This is the program that workers run. Everything the agent starts, git and its h
 process slots that it leases; a cancelled agent's trees are stopped with the grace of the cancellation.
 """
 
+from contextlib import suppress
 from datetime import datetime
 from uuid import uuid4
 
@@ -25,14 +26,15 @@ from prodigy.git.evidence import (
     history,
     snapshot,
 )
-from prodigy.steps.commands import SlotCommands, SlotGit
-from prodigy.steps.durable import Door, LeafFailed, Place
+from prodigy.steps.commands import SlotCommands
+from prodigy.steps.durable import Closed, Door, LeafFailed, Place
 from prodigy.steps.hidden import Hidden
 from prodigy.steps.interpreter import Interpreter, StepFailure
 from prodigy.steps.limits import Allowance, least
 from prodigy.steps.output import short_tail
 from prodigy.steps.protocol import PROTOCOL, AgentEvent, AgentReport, AgentResult, AgentTask, Recorded
 from prodigy.steps.redaction import masked, revealed
+from prodigy.steps.slot_git import SlotGit
 from prodigy.steps.stage import Stage
 from prodigy.steps.variables import Variables
 from prodigy.workflow.deferred import seconds
@@ -70,7 +72,7 @@ async def _serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: S
     commands = SlotCommands(slots, task.logs, task.grace, Allowance(task.limits), recorder, place, hidden)
     outcomes = {key: revealed(outcome, hidden.masker) for key, outcome in task.outcomes.items()}
     stage = Stage(
-        door=Door(recorder, place, outcomes),
+        door=Door(recorder, place, outcomes, closed=task.waking),
         commands=commands,
         worktree=AgentWorktree(git, hidden),
         author=Author(task, hidden),
@@ -92,9 +94,21 @@ async def _serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: S
     later = (Environment(variables=task.later),) if task.later else ()
     interpreter = Interpreter(stage, variables, layers=later)
     async with commands.open():
+        if task.waking:
+            await _wake(interpreter, task)
+            return AgentResult(head=task.head, duration_ms=0)
         failure = await _run(interpreter, task)
     result = await _result(interpreter, stage, task, failure)
     return masked(result, hidden.masker)
+
+
+async def _wake(interpreter: Interpreter, task: AgentTask) -> None:
+    """Walk over what is recorded, for the sake of what was left running; the end of that is as good as any."""
+    with suppress(StepFailure):
+        try:
+            await interpreter.run(task.steps, task.prefix)
+        except* Closed:
+            pass
 
 
 async def _run(interpreter: Interpreter, task: AgentTask) -> Failure | None:

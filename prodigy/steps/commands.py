@@ -6,7 +6,7 @@ goes to the attempt's log folder as it comes.
 
 import os
 import re
-from collections.abc import AsyncGenerator, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,18 +14,20 @@ from pathlib import Path
 import trio
 from msgspec import Struct, structs
 
-from prodigy.events import Failure, StepSpawned, Stream
-from prodigy.git.cli import GitResult
+from prodigy.events import Failure, StepDetached, StepSpawned, Stream
+from prodigy.steps.detached import kept, left_for_good, release
 from prodigy.steps.durable import LeafFailed, Place, StepRecorder, Texts
 from prodigy.steps.hidden import Hidden
+from prodigy.steps.keeper import Begun, Charge
 from prodigy.steps.limits import Allowance
-from prodigy.steps.output import last_line, short_tail
+from prodigy.steps.output import Logs, last_line, short_tail
 from prodigy.steps.patience import Listener, Patience
 from prodigy.steps.protocol import INPUT
-from prodigy.steps.streams import Kept, Logs, Sink, read_until, to_all
+from prodigy.steps.streams import Kept, Sink, read_until, to_all
 from prodigy.store.atomic import private_folder
-from prodigy.workflow.model import Limits
-from supervisors import Breach, Command, Exit, ProcessTree, Slot, SlotLost, SlotPool, SpawnFailed
+from prodigy.store.locks import Claim
+from prodigy.workflow.model import Limits, Until
+from supervisors import Breach, Command, Exit, ProcessTree, SlotLost, SlotPool, SpawnFailed
 
 MAX_ARGUMENT = 96 * 1024
 """Bytes of a script that still go through argv; Linux refuses single arguments of 128 KiB."""
@@ -145,51 +147,103 @@ class SlotCommands:
         texts = kept.texts() if order.keep else None
         return Ran(failure=failure, exit_code=ended.code, stdout=stdout, stderr=stderr, texts=texts)
 
-    async def detach(self, order: Order, leaf: LeafPlace) -> None:
-        """Start a command and leave it running until the agent ends; raises ``LeafFailed`` if it does not start."""
+    async def detach(self, order: Order, leaf: LeafPlace, until: Until) -> None:
+        """See ``stage.Commands``."""
         assert self._background is not None, "detached outside its block"
-        with _start_failures():
-            await self._background.start(self._stay, self._written(order, leaf), leaf)
+        order = self._written(order, leaf)
+        claim = await self._claim(leaf, until)
+        if claim is None:
+            return
+        stay = partial(self._stay, order, leaf, until, claim)
+        try:
+            with _start_failures():
+                match until:
+                    case "agent":
+                        await self._background.start(stay, self._slots)
+                    case "run":
+                        await self._slots.lasting.start(stay)
+                    case "forever":
+                        await self._release(order, leaf, claim)
+        except BaseException:
+            claim.close()
+            raise
+
+    async def _claim(self, leaf: LeafPlace, until: Until) -> Claim | None:
+        """The right to start a leaf's command; ``None`` if it runs already, which is then recorded."""
+        log = self._log(leaf)
+        path = log.with_name(f"{log.name}.running")
+        while (claim := Claim.take(path)) is None:
+            if (found := await kept(path)) is not None:
+                await self._recorder.note(
+                    self._detached(leaf, until, Begun(found.pid, found.start_time, found.boot_id))
+                )
+                return None
+        return claim
+
+    async def _release(self, order: Order, leaf: LeafPlace, claim: Claim) -> None:
+        charge = Charge(
+            argv=order.argv,
+            cwd=order.cwd,
+            env=left_for_good(order.env),
+            log=str(self._log(leaf)),
+            secrets=dict(self._hidden.masker.secrets),
+        )
+        begun = await release(charge, claim)
+        claim.close()
+        await self._recorder.note(self._detached(leaf, "forever", begun))
+
+    def _detached(self, leaf: LeafPlace, until: Until, begun: Begun) -> StepDetached:
+        return StepDetached(
+            **self._place.at(leaf.path, leaf.try_),
+            intent=leaf.intent,
+            pid=begun.pid,
+            start_time=begun.start_time,
+            boot_id=begun.boot_id,
+            until=until,
+        )
 
     def leave(self, leaf: LeafPlace, suffix: str, content: bytes) -> str:
         """Put a file beside the leaf's logs; its absolute path."""
         private_folder(self._logs, durable=False)
         content = self._hidden.masker.raw(content)
-        file = self._logs / (log_name(leaf.path, leaf.kind, leaf.try_) + suffix)
+        log = self._log(leaf)
+        file = log.with_name(log.name + suffix)
         file.write_bytes(content)
         file.chmod(0o600)
         return str(file)
 
     async def _stay(
-        self, order: Order, leaf: LeafPlace, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+        self,
+        order: Order,
+        leaf: LeafPlace,
+        until: Until,
+        claim: Claim,
+        slots: SlotPool,
+        *,
+        task_status: trio.TaskStatus[None],
     ) -> None:
+        """Run a command beside the steps to come, or beside the agents to come."""
         started = False
         try:
             with self._logs_of(leaf) as (out, err):
-                async with self._tree(order, leaf) as tree:
+                async with self._tree(slots, order) as tree:
+                    named = claim.name(tree.pid)
+                    begun = Begun(tree.pid, tree.start_time, named.boot_id)
+                    await self._recorder.note(self._detached(leaf, until, begun))
                     started = True
                     task_status.started()
                     await read_until(tree.wait, (tree.stdout, out.write), (tree.stderr, err.write))
         except SlotLost:
             if not started:
                 raise
+        finally:
+            claim.close()
 
     async def _run(
         self, order: Order, leaf: LeafPlace, sinks: tuple[Sink, Sink]
     ) -> tuple[Exit, Patience, Breach | None]:
         """Start, tell, read and wait; how it ended, whether time had to end it, or a limit."""
-        async with self._tree(order, leaf) as tree:
-            patience = Patience(order.timeout, order.listen)
-            wait = partial(_wait, tree, patience, self._grace if order.grace is None else order.grace)
-            told = to_all(sinks[0], patience.heard)
-            ended = await read_until(wait, (tree.stdout, told), (tree.stderr, sinks[1]))
-            return ended, patience, tree.breach
-
-    @asynccontextmanager
-    async def _tree(self, order: Order, leaf: LeafPlace) -> AsyncGenerator[ProcessTree]:
-        command = Command(argv=order.argv, cwd=order.cwd, env=dict(order.env), stdin=order.stdin)
-        limits = self._allowance.limits(order.limits, order.idle)
-        async with self._slots.lease() as slot, slot.start(command, limits) as tree:
+        async with self._tree(self._slots, order) as tree:
             spawned = StepSpawned(
                 **self._place.at(leaf.path, leaf.try_),
                 intent=leaf.intent,
@@ -199,11 +253,25 @@ class SlotCommands:
                 claude_session=order.claude_session,
             )
             await self._recorder.note(spawned)
+            patience = Patience(order.timeout, order.listen)
+            wait = partial(_wait, tree, patience, self._grace if order.grace is None else order.grace)
+            told = to_all(sinks[0], patience.heard)
+            ended = await read_until(wait, (tree.stdout, told), (tree.stderr, sinks[1]))
+            return ended, patience, tree.breach
+
+    @asynccontextmanager
+    async def _tree(self, slots: SlotPool, order: Order) -> AsyncGenerator[ProcessTree]:
+        command = Command(argv=order.argv, cwd=order.cwd, env=dict(order.env), stdin=order.stdin)
+        limits = self._allowance.limits(order.limits, order.idle)
+        async with slots.lease() as slot, slot.start(command, limits) as tree:
             yield tree
 
-    def _logs_of(self, leaf: LeafPlace) -> "Logs":
-        name = self._logs / log_name(leaf.path, leaf.kind, leaf.try_)
-        return Logs(name, self._hidden.masker, named=leaf.path.startswith(INPUT))
+    def _log(self, leaf: LeafPlace) -> Path:
+        """Where the leaf's logs are, without a suffix."""
+        return self._logs / log_name(leaf.path, leaf.kind, leaf.try_)
+
+    def _logs_of(self, leaf: LeafPlace) -> Logs:
+        return Logs(self._log(leaf), self._hidden.masker, named=leaf.path.startswith(INPUT))
 
     def _written(self, order: Order, leaf: LeafPlace) -> Order:
         """The order with a script that is too long for an argument in a file."""
@@ -216,32 +284,6 @@ class SlotCommands:
             raise LeafFailed(Failure(error_class="bad-value", message=message))
         file = self.leave(leaf, ".sh", content)
         return structs.replace(order, argv=(*before[:-1], file))
-
-
-class SlotGit:
-    """Git in an agent's slots, so that what its hooks start belongs to the agent."""
-
-    def __init__(self, slots: SlotPool) -> None:
-        self._slots = slots
-
-    async def run(
-        self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str], stdin: bytes = b""
-    ) -> GitResult:
-        """See ``git.cli.GitRunner``."""
-        command = Command(argv=("git", *argv), cwd=cwd, env=dict(env), stdin=stdin)
-        try:
-            async with self._slots.lease() as slot:
-                return await _git(slot, command)
-        except SpawnFailed as error:
-            raise FileNotFoundError(error.errno, error.message) from error
-
-
-async def _git(slot: Slot, command: Command) -> GitResult:
-    out, err = bytearray(), bytearray()
-    async with slot.start(command) as tree:
-        ended = await read_until(tree.wait, (tree.stdout, out.extend), (tree.stderr, err.extend))
-    code = ended.code if ended.code is not None else 128 + (ended.signal or 0)
-    return GitResult(code, bytes(out), bytes(err))
 
 
 async def _wait(tree: ProcessTree, patience: Patience, grace: float) -> Exit:

@@ -127,6 +127,10 @@ class LeafFailed(Exception):
         return self
 
 
+class Closed(Exception):
+    """Nothing is acted out any more: this leaf has no recorded outcome, and gets none."""
+
+
 Action = Callable[[int], Awaitable[Done]]
 """Acts, given the sequence number of its intent; raises ``LeafFailed``."""
 
@@ -138,11 +142,15 @@ class Door:
         recorder: where events go.
         place: the agent's identity.
         recorded: outcomes of an earlier, cut-off run of the same attempt, keyed by ``outcome_key``.
+        closed: whether nothing but what is recorded comes through it.
     """
 
-    def __init__(self, recorder: StepRecorder, place: Place, recorded: Mapping[str, Outcome]) -> None:
+    def __init__(
+        self, recorder: StepRecorder, place: Place, recorded: Mapping[str, Outcome], *, closed: bool = False
+    ) -> None:
         self.recorder = recorder
         self.place = place
+        self.closed = closed
         self._recorded = recorded
         self._under_way: dict[str, int] = {}
 
@@ -176,10 +184,15 @@ class Door:
             try_: how often this leaf was tried before, plus one.
             leaf: what the intent says.
             action: does it.
+
+        Raises:
+            Closed: the door is, and no outcome is recorded.
         """
         known = self._recorded.get(outcome_key(path, try_))
         if known is not None:
             return known
+        if self.closed:
+            raise Closed(path)
         intent = await self.recorder.record(
             StepIntended(
                 **self.place.at(path, try_),

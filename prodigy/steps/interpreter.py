@@ -31,7 +31,7 @@ from prodigy.steps.runner import Ended, Program, StepFailure
 from prodigy.steps.stage import Stage
 from prodigy.steps.variables import Span, Variables
 from prodigy.workflow.deferred import seconds
-from prodigy.workflow.model import COMPOUND, Environment, Step, Text
+from prodigy.workflow.model import COMPOUND, Environment, Step, Text, Until
 from prodigy.workflow.template import render_text
 from prodigy.workflow.values import TemplateError
 
@@ -178,12 +178,16 @@ class Interpreter:
         self.stage.dirty = not isinstance(outcome, StepFailed) and outcome.dirty
         if acted and not isinstance(course.step.action, COMPOUND):  # whose own steps have told theirs
             await evidence.tell_commits(self.stage, course.path, course.try_, before)
-        elif not isinstance(outcome, StepFailed) and course.step.detach is not None:
+        elif not isinstance(outcome, StepFailed) and self._is_wanted(course.step.detach):
             await self._start_again(course, outcome.intent)
         return outcome
 
+    def _is_wanted(self, detach: Until | None) -> bool:
+        """Whether steps to come count on something that an earlier run left running."""
+        return detach == "run" or (detach == "agent" and not self.door.closed)
+
     async def _start_again(self, course: Course, intent: int) -> None:
-        """Start what an earlier run left running: it ended with that run, and later steps count on it."""
+        """Start what an earlier run left running: it ended with that run, or runs still, and later steps count on it."""
         try:
             await perform(self, course, intent)
         except LeafFailed as failed:

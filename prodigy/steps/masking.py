@@ -54,6 +54,11 @@ class Masker:
         self.longest = max((len(form.literal) for form in self._forms), default=0)
         """Bytes of the longest form."""
 
+    @property
+    def secrets(self) -> Mapping[str, str]:
+        """What is hidden, by name."""
+        return self._secrets
+
     def __bool__(self) -> bool:
         """Whether there is anything to hide."""
         return bool(self._forms)

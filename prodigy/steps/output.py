@@ -81,6 +81,23 @@ class OutputLog:
             self._kept -= len(self._chunks.popleft())
 
 
+class Logs:
+    """The two log files of a command, open for the time of a block."""
+
+    def __init__(self, name: Path, masker: Masker, *, named: bool = False) -> None:
+        self._out = OutputLog(name.with_name(name.name + ".out"), masker, named=named)
+        self._err = OutputLog(name.with_name(name.name + ".err"), masker)
+
+    def __enter__(self) -> tuple[OutputLog, OutputLog]:
+        """Create the files."""
+        return self._out.__enter__(), self._err.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        """Close them."""
+        self._out.__exit__(None, None, None)
+        self._err.__exit__(None, None, None)
+
+
 def last_line(text: str) -> str:
     """The last line that is not blank, stripped; commands say last what went wrong."""
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")

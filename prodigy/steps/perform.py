@@ -141,7 +141,7 @@ async def _shell(walker: Walker, course: Course, script: str, intent: int) -> Do
             raise LeafFailed(value_failure(error)) from None
     order = _order(walker, step, (step.shell_program, "-c", script), course.environment)
     if step.detach is not None:
-        await walker.stage.commands.detach(order, leaf)
+        await walker.stage.commands.detach(order, leaf, step.detach)
         return Done()
     keep = walker.stage.max_capture if captures.reads_text(step) else 0
     ran = await walker.stage.commands.run(structs.replace(order, keep=keep), leaf)

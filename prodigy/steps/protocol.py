@@ -16,6 +16,7 @@ from prodigy.events import (
     HandlerStarted,
     Phase,
     StepCompleted,
+    StepDetached,
     StepFailed,
     StepIntended,
     StepRetrying,
@@ -30,6 +31,7 @@ Outcome = StepCompleted | StepFailed
 AgentEvent = (
     StepIntended
     | StepSpawned
+    | StepDetached
     | StepCompleted
     | StepFailed
     | StepSkipped
@@ -89,6 +91,8 @@ class AgentTask(Struct, frozen=True, kw_only=True):
     limits: Limits | None = None
     max_capture: int = 10 * 1024 * 1024
     """Bytes of one stream that a capture may hold."""
+    waking: bool = False
+    """Whether its steps have ended: then only what they left running until the run's end is started again."""
     workflow_base: str | None = None
     """The commit that ``${workflow.commits}`` and its like count from; ``base_commit`` if absent."""
 

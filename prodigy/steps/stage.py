@@ -9,7 +9,7 @@ from prodigy.git.changes import Changes, Standing
 from prodigy.git.evidence import CommitWish, History, Snapshot
 from prodigy.steps.commands import LeafPlace, Order, Ran
 from prodigy.steps.durable import Door
-from prodigy.workflow.model import Step
+from prodigy.workflow.model import Step, Until
 
 
 class Commands(Protocol):
@@ -19,8 +19,11 @@ class Commands(Protocol):
         """Run to the end, everything it started included; raise ``LeafFailed`` if it cannot be started."""
         ...
 
-    async def detach(self, order: Order, leaf: LeafPlace) -> None:
-        """Start and leave running until the agent ends; raise ``LeafFailed`` if it cannot be started."""
+    async def detach(self, order: Order, leaf: LeafPlace, until: Until) -> None:
+        """Start and leave running until somebody's end; raise ``LeafFailed`` if it cannot be started.
+
+        What an earlier run of the same leaf has left running is not started a second time.
+        """
         ...
 
     def leave(self, leaf: LeafPlace, suffix: str, content: bytes) -> str:

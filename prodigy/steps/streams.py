@@ -1,38 +1,18 @@
 """What commands print, on its way from their pipes to logs and memory."""
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import TypeVar
 
 import trio
 from trio.abc import ReceiveStream
 
 from prodigy.steps.durable import Texts
-from prodigy.steps.masking import Masker
-from prodigy.steps.output import OutputLog
 from supervisors import SlotLost
 
 T = TypeVar("T")
 Sink = Callable[[bytes], object]
 
 CHUNK = 64 * 1024
-
-
-class Logs:
-    """The two log files of a command, open for the time of a block."""
-
-    def __init__(self, name: Path, masker: Masker, *, named: bool = False) -> None:
-        self._out = OutputLog(name.with_name(name.name + ".out"), masker, named=named)
-        self._err = OutputLog(name.with_name(name.name + ".err"), masker)
-
-    def __enter__(self) -> tuple[OutputLog, OutputLog]:
-        """Create the files."""
-        return self._out.__enter__(), self._err.__enter__()
-
-    def __exit__(self, *_: object) -> None:
-        """Close them."""
-        self._out.__exit__(None, None, None)
-        self._err.__exit__(None, None, None)
 
 
 class Kept:

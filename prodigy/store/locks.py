@@ -114,6 +114,39 @@ class SharedLock:
             self.descriptor = -1
 
 
+class Claim:
+    """The right to keep one thing going, and the name of what is kept; it may be handed on as a descriptor.
+
+    Args:
+        descriptor: of the locked file. The lock is held until every copy of it is closed.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    @classmethod
+    def take(cls, path: Path) -> Self | None:
+        """Take it at once; ``None`` if somebody has it, whom ``holder`` tells."""
+        descriptor = _open(path)
+        if _locked(descriptor, fcntl.LOCK_EX):
+            os.ftruncate(descriptor, 0)
+            return cls(descriptor)
+        os.close(descriptor)
+        return None
+
+    def name(self, pid: int) -> Holder:
+        """Write down which process is kept."""
+        kept = Holder(pid=pid, start_time=start_time(pid) or 0, boot_id=boot_id(), host=os.uname().nodename)
+        _write(self.descriptor, kept)
+        return kept
+
+    def close(self) -> None:
+        """Let go of this process's copy."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
 class FileLock:
     """A lock for the length of a block: waits for its turn. For short changes of shared files."""
 

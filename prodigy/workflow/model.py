@@ -53,6 +53,10 @@ Share = float | Deferred
 Bytes = int | Deferred | None
 
 
+Until = Literal["agent", "run", "forever"]
+"""Whose end is the end of a command that is left running; ``forever``: nobody's."""
+
+
 # -- policies ------------------------------------------------------------------------------------------------------
 class Backoff(Struct, frozen=True, kw_only=True):
     """How long to wait before the second and every later run; see ``job.retry``."""
@@ -501,7 +505,7 @@ class Step(Struct, frozen=True, kw_only=True):
     on_success: tuple["Step", ...] = ()
     on_exit_code: tuple[ExitCodes, ...] = ()
     claude: ClaudeOptions = ClaudeOptions()
-    detach: Literal["agent", "run", "forever"] | None = None
+    detach: Until | None = None
     interpolate: bool = True
     shell_program: str = "sh"
 

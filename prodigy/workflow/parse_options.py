@@ -3,8 +3,6 @@
 Pure.
 """
 
-from typing import Literal
-
 from msgspec import structs
 
 from prodigy.workflow.fields import Field, Fields, Reader
@@ -19,6 +17,7 @@ from prodigy.workflow.model import (
     Retry,
     Shell,
     Text,
+    Until,
     WriteFile,
 )
 from prodigy.workflow.nodes import Mapping
@@ -27,9 +26,7 @@ from prodigy.workflow.parse_retry import ReadSteps, read_retry
 from prodigy.workflow.problems import quoted
 from prodigy.workflow.worktree_path import leaves_worktree
 
-Detach = Literal["agent", "run", "forever"]
-
-_DETACHED: tuple[Detach, ...] = ("agent", "run", "forever")
+_DETACHED: tuple[Until, ...] = ("agent", "run", "forever")
 _SHELLS = ("sh", "bash")
 _WITH_CLAUDE = (Claude, Foreach, GoalSeek, Check)
 """Actions that options of Claude can matter to."""
@@ -103,7 +100,7 @@ def read_old_output(reader: Reader, entry: Field | None) -> Text | None:
     return reader.text_node(entry)
 
 
-def read_detach(reader: Reader, fields: Fields, action: Action) -> Detach | None:
+def read_detach(reader: Reader, fields: Fields, action: Action) -> Until | None:
     """How long the command may outlive its step."""
     entry = fields.get("detach")
     if entry is None:
@@ -111,14 +108,16 @@ def read_detach(reader: Reader, fields: Fields, action: Action) -> Detach | None
     if not isinstance(action, Shell):
         message = "only a `shell` step can be detached"
         reader.problems.error("conflicting-keys", message, entry.key)
-    for name in ("capture", "capture_output", "output_file", "outputs"):
+    wanted = reader.choice(entry, _DETACHED)
+    for name in ("capture", "capture_output", "output_file", "outputs", "timeout"):
         other = fields.get(name)
         if other is not None:
             message = f"{quoted(other.key.text)} waits for an end, and a detached step has none"
             reader.problems.error("conflicting-keys", message, other.key, "keep one of them")
-    wanted = reader.choice(entry, _DETACHED)
-    if wanted in {"run", "forever"}:
-        reader.not_yet(entry.value, f"a command that outlives its agent (`detach: {wanted}`)")
+    limits = fields.get("limits")
+    if wanted == "forever" and limits is not None:
+        message = "nobody is left to keep the `limits` of a command that is left running for good"
+        reader.problems.error("conflicting-keys", message, limits.key, "keep one of them")
     return wanted
 
 

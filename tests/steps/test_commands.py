@@ -2,8 +2,9 @@
 
 import math
 import os
+import signal
 import sys
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,13 +15,16 @@ from notebook import Notebook
 from stages import PLACE
 from trio.testing import MockClock
 
-from prodigy.events import StepSpawned
-from prodigy.steps.commands import LeafPlace, Order, SlotCommands, SlotGit
+from prodigy.events import StepDetached, StepSpawned
+from prodigy.steps.commands import LeafPlace, Order, SlotCommands
+from prodigy.steps.detached import LEFT, MARK
 from prodigy.steps.durable import LeafFailed
 from prodigy.steps.hidden import Hidden
 from prodigy.steps.limits import Allowance
-from prodigy.workflow.model import Limits
-from supervisors import SlotPool, open_slots
+from prodigy.steps.slot_git import SlotGit
+from prodigy.store.locks import holder
+from prodigy.workflow.model import Limits, Until
+from supervisors import Mark, ProcessIdentity, SlotPool, alive, open_slots, reap_left_overs
 from supervisors.testing import OnTerm, Script, open_fake_slots
 
 LEAF = LeafPlace(path="2.on_failure#1.1", try_=2, kind="shell", intent=5)
@@ -140,19 +144,102 @@ async def test_a_detached_command_lives_until_the_block_ends(tmp_path: Path) -> 
     async with open_slots() as slots:
         run = commands(slots, tmp_path, notebook=notebook)
         async with run.open():
-            await run.detach(order("echo here; sleep 1000 & wait"), LEAF)
-            (spawned,) = notebook.of(StepSpawned)
+            await run.detach(order("echo here; sleep 1000 & wait"), LEAF, "agent")
+            (spawned,) = notebook.of(StepDetached)
             assert Path(f"/proc/{spawned.pid}").exists()
             assert (await run.run(order(f"kill -0 {spawned.pid}"), LEAF)).failure is None
         assert not Path(f"/proc/{spawned.pid}").exists()
 
 
-async def test_a_detached_command_that_does_not_start_fails_its_leaf(tmp_path: Path) -> None:
+async def test_a_command_detached_until_the_runs_end_lives_as_long_as_its_worker(tmp_path: Path) -> None:
+    """Agents come and go; what is running already is not started a second time."""
+    script = f"echo $$ >> {tmp_path}/pids; echo here; exec sleep 1000"
+    async with open_slots() as slots:
+        for _ in range(2):
+            notebook = Notebook()
+            run = commands(slots, tmp_path / "logs", notebook=notebook)
+            async with run.open():
+                await run.detach(order(script), LEAF, "run")
+            (left,) = notebook.of(StepDetached)
+            assert (left.until, left.intent) == ("run", 5)
+            assert is_alive(left)
+            await until((tmp_path / "pids").exists)
+        assert (tmp_path / "pids").read_text() == f"{left.pid}\n"
+    assert not is_alive(left)
+    async with open_slots() as slots:
+        again = commands(slots, tmp_path / "logs", notebook=(notebook := Notebook()))
+        async with again.open():
+            await again.detach(order(script), LEAF, "run")
+        assert notebook.of(StepDetached)[0].pid != left.pid, "it ended with its worker, and is wanted again"
+
+
+async def test_a_command_detached_for_good_outlives_everybody(tmp_path: Path) -> None:
+    """Its output still goes to its logs, masked; it is known again as long as it runs, and not started twice."""
+    log = tmp_path / "logs" / "02.h1.01-shell.t2.out"
+    os.mkfifo(tmp_path / "more")
+    script = f"echo a hunter2-hunter2; cat {tmp_path}/more; echo end >&2"
+    notebook = Notebook()
+    async with open_slots() as slots:
+        run = commands(slots, tmp_path / "logs", notebook=notebook, secrets={"TOKEN": "hunter2-hunter2"})
+        async with run.open():
+            await run.detach(order(script, env={**ENVIRONMENT, MARK: "job-7"}), LEAF, "forever")
+    (left,) = notebook.of(StepDetached)
+    assert is_alive(left)
+    async with open_slots() as slots:
+        again = commands(slots, tmp_path / "logs", notebook=notebook)
+        async with again.open():
+            await again.detach(order("echo no >> $HOME/no"), LEAF, "forever")
+    assert notebook.of(StepDetached) == [left, left], "named once more, not started"
+    assert await reap_left_overs((), Mark(MARK, "job-7", spared=LEFT), 0.0) == ()
+    assert is_alive(left)
+    async with await trio.open_file(tmp_path / "more", "w") as pipe:
+        for text in ("hunter2-", "hunter2 b\n"):
+            await pipe.write(text)
+            await pipe.flush()
+    await until(lambda: not is_alive(left))
+    await until(lambda: log.read_text() == "a ***\n*** b\n")
+    await until(lambda: log.with_suffix(".err").read_text() == "end\n")
+    await until(lambda: holder(log.with_suffix(".running")) is None)
+
+
+async def test_nothing_of_a_command_detached_for_good_descends_from_us(tmp_path: Path) -> None:
+    notebook = Notebook()
+    async with open_slots() as slots:
+        run = commands(slots, tmp_path, notebook=notebook)
+        async with run.open():
+            await run.detach(order("exec sleep 1000"), LEAF, "forever")
+        (left,) = notebook.of(StepDetached)
+        above = {left.pid}
+        pid = left.pid
+        while (pid := parent_of(pid)) > 1:
+            above.add(pid)
+        assert os.getpid() not in above
+        assert os.getsid(left.pid) == left.pid
+        os.kill(left.pid, signal.SIGKILL)
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def is_alive(left: StepDetached) -> bool:
+    return alive(ProcessIdentity(left.pid, left.start_time, left.boot_id))
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what strangers do; the limit is a bound of failure."""
+    with trio.fail_after(40):
+        while not condition():
+            await trio.sleep(0.01)
+
+
+@pytest.mark.parametrize("until", ["agent", "run", "forever"])
+async def test_a_detached_command_that_does_not_start_fails_its_leaf(until: Until, tmp_path: Path) -> None:
     async with open_slots() as slots:
         run = commands(slots, tmp_path)
         async with run.open():
             with pytest.raises(LeafFailed) as caught:
-                await run.detach(order("x", argv=("no-such-program",)), LEAF)
+                await run.detach(order("x", argv=("no-such-program",)), LEAF, until)
     assert caught.value.failure.error_class == "spawn-failed"
 
 
