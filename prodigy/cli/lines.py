@@ -189,8 +189,10 @@ def _fitted(place: str, text: str, style: Style) -> str:
     return cut(printable(text), room, style.marks.ellipsis)
 
 
-BETWEEN: Final = frozenset({"asked", "check", "commit", "env", "items", "look", "timeout"})
+BETWEEN: Final = frozenset({"asked", "check", "commit", "computed", "env", "items", "look", "timeout"})
 """Kinds of leaves that are no steps of the workflow's own."""
+VALUES: Final = frozenset({"asked", "computed"})
+"""Those that only give values to texts: the step that cannot do without one tells it."""
 
 
 def _level(event: events.StepIntended | events.StepCompleted) -> Level:
@@ -232,7 +234,7 @@ def _step_failed(state: JobState, event: events.StepFailed, style: Style) -> Ite
         f" Failed ({how})",
         _log_part(_claude_log(event) or error.logs, style),
     )
-    if event.item_id is None:
+    if event.item_id is None and event.kind not in VALUES:
         yield _line(Level.NORMAL, *parts)
     else:
         yield _line(Level.VERBOSE, Span(f"{_place(state, event, style)} ", "accent"), *parts)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from prodigy.steps.durable import Done, Leaf
 from prodigy.steps.stage import Stage
 from prodigy.steps.variables import Span, Variables
+from prodigy.workflow.scope import Question
 from prodigy.workflow.texts import Uses
 
 OF_CHANGES: Final = frozenset({
@@ -17,13 +18,17 @@ OF_CHANGES: Final = frozenset({
     "insertions", "deletions",
 })  # fmt: skip
 """Fields of ``step``, ``workflow`` and ids that git answers for."""
-Question = tuple[str, str]
-"""What is asked: ``("git", "")``, ``("changes", root)``, ``("time", root)``, or a computed value's kind and argument."""
+_TOLD: Final = frozenset({"date", "uuid"})
+"""Computed values that clock and chance tell; others are worked out."""
 
 
 async def ask(stage: Stage, variables: Variables, uses: Uses, path: str, try_: int) -> None:
-    """Answer what the texts of a step ask for, before they are filled in."""
-    questions = sorted({*_questions(uses, variables), *uses.computed})
+    """Answer what the texts of a step ask for, before they are filled in.
+
+    A question is ``("git", "")``, ``("changes", root)``, ``("time", root)``, or a computed value's kind and argument.
+    """
+    told = {question for question in uses.computed if question[0] in _TOLD}
+    questions = sorted({*_questions(uses, variables), *told})
     if not questions:
         variables.answered({}, {})
         return
@@ -35,7 +40,7 @@ async def ask(stage: Stage, variables: Variables, uses: Uses, path: str, try_: i
     asked: dict[str, Any] = {}
     computed: dict[Question, Any] = {}
     for kind, argument, answer in outcome.value:
-        if kind in {"date", "uuid"}:
+        if kind in _TOLD:
             computed[kind, argument] = answer
         else:
             root = argument or kind

@@ -109,7 +109,7 @@ def _value(capture: Capture, done: Done, facts: Facts) -> Any:
         case "exit_code" | "success" | "duration":
             return _plain(capture.source, done, facts)
         case "json":
-            return _at_path(capture.argument or "", _json(whole(done).stdout))
+            return at_path(capture.argument or "", _json(whole(done).stdout))
         case "pattern":
             found = find_pattern(capture.argument or "", whole(done).stdout)
             if found is None:
@@ -133,7 +133,12 @@ def _structured(done: Done) -> Any:
     return done.value.get("structured") if isinstance(done.value, dict) else None
 
 
-def _at_path(path: str, root: Any) -> Any:
+def at_path(path: str, root: Any) -> Any:
+    """What a JSONPath leads to: the value, or a list if it may lead to several.
+
+    Raises:
+        CaptureError: nothing is there, or it is no path.
+    """
     from prodigy.workflow.json_path import BadJsonPath, find
 
     try:

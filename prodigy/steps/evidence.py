@@ -5,6 +5,7 @@ from msgspec import structs
 from prodigy.events import CommitCreated, Failure, StepCompleted, StepFailed
 from prodigy.git.evidence import CommitWish
 from prodigy.steps.asking import ask
+from prodigy.steps.computing import compute
 from prodigy.steps.course import Course, Walker
 from prodigy.steps.durable import Done, Leaf, LeafFailed
 from prodigy.steps.protocol import Outcome
@@ -61,8 +62,9 @@ async def commit(
 
     async def action(_intent: int) -> Done:
         if config.message_template is not None:
-            asking = Step(action=Analyze(), commit=config)
-            await ask(stage, variables, uses_of(asking), leaf_path, try_)
+            uses = uses_of(Step(action=Analyze(), commit=config))
+            await ask(stage, variables, uses, leaf_path, try_)
+            await compute(stage, variables, uses.computed, leaf_path, try_)
         message = _message(stage, step, config, variables, command)
         _check(config, message)
         if not squash and config.message_pattern and stage.head != before:

@@ -4,13 +4,15 @@ from msgspec import structs
 
 from prodigy.errors import WorkflowError
 from prodigy.steps.asking import ask
+from prodigy.steps.computing import compute
 from prodigy.steps.course import Course, Walker
 from prodigy.steps.durable import LeafFailed
 from prodigy.steps.environment import surroundings
 from prodigy.steps.perform import readable, value_failure
 from prodigy.workflow.deferred import seconds, settled
 from prodigy.workflow.expression import holds, parse_expression
-from prodigy.workflow.texts import uses_of
+from prodigy.workflow.model import Step
+from prodigy.workflow.texts import asked_by, deciding_texts, uses_of
 
 
 async def begin(walker: Walker, course: Course) -> bool:
@@ -34,6 +36,7 @@ async def prepare(walker: Walker, course: Course) -> None:
         await _ask(walker, course)
     if course.trouble is not None:
         return
+    await compute(walker.stage, walker.variables, uses_of(_own(course)).computed, course.path, course.try_)
     try:
         course.step = settled(course.written, walker.variables)
         found = await surroundings(
@@ -51,12 +54,20 @@ async def prepare(walker: Walker, course: Course) -> None:
 
 
 async def _ask(walker: Walker, course: Course) -> None:
-    asking = structs.replace(course.written, commit=None)  # its message is made later
+    """Ask what the texts need to know; of what has to be worked out only what decides whether the step runs at all."""
+    step = _own(course)
+    first = asked_by(deciding_texts(step)).computed
     try:
-        await ask(walker.stage, walker.variables, uses_of(asking), course.path, course.try_)
+        await ask(walker.stage, walker.variables, uses_of(step), course.path, course.try_)
+        await compute(walker.stage, walker.variables, first, course.path, course.try_)
         walker.variables.owned(course.written.locals)
     except WorkflowError as error:
         course.trouble = value_failure(error)
+
+
+def _own(course: Course) -> Step:
+    """The step without what is filled in later: the message of its commit."""
+    return structs.replace(course.written, commit=None)
 
 
 def _changing(course: Course) -> dict[str, str]:

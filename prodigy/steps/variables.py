@@ -19,8 +19,9 @@ from msgspec import Struct, structs
 from prodigy.events import Captured, Failure, StepFailed
 from prodigy.steps.protocol import Outcome
 from prodigy.workflow.model import Local, Step
-from prodigy.workflow.scope import UNDEFINED, ComputedKind, Path, resolve, resolve_item
+from prodigy.workflow.scope import UNDEFINED, ComputedKind, Path, Question, resolve, resolve_item
 from prodigy.workflow.template import render_value, secret_of
+from prodigy.workflow.values import BadReference
 
 LATER: Final = frozenset({
     "shell", "claude", "test", "foreach", "goal_seek", "write_file", "handler", "last", "step", "error",
@@ -89,7 +90,7 @@ class Variables:
         self._set = layers or Layers()
         self._roots = dict(roots)
         self._asked: dict[str, Any] = {}
-        self._computed: dict[tuple[str, str], Any] = {}
+        self._computed: dict[Question, Any] = {}
         self._own: dict[str, Any] = {}
         self._held: dict[str, str] = {}
         """Own variables that are a secret, each with the secret's environment variable."""
@@ -133,8 +134,15 @@ class Variables:
         return str(root) if not rest and root in self.secrets and not hidden else None
 
     def computed(self, kind: ComputedKind, argument: str) -> Any:
-        """The value of ``${date:…}`` or ``${uuid}`` in this try."""
-        return self._computed.get((kind, argument), UNDEFINED)
+        """The value of ``${date:…}``, ``${file:…}`` and the like in this try."""
+        found = self._computed.get((kind, argument), UNDEFINED)
+        if isinstance(found, Failure):
+            raise BadReference(found.message, code="bad-value")
+        return found
+
+    def has_computed(self, question: Question) -> bool:
+        """Whether a computed value is known in this try, or known not to be had."""
+        return question in self._computed
 
     def _layers(self) -> tuple[Mapping[str, Any], ...]:
         ours = self._set
@@ -187,10 +195,14 @@ class Variables:
         self._declared |= frozenset(names) | self.secrets
 
     # -- what the steps leave ----------------------------------------------------------------------------------------
-    def answered(self, asked: Mapping[str, Any], computed: Mapping[tuple[str, str], Any]) -> None:
+    def answered(self, asked: Mapping[str, Any], computed: Mapping[Question, Any]) -> None:
         """Take answers for one try of a step: ``git``, ``workflow`` … by root, and computed values."""
         self._asked = dict(asked)
         self._computed = dict(computed)
+
+    def computed_also(self, computed: Mapping[Question, Any]) -> None:
+        """Take further computed values of the try; a ``Failure`` stands for one that could not be worked out."""
+        self._computed |= computed
 
     def owned(self, variables: Iterable[Local]) -> None:
         """Take the variables that only the step that runs has, each in turn: one may name those before it.

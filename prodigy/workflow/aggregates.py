@@ -112,7 +112,7 @@ def _std_dev(values: Sequence[Any]) -> int | float | None:
 def _spread(numbers: Sequence[Fraction]) -> Fraction:
     """The mean square of how far numbers are from their mean: the variance of the whole, not of a sample."""
     mean = _total(numbers) / len(numbers)
-    return _total([(number - mean) ** 2 for number in numbers]) / len(numbers)
+    return _total([number * number for number in numbers]) / len(numbers) - mean * mean
 
 
 def _total(numbers: Sequence[Fraction]) -> Fraction:

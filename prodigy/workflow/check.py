@@ -104,8 +104,10 @@ class _Checker:
                 self.texts.check(text, known)
 
     def layer(self, layer: Environment, known: Known) -> None:
+        place = known.inside()
+        place.works_out = False
         for text in environment_texts(layer):
-            self.texts.check(text, known)
+            self.texts.check(text, place)
 
     def known(self, phase: Phase, setup: Known | None, after: Known | None = None) -> Known:
         """The beginning of a step list, where the captures and ids of ``after`` are known."""

@@ -10,14 +10,29 @@ from msgspec import Struct
 from prodigy.workflow.expression_references import Reference, references
 from prodigy.workflow.expression_text import BadExpression
 from prodigy.workflow.folds import condition_of
+from prodigy.workflow.json_path import BadJsonPath, find
 from prodigy.workflow.known import Known, Refusal
 from prodigy.workflow.locate import Places
 from prodigy.workflow.model import Mark
 from prodigy.workflow.nearest import nearest
 from prodigy.workflow.problems import Problems, Severity, quoted
-from prodigy.workflow.refs import FILTERS, MODIFIERS, PATH, Computed, Dollar, Fold, Ref, Template
-from prodigy.workflow.scope import Path
+from prodigy.workflow.refs import (
+    FILTERS,
+    MODIFIERS,
+    PATH,
+    Computed,
+    Dollar,
+    Fold,
+    Ref,
+    Template,
+    compile_text,
+    json_parts,
+)
+from prodigy.workflow.scope import WORKED_OUT, Path
+from prodigy.workflow.shell_lexer import read_script
+from prodigy.workflow.shell_quote import is_ours
 from prodigy.workflow.variables import DEPRECATED, ITEM_RESULT
+from prodigy.workflow.worktree_path import leaves_worktree
 
 _SUFFIX = re.compile(r"\s*[:|]\s*([a-z_]+)")
 
@@ -64,11 +79,35 @@ class ReferenceChecker:
                 if reference.kind == "variable":
                     self.named(reference, at, known)
 
+    def computed(self, computed: Computed, at: At, known: Known) -> None:
+        """A computed value, and the references in what it is worked out from."""
+        refusal = known.refusal(computed)
+        if refusal is not None:
+            self.refuse(refusal, at)
+        elif computed.kind == "cmd":
+            script = read_script(computed.argument)
+            ours = [hole.ref for hole in script.holes if is_ours(hole, script, known.knows)]
+            self.defaults(Template(tuple(ref for ref in ours if ref is not None)), at, known)
+        elif computed.kind in WORKED_OUT:
+            self.defaults(compile_text(computed.argument), at, known)
+            path, file = json_parts(computed.argument) if computed.kind == "json" else ("", computed.argument)
+            self._json_path(path, at)
+            if leaves_worktree(file):
+                message = f"{quoted(file)} is not inside the worktree"
+                self.tell("error", "path-outside-worktree", message, at, "write a path relative to it")
+
+    def _json_path(self, path: str, at: At) -> None:
+        try:
+            if "$" not in path.removeprefix("$"):
+                find(path, [])
+        except BadJsonPath as error:
+            self.tell("error", "bad-jsonpath", f"{quoted(path)} is not a JSONPath: {error}", at)
+
     def named(self, reference: Reference, at: At, known: Known) -> None:
         """A variable that an expression names: one that is defined nowhere is null, and only a warning."""
         match reference.ref:
             case Computed():
-                self.refuse(known.refusal(reference.ref), at)
+                self.computed(reference.ref, at, known)
                 return
             case Fold():
                 self.fold(reference.ref, at, known)
@@ -123,7 +162,7 @@ class ReferenceChecker:
             elif isinstance(piece, Fold):
                 self.fold(piece, at, known)
             elif isinstance(piece, Computed):
-                self.refuse(known.refusal(piece), at)
+                self.computed(piece, at, known)
 
     def malformed(self, at: At, reason: str) -> None:
         """``${…}`` that does not parse: a modifier that does not exist, or no reference at all."""

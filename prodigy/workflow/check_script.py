@@ -67,7 +67,7 @@ class ScriptChecker:
             if hole.reread:
                 self._reread(at)
         elif isinstance(hole.ref, Computed):
-            self.references.refuse(known.refusal(hole.ref), at)
+            self.references.computed(hole.ref, at, known)
         else:
             self.references.reference(hole.ref, at, known, in_script=True)
             if hole.ref.default is not None:
@@ -113,7 +113,11 @@ class ScriptChecker:
             return
         if name in script.assigned or script.loads_code or _OF_THE_SHELL.fullmatch(name) or "-" in name:
             return
-        elsewhere = variable(name) is not None or name in known.declared.elsewhere
+        elsewhere = (
+            variable(name) is not None
+            or name in known.declared.elsewhere
+            or name in known.declared.aggregates
+        )
         if elsewhere or known.meant(name) is not None:
             self.references.refuse(known.refusal(ref), at)
         elif not known.may_declare((name,)):

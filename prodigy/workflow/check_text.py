@@ -69,7 +69,7 @@ class TextChecker:
             case Fold():
                 self.references.fold(piece, at, known)
             case Computed():
-                self.references.refuse(known.refusal(piece), at)
+                self.references.computed(piece, at, known)
 
     def _unknown_dollar(self, piece: Dollar, at: At, known: Known) -> None:
         """A name that nothing declares stays as it is; told once for a text."""

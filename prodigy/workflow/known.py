@@ -5,12 +5,13 @@ looks outwards. What only may have a value counts as known: whether it has is se
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from msgspec import Struct
 
 from prodigy.workflow.declared import Declared
 from prodigy.workflow.refs import AnyRef, Computed, Fold
-from prodigy.workflow.scope import Path
+from prodigy.workflow.scope import WORKED_OUT, Path
 from prodigy.workflow.variables import (
     AFTER_MAP,
     CONTEXTS,
@@ -25,6 +26,9 @@ from prodigy.workflow.variables import (
 
 _MOST_NAMED = 40
 """Fields that a hint lists."""
+
+
+_WITHOUT_STEPS: Final[frozenset[Phase]] = frozenset({"input", "item id", "environment"})
 
 
 class Refusal(Struct, frozen=True):
@@ -59,6 +63,8 @@ class Known:
         self.declared = declared
         self.outer = outer
         self.contexts: frozenset[Context] = contexts if outer is None else contexts | outer.contexts
+        self.works_out: bool = outer is None or outer.works_out
+        """Whether texts here are those of a step, which can have values worked out."""
         self.setup: Known | None = outer.setup if outer is not None and setup is None else setup
         self.names_set: dict[str, frozenset[str] | None] = {}
         self.text_names: set[str] = set()
@@ -160,8 +166,10 @@ class Known:
         if isinstance(ref, Fold):
             return self.refusal_of(ref.path, ref.name)
         if isinstance(ref, Computed):
-            supported = ref.kind in {"date", "uuid"}
-            return None if supported else Refusal("not-yet-supported", f"`{ref.source}` is not supported yet")
+            if ref.kind not in WORKED_OUT or (self.works_out and self.phase not in _WITHOUT_STEPS):
+                return None
+            hint = "let a step capture it, and refer to that"
+            return Refusal("bad-reference", f"`{ref.source}` works in the texts of steps only", (hint,))
         has_default = ref.default is not None or any(step.name == "default" for step in ref.filters)
         return self.refusal_of(ref.path, ref.name, has_default=has_default)
 

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from msgspec import Struct
 
-from prodigy.workflow.scope import Path
+from prodigy.workflow.scope import ComputedKind, Path
 
 _NAME = r"[A-Za-z_]\w*(?:-\w+)*"
 _STRING = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
@@ -34,11 +34,14 @@ AGGREGATES = (
     "count", "sum", "average", "avg", "min", "max", "median", "std_dev", "variance", "collect", "unique", "concat",
     "merge", "flatten", "sort", "sort_desc", "group_by",
 )  # fmt: skip
-_COMPUTED = re.compile(r"\s*(file|cmd|json|date):(?![-+?=\s\d$])(.+)", re.DOTALL)
+_ARGUMENT = r"(?![-+?=\s\d]|\$(?![{.\[]))"
+"""What follows here is no operator of the shell, and no offset."""
+_COMPUTED = re.compile(rf"\s*(file|cmd|json|date):{_ARGUMENT}(.+)", re.DOTALL)
 _ENVIRONMENT = re.compile(r"\s*env:([A-Za-z_]\w*)", re.ASCII)
 _FOLD_HEAD = rf"\s*({'|'.join(AGGREGATES)}):({_PATH})"
 _FOLD = re.compile(rf"{_FOLD_HEAD}(?:\s+(?i:where)\s+(\S.*))?\s*", re.ASCII | re.DOTALL)
-_FOLD_WHERE = re.compile(rf"{_FOLD_HEAD}\s+(?i:where)\s", re.ASCII | re.DOTALL)
+_QUOTING = re.compile(rf"{_FOLD_HEAD}\s+(?i:where)\s|\s*(?:cmd|json):{_ARGUMENT}", re.ASCII | re.DOTALL)
+"""Beginnings of bodies in which quotes count to the end."""
 _MODIFIER = re.compile(r":(?!-)([^:|]*)")
 _FILTER = re.compile(r"\s*\|\s*([a-z]+)\s*(?::(?!-)((?:[^|:]|:(?!-))*))?")
 _GLOB_SIGN = re.compile(r"[*?\[\]]")
@@ -111,10 +114,10 @@ class Fold(Struct, frozen=True):
 
 
 class Computed(Struct, frozen=True):
-    """A value that is worked out when asked: ``${date:%Y}``, ``${uuid}``."""
+    """A value that is worked out when asked: ``${date:%Y}``, ``${uuid}``, ``${file:VERSION}``, ``${cmd:git log -1}``."""
 
     source: str
-    kind: str
+    kind: ComputedKind
     argument: str
 
 
@@ -155,12 +158,12 @@ class Template(Struct, frozen=True):
 def body_end(text: str, start: int, end: int) -> int:
     """The index of the ``}`` that closes a reference whose body starts at ``start``, or -1.
 
-    Quotes count inside a path and in the condition of a fold; nested ``${…}`` are stepped over.
+    Quotes count inside a path, in the condition of a fold and in a command; nested ``${…}`` are stepped over.
     """
     head = _BODY_START.match(text, start, end)
     position = head.end() if head else start
     depth = 0
-    signs = _BRACES if _FOLD_WHERE.match(text, start, end) is None else _QUOTES_AND_BRACES
+    signs = _BRACES if _QUOTING.match(text, start, end) is None else _QUOTES_AND_BRACES
     for sign in signs.finditer(text, position, end):
         if sign[0] == "${":
             depth += 1
@@ -188,7 +191,7 @@ def parse_ref(body: str) -> AnyRef | None:
         return _with_rest(source, ("env", environment[1]), body[environment.end() :].rstrip())
     computed = _COMPUTED.fullmatch(body)
     if computed is not None and computed[2].strip() not in MODIFIERS:
-        return Computed(source, computed[1], computed[2].strip())
+        return _computed(source, computed[1], computed[2].strip())
     fold = _FOLD.fullmatch(body)
     if fold is not None and fold[2] not in MODIFIERS:
         where = None if fold[3] is None else fold[3].rstrip()
@@ -198,6 +201,24 @@ def parse_ref(body: str) -> AnyRef | None:
         return None
     path = parse_path(match[0])
     return _with_rest(source, path, body[match.end() :].rstrip())
+
+
+def _computed(source: str, kind: str, argument: str) -> Computed | None:
+    match kind:
+        case "json" if ":" not in argument:
+            return None
+        case "date" | "file" | "json" | "cmd":
+            return Computed(source, kind, argument)
+        case _:
+            return None
+
+
+def json_parts(argument: str) -> tuple[str, str]:
+    """The path and the file of ``${json:PATH:from:FILE}`` or ``${json:PATH:FILE}``."""
+    path, between, file = argument.rpartition(":from:")
+    if not between:
+        path, _, file = argument.rpartition(":")
+    return path, file
 
 
 def path_text(path: Path) -> str:

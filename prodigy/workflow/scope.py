@@ -26,9 +26,12 @@ UNDEFINED: Final = Undefined.UNDEFINED
 
 _ITEM_ROOTS = ("item", "item_index", "item_total", "item_json")
 
-ComputedKind = Literal["date", "uuid"]
-"""Values that exist only because a text asks for them: ``${date:%Y-%m-%d}`` and ``${uuid}``."""
-COMPUTED: Final[Mapping[str, ComputedKind]] = {"date": "date", "uuid": "uuid"}
+ComputedKind = Literal["date", "uuid", "file", "json", "cmd"]
+"""Values that exist only because a text asks for them, such as ``${date:%Y-%m-%d}`` and ``${file:VERSION}``."""
+WORKED_OUT: Final[frozenset[ComputedKind]] = frozenset({"file", "json", "cmd"})
+"""Those whose argument is a text with references itself."""
+Question = tuple[str, str]
+"""What is asked of the world: a kind, such as a computed one, and what is asked of it."""
 
 
 class Scope(Protocol):
@@ -54,7 +57,10 @@ class Scope(Protocol):
         """A computed value, the same however often one attempt at a step asks for it.
 
         ``UNDEFINED`` where nothing is computed. ``texts.uses_of`` tells beforehand what the texts of a step will
-        ask for; ``argument`` is the format of ``date`` and empty for ``uuid``.
+        ask for; ``argument`` is what stands after the kind.
+
+        Raises:
+            TemplateError: it could not be worked out.
         """
 
 

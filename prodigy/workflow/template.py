@@ -20,7 +20,7 @@ from prodigy.workflow.refs import (
     Unread,
     compile_text,
 )
-from prodigy.workflow.scope import COMPUTED, UNDEFINED, Scope
+from prodigy.workflow.scope import UNDEFINED, Scope
 from prodigy.workflow.values import (
     BadModifier,
     BadReference,
@@ -116,11 +116,8 @@ def undefined(ref: Ref, scope: Scope) -> UndefinedVariable:
 
 
 def _computed(ref: Computed, scope: Scope) -> Any:
-    kind = COMPUTED.get(ref.kind)
-    if kind is None:
-        raise BadReference(f"`{ref.source}` is not supported yet", code="not-yet-supported")
-    is_users = kind == "uuid" and scope.knows(kind)
-    value = scope.lookup((kind,)) if is_users else scope.computed(kind, ref.argument)
+    is_users = ref.kind == "uuid" and scope.knows(ref.kind)
+    value = scope.lookup((ref.kind,)) if is_users else scope.computed(ref.kind, ref.argument)
     if value is UNDEFINED:
         raise UndefinedVariable(ref.source[2:-1].strip())
     return value

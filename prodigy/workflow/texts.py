@@ -33,7 +33,7 @@ from prodigy.workflow.model import (
     WriteFile,
 )
 from prodigy.workflow.refs import AnyRef, Computed, Dollar, Fold, Ref, Template, compile_text
-from prodigy.workflow.scope import COMPUTED, ComputedKind, Path
+from prodigy.workflow.scope import WORKED_OUT, Path, Question
 from prodigy.workflow.shell_lexer import read_script
 
 Rule = Literal["shell", "plain", "environment", "condition", "environment condition", "filter", "aggregate"]
@@ -57,7 +57,7 @@ class Uses(Struct, frozen=True):
     """What texts ask for: paths of variables, and computed values by kind and argument."""
 
     paths: frozenset[Path] = frozenset()
-    computed: frozenset[tuple[ComputedKind, str]] = frozenset()
+    computed: frozenset[Question] = frozenset()
 
 
 def uses_of(step: Step) -> Uses:
@@ -66,15 +66,22 @@ def uses_of(step: Step) -> Uses:
     A path is listed even if the step never reads it, as when its reference stands in a script that makes no use of
     it; ``when`` counts, and so do the names that a script mentions as ``$NAME``.
     """
-    paths: set[Path] = set()
-    computed: set[tuple[ComputedKind, str]] = set()
-    for text in (*local_texts(*step.locals), *texts_of(step)):
-        for piece in _pieces(text):
-            if isinstance(piece, tuple):
-                paths.add(piece)
-            elif piece.kind in COMPUTED:
-                computed.add((COMPUTED[piece.kind], piece.argument))
-    return Uses(frozenset(paths), frozenset(computed))
+    return asked_by((*local_texts(*step.locals), *texts_of(step)))
+
+
+def asked_by(texts: Iterable[Written]) -> Uses:
+    """What texts ask for, and the texts in it."""
+    found = [piece for text in texts for piece in _pieces(text)]
+    paths = frozenset(piece for piece in found if isinstance(piece, tuple))
+    return Uses(
+        paths, frozenset((piece.kind, piece.argument) for piece in found if isinstance(piece, Computed))
+    )
+
+
+def deciding_texts(step: Step) -> Iterator[Written]:
+    """The texts that are filled in before it is known whether the step runs."""
+    yield from local_texts(*step.locals)
+    yield from _optional(step.when)
 
 
 def texts_of(step: Step) -> Iterator[Written]:
@@ -238,6 +245,10 @@ def _of_template(template: Template) -> Iterator[Path | Computed]:
             yield from _of_condition(piece)
         elif isinstance(piece, Computed):
             yield piece
+            if piece.kind in WORKED_OUT:
+                yield from _pieces(
+                    Written(piece.argument, Mark(), "shell" if piece.kind == "cmd" else "plain")
+                )
 
 
 def _of_condition(fold: Fold) -> Iterator[Path | Computed]:

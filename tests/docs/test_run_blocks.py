@@ -179,6 +179,11 @@ def test_values_of_many_agents(world: World, name: str) -> None:
     assert [event["success_count"] for event in world.events("job_completed")] == [3]
 
 
+def test_computed(world: World) -> None:
+    run(world, EXAMPLES["computed.yml"])
+    assert read(world, "about.txt") == "1.4.2 ann 2\n"
+
+
 def test_expressions(world: World) -> None:
     run(world, EXAMPLES["expressions.yml"])
     assert [event["item"]["path"] for event in world.events("item_selected")] == ["src/b.py", "src/a.rs"]

@@ -453,3 +453,17 @@ merge:
     resumed(bench, at)
     assert bench.world.git("show", "HEAD:made.txt") == "7 70 2\n7 70 2\n70"
     assert bench.said() == Counter({"a-work": 1, "b-work": 1, "reduce": 1})
+
+
+def test_computed_values_stay_as_they_were(bench: Bench) -> None:
+    """The step that was cut off had changed a file; its command is not run for it again."""
+    world = bench.world
+    counted = bench.folder / "counted"
+    flow = f"""
+- shell: echo one > v.txt
+- shell: {json.dumps("echo ${file:v.txt} ${cmd:echo x >> " + str(counted) + "; wc -l < " + str(counted) + "} >> made.txt; " + bench.step("second"))}
+"""
+    interrupted(bench, "second", flow, coordinator)
+    resumed(bench, "second")
+    assert (world.repository / "made.txt").read_text() == "one 1\n"
+    assert counted.read_text() == "x\n"

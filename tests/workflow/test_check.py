@@ -62,7 +62,11 @@ def test_what_is_fine_is_not_mentioned(problems_of: Problems, script: str) -> No
         ("echo ${item.x:upercase} ${item.x | uper}", ["unknown-modifier"] * 2),
         ("echo $'${item.x}'", ["bad-reference"]),
         ("echo `echo \\`echo ${item.x}\\``", ["bad-reference"]),
-        ("echo ${file:a.txt} ${cmd:ls} ${json:a.b:f.json}", ["not-yet-supported"] * 3),
+        ("echo ${file:a.txt} ${cmd:awk '{print}' ${item.x}} ${json:a.b:f.json} ${file:${item.path}}", []),
+        ("echo ${json:$.a[?(@.b > 2)].c:from:f.json} '${file:other}' ${json:offset}", []),
+        ("echo ${file:${itm.path}} ${cmd:cat ${itm.x}} ${json:a:${itm.f}}", ["undefined-variable"] * 3),
+        ("echo ${json:$[:f.json}", ["bad-jsonpath"]),
+        ("echo ${file:/etc/passwd} ${json:a:../f.json}", ["path-outside-worktree"] * 2),
         ("echo ${date:%Y} ${uuid} ${env.HOME} ${env:HOME} ${git.branch} ${workflow.commits} ${worker.id}", []),
         ("echo ${ARG} ${ARG_2} ${INDEX} ${item_file} ${item_json} ${one.files_changed} ${step.insertions}", []),
         ("echo ${git.brnch} ${workflow.comits} ${one.files_chnged}", ["undefined-variable"] * 3),
@@ -90,6 +94,23 @@ def test_what_is_fine_is_not_mentioned(problems_of: Problems, script: str) -> No
 )  # fmt: skip
 def test_scripts_are_checked(problems_of: Problems, script: str, codes: list[str]) -> None:
     assert of_script(problems_of, script) == codes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "mode: mapreduce\nmap: {input: 'ls ${cmd:pwd}', agent_template: [{shell: a}]}\n",
+        "mode: mapreduce\nmap: {input: [1], item_id: 'x${file:a}', agent_template: [{shell: a}]}\n",
+        "mode: mapreduce\nmap: {input: [1], env: {A: 'x${file:a}'}, agent_template: [{shell: a}]}\n",
+        "env: {A: '${json:a:b.json}'}\ncommands: [{shell: a}]\n",
+    ],
+)
+def test_values_are_worked_out_for_steps_alone(problems_of: Problems, text: str) -> None:
+    assert [problem.code for problem in problems_of(text)] == ["bad-reference"]
+
+
+def test_a_steps_own_environment_may_have_values_worked_out(problems_of: Problems) -> None:
+    assert problems_of("- {shell: echo $A, env: {A: '${file:a}'}, when: \"${cmd:date} != ''\"}\n") == ()
 
 
 def test_a_problem_points_at_the_reference_itself(problems_of: Problems) -> None:
@@ -485,7 +506,7 @@ def test_aggregates_are_known_when_all_agents_have_ended(problems_of: Problems) 
 
 
 def test_aggregates_are_known_nowhere_else_and_misspelt_ones_not_at_all(problems_of: Problems) -> None:
-    text = AGGREGATES.replace("shell: a,", "shell: 'echo ${by_team.x}',") + (
+    text = AGGREGATES.replace("shell: a,", "shell: 'echo ${by_team.x} ${n}',") + (
         "setup: [{claude: '/x ${n}'}]\nreduce: [{shell: 'echo ${by_taem.x} ${map.scor} ${by_team} ${score}'}]\n"
     )
     late = (
@@ -494,6 +515,7 @@ def test_aggregates_are_known_nowhere_else_and_misspelt_ones_not_at_all(problems
     )
     assert [(problem.code, problem.hints) for problem in problems_of(text)] == [
         ("undefined-variable", (f"`by_team` {late}",)),
+        ("undefined-variable", (f"`n` {late}",)),
         ("undefined-variable", (f"`n` {late}",)),
         ("undefined-variable", ("did you mean `by_team.x`?",)),
         ("undefined-variable", ("did you mean `map.score`?",)),

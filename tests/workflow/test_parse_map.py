@@ -232,6 +232,8 @@ def test_what_is_wrong_with_its_shape(codes: Codes, text: str, found: list[str])
         ("variables: {n: {value: item.n}}", ["2:59 missing-key"]),
         ("variables: {n: {tpye: sum}}", ["2:63 unknown-key"]),
         ("variables: {n: {type: group_by}}", ["2:59 missing-key"]),
+        ("variables: {n: group_by}", ["2:59 missing-key"]),
+        ("variables: {n: {type: summ, value: item.x ==}}", ["2:69 bad-enum", "2:90 bad-expression"]),
         ("variables: {n: {type: sum, by: item.x}}", ["2:74 no-effect"]),
         ("variables: {n: {type: sum, where: item.x ==}}", ["2:89 bad-expression"]),
         ("variables: {n: {type: sum, initial: x}}", ["2:83 wrong-type"]),

@@ -99,7 +99,7 @@ def test_what_leads_nowhere_names_what_was_meant(text: str, name: str, suggestio
         ("${item.path:upercase}", BadReference),
         ("${env:HOME}", UndefinedVariable),
         ("${uuid}", UndefinedVariable),
-        ("${file:x.txt}", BadReference),
+        ("${file:x.txt}", UndefinedVariable),
         ("${count:item.n}", BadReference),
         ("${item.n:lines}", BadModifier),
         ("${item.tags:words}", BadModifier),
