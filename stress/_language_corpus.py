@@ -17,7 +17,7 @@ from msgspec import Struct
 ROOT = Path(__file__).parents[1]
 _BLOCK = re.compile(r"^[ \t]*```ya?ml[^\n]*\n(.*?)^[ \t]*```", re.DOTALL | re.MULTILINE)
 _LOOKS_LIKE_ONE = re.compile(r"\b(?:shell|claude|map|commands|goal_seek|write_file|env|templates)\b['\"]?:")
-_EXPRESSIONS = frozenset({"when", "filter", "condition", "if", "where", "validation"})
+_EXPRESSIONS = frozenset({"when", "filter", "condition", "if", "where", "value", "by", "validation"})
 _SCRIPTS = frozenset({"shell", "command", "test", "input"})
 _LONGEST = 20_000
 
@@ -34,6 +34,8 @@ TEMPLATES = (
     "${item.path} and ${text:json} ${list:lines} $text \\${x} $$ ${{x}}", "${list:*.rs,*.py} ${list[*].a:-none}",
     "${nothing:-${text:-$deep}}", "${list | length} ${text | default: x | upper}", "${date:%Y-%m-%d} ${uuid}",
     "${env.HOME}${env:HOME}", "${item['a b'][0].c}", "${text|pattern:*.x}", "${count:map.results[*] where success}",
+    "${unique:map.results[*].tags[*]} ${sort:list}", "${sum:map.results[*].n where item.n > ${number} and x !~ '}'}",
+    "${file:${text}} ${json:$.a[?(@.b > 2)]:from:x} ${cmd:awk '{print}' ${text}}",
     "${list[-1]:csv}", "${text:words:json}", "${deep.a.b.c.d}", "${", "${}", "${ text }", "${text:zzz}",
 )  # fmt: skip
 SCRIPTS = (

@@ -96,7 +96,8 @@ class _Checker:
             self.layer(layer, known)
 
     def deferred(self, part: object, known: Known) -> None:
-        """Values that are given as references, in a value or part of the workflow."""
+        """Values that are given as references, in a value or part of the workflow; they are filled in before any step."""
+        known = known.without_steps()
         if isinstance(part, Deferred):
             self.texts.check(Written(part.source, part.mark), known)
         elif isinstance(part, Struct):
@@ -104,10 +105,8 @@ class _Checker:
                 self.texts.check(text, known)
 
     def layer(self, layer: Environment, known: Known) -> None:
-        place = known.inside()
-        place.works_out = False
         for text in environment_texts(layer):
-            self.texts.check(text, place)
+            self.texts.check(text, known.without_steps())
 
     def known(self, phase: Phase, setup: Known | None, after: Known | None = None) -> Known:
         """The beginning of a step list, where the captures and ids of ``after`` are known."""

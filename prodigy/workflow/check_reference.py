@@ -15,6 +15,7 @@ from prodigy.workflow.known import Known, Refusal
 from prodigy.workflow.locate import Places
 from prodigy.workflow.model import Mark
 from prodigy.workflow.nearest import nearest
+from prodigy.workflow.nodes import Span
 from prodigy.workflow.problems import Problems, Severity, quoted
 from prodigy.workflow.refs import (
     FILTERS,
@@ -73,11 +74,24 @@ class ReferenceChecker:
                 condition = condition_of(fold.where)
             except BadExpression as error:
                 hints = (error.hint,) if error.hint else ()
-                self.tell("error", error.code, f"{quoted(fold.where)}: {error.message}", at, *hints)
+                message = f"{quoted(fold.where)}: {error.message}"
+                self.problems.error(error.code, message, self._inside(at, fold.where, error.column), *hints)
                 return
             for reference in references(condition):
                 if reference.kind == "variable":
                     self.named(reference, at, known)
+
+    def _inside(self, at: At, part: str, column: int) -> Span:
+        """The character of a part of a reference, counted from 1; all of it where that is not to be seen."""
+        whole = self.places.find(at.mark, at.text, at.nth)
+        if (
+            whole.line != whole.end_line
+            or whole.end_column - whole.column != len(at.text)
+            or part not in at.text
+        ):
+            return whole
+        start = whole.column + at.text.rindex(part) + min(column, len(part)) - 1
+        return Span(whole.line, start, whole.line, start + 1, whole.file)
 
     def computed(self, computed: Computed, at: At, known: Known) -> None:
         """A computed value, and the references in what it is worked out from."""

@@ -78,6 +78,12 @@ class Known:
         """A list inside a step of this one."""
         return Known(self.phase, self.declared, outer=self, contexts=frozenset(contexts))
 
+    def without_steps(self) -> "Known":
+        """The same place for texts that are no step's."""
+        place = self.inside()
+        place.works_out = False
+        return place
+
     def define(self, name: str, fields: frozenset[str] | None = None, *, is_text: bool = False) -> None:
         """A capture or id has a value from here on; ``fields`` as of ``Variable``."""
         first = name not in self.names_set

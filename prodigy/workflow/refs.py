@@ -207,6 +207,8 @@ def _computed(source: str, kind: str, argument: str) -> Computed | None:
     match kind:
         case "json" if ":" not in argument:
             return None
+        case "date" if argument.startswith("$"):
+            return None
         case "date" | "file" | "json" | "cmd":
             return Computed(source, kind, argument)
         case _:

@@ -103,6 +103,7 @@ def test_scripts_are_checked(problems_of: Problems, script: str, codes: list[str
         "mode: mapreduce\nmap: {input: [1], item_id: 'x${file:a}', agent_template: [{shell: a}]}\n",
         "mode: mapreduce\nmap: {input: [1], env: {A: 'x${file:a}'}, agent_template: [{shell: a}]}\n",
         "env: {A: '${json:a:b.json}'}\ncommands: [{shell: a}]\n",
+        "setup: {commands: [{shell: a}], timeout: '${cmd:cat limit}'}\n",
     ],
 )
 def test_values_are_worked_out_for_steps_alone(problems_of: Problems, text: str) -> None:
