@@ -368,6 +368,12 @@ class AgentFailed(AttemptEvent, frozen=True, kw_only=True, tag="agent_failed"):
     cost_usd: float = 0.0
 
 
+class AgentInterrupted(AttemptEvent, frozen=True, kw_only=True, tag="agent_interrupted"):
+    """The worker of an attempt was lost; the attempt goes on in another one, at its first step without an outcome."""
+
+    reason: str
+
+
 class AgentRetrying(Event, frozen=True, kw_only=True, tag="agent_retrying"):
     """A further attempt at an item will be made."""
 
@@ -375,7 +381,8 @@ class AgentRetrying(Event, frozen=True, kw_only=True, tag="agent_retrying"):
     agent_id: str
     next_attempt: int
     charged_to: Literal["item", "host_lost", "conflict", "quota", "resume"]
-    """``resume``: the attempt was interrupted and could not go on; it counts against nothing."""
+    """``resume``: the attempt was interrupted and could not go on; it counts against nothing. ``host_lost`` stands in
+    records of earlier releases, where an item whose worker was lost began anew."""
     backoff_ms: int = 0
 
 
@@ -800,6 +807,7 @@ AnyEvent = (
     | AgentStarted
     | AgentCompleted
     | AgentFailed
+    | AgentInterrupted
     | AgentRetrying
     | StepIntended
     | StepSpawned

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 PRODIGY_FLOORS = [
-    {"errors", "ids", "events", "paths", "config"},
+    {"errors", "ids", "events", "paths", "config", "crash_points"},
     {"workflow"},
     {"job"},
     {"git", "store"},

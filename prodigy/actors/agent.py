@@ -24,8 +24,10 @@ from prodigy.actors.task import Task
 from prodigy.actors.tasks import TaskFactory
 from prodigy.actors.workspaces import go_on, lease, release, rescue, steps_ended
 from prodigy.actors.worktree_setup import set_up
+from prodigy.crash_points import crash_point
 from prodigy.errors import ProdigyError
 from prodigy.events import Failure
+from prodigy.job.policy import HOST_LOSSES
 from prodigy.job.results import claude_used
 from prodigy.job.signature import error_signature
 from prodigy.job.state import ItemState
@@ -99,7 +101,18 @@ class AgentHandle(Task):
         )
         await self._run(leased, base, branch)
 
-    # -- an attempt of an earlier process ------------------------------------------------------------------------------
+    async def _interrupted(self, lost: HostLost, branch: str) -> None:
+        """What the attempt has done so far is recorded and in its worktree: another worker goes on with it."""
+        interrupted = events.AgentInterrupted(
+            item_id=self._item.item_id,
+            agent_id=self._agent_id,
+            attempt=self._start.attempt,
+            reason=lost.reason,
+        )
+        await record(self._services.recorder, interrupted)
+        await self._go_on(branch)
+
+    # -- an attempt that was interrupted ------------------------------------------------------------------------------
     async def _go_on(self, branch: str) -> None:
         """Go on at the first leaf without an outcome, or give the attempt up where its worktree is no more."""
         item, workspaces = self._item, self._services.workspaces
@@ -182,6 +195,9 @@ class AgentHandle(Task):
                 failure = result.error
                 await steps_ended(self._services.workspaces, self._whose(leased, branch))
         except HostLost as lost:
+            if self._item.host_losses < HOST_LOSSES:
+                await self._interrupted(lost, branch)
+                return
             failure = Failure(error_class="host-lost", message=lost.reason)
         if failure is not None:
             await self._broke_off(failure, task, base, leased)
@@ -263,4 +279,5 @@ class AgentHandle(Task):
 def _write_item(path: Path, item: Any) -> None:
     """The item as a file; it can be made again at any time, so nothing waits for the disk."""
     private_folder(path.parent, durable=False)
-    path.write_bytes(msgspec.json.encode(item) + b"\n")
+    with crash_point("item-file.write"):
+        path.write_bytes(msgspec.json.encode(item) + b"\n")

@@ -10,6 +10,7 @@ import msgspec
 import trio
 
 from prodigy.actors.recorder import Note, RecorderRef, record
+from prodigy.crash_points import crash_point
 from prodigy.events import Failure, StepCompleted, StepFailed, StepIntended
 from prodigy.steps.protocol import AgentReport, AgentResult, AgentTask, Recorded
 from supervisors import Actor, ActorRef, HostLost, JobFailed, Mailbox, PoolBroken, Reply, WorkerPool
@@ -45,7 +46,8 @@ class Hosts(Actor[Message]):
         """Serve the pool until asked to stop; then its workers end their trees and exit."""
         async with trio.open_nursery() as nursery:
             pool = self._make_pool()
-            await nursery.start(pool.supervise)
+            with crash_point("worker.spawn"):
+                await nursery.start(pool.supervise)
             async for message in mailbox:
                 match message:
                     case Borrow(reply):

@@ -18,8 +18,9 @@ from prodigy.job.plan import RunPlan, plan_of
 from prodigy.job.retrying import in_force
 from prodigy.job.state import JobState
 from prodigy.job.summary import recorded
+from prodigy.store.asked import asked
 from prodigy.store.locks import JobLock
-from prodigy.store.projections import Projections, asked
+from prodigy.store.projections import Projections
 from prodigy.store.runs import Run, load_state
 
 

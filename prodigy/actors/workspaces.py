@@ -47,6 +47,7 @@ from prodigy.actors.workspace_requests import (
     WantedMerge,
     WorkspacesRef,
 )
+from prodigy.crash_points import crash_point
 from prodigy.errors import ProdigyError
 from prodigy.git.cli import Git
 from prodigy.git.included import copy_missing
@@ -351,10 +352,11 @@ async def _answer(reply: Reply[T], act: Callable[[], Awaitable[T]]) -> None:
 
 
 def _remove_empty(folder: Path, up_to: Path) -> None:
-    """Remove ``folder`` and its parents below ``up_to``, as far as they are empty."""
+    """Remove ``folder`` and its parents below ``up_to``, as far as they are empty; some may be gone already."""
     while folder != up_to:
         try:
-            folder.rmdir()
+            with crash_point("folder.remove"), suppress(FileNotFoundError):
+                folder.rmdir()
         except OSError:
             return
         folder = folder.parent

@@ -14,10 +14,10 @@ from prodigy.errors import RunError, WorkflowError
 from prodigy.events import DlqRetryStarted
 from prodigy.job.plan import RunPlan
 from prodigy.job.state import JobState
-from prodigy.steps.masking import MASK
+from prodigy.steps.masking import MASK, Masker
 from prodigy.steps.redaction import masked
+from prodigy.store.asked import asked
 from prodigy.store.locks import JobLock
-from prodigy.store.projections import asked
 from prodigy.store.runs import Run, records
 from prodigy.workflow.layers import environments
 
@@ -81,7 +81,7 @@ class Continuation:
         ground: launch.Ground,
         answer: Answer | None,
         retry: DlqRetryStarted | None = None,
-        before: Callable[[RunPlan], None] = lambda _: None,
+        before: Callable[[RunPlan, Masker], None] = lambda _plan, _masker: None,
     ) -> Ending:
         """Start the tree again and let it come to its end.
 
@@ -91,7 +91,7 @@ class Continuation:
             ground: the repository.
             answer: to the question of the final merge, if it was given ahead.
             retry: what the run goes on with, if that is items of its queue.
-            before: called with the plan as it may be kept, before anything is recorded.
+            before: called with the plan as it may be kept, and what hides secrets, before anything is recorded.
         """
         _require_secrets(plan)
         lock = self._run.layout.workers_lock(plan.job_id)
@@ -100,7 +100,7 @@ class Continuation:
             plan.workflow, ground, self._around.environ, plan.profile, plan.computed
         )
         plan = msgspec.structs.replace(plan, computed=dict(prepared.computed))
-        before(masked(plan, prepared.masker))
+        before(masked(plan, prepared.masker), prepared.masker)
         self._announce(plan, ground)
         retrying = retry is not None or (found.state.retry is not None and found.state.status != "completed")
         session = Session(self._invocation, answer, strict=self._strict, retrying=retrying)

@@ -320,6 +320,11 @@ def _agent_failed(state: JobState, event: events.AgentFailed, style: Style) -> I
     yield _line(Level.VERBOSE, name, failed, _log_part(event.error.logs, style))
 
 
+def _agent_interrupted(state: JobState, event: events.AgentInterrupted, _: Style) -> Iterator[Told]:
+    name = Span(f"[{_item_name(state, event.item_id)}]", "accent")
+    yield _line(Level.VERBOSE, name, f" goes on in another worker: {event.reason}")
+
+
 def _agent_retrying(state: JobState, event: events.AgentRetrying, _: Style) -> Iterator[Told]:
     pause = f" in {duration(event.backoff_ms / 1000)}" if event.backoff_ms else ""
     name = Span(f"[{_item_name(state, event.item_id)}]", "accent")
@@ -540,6 +545,7 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.AgentStarted: _agent_started,
     events.AgentCompleted: _agent_completed,
     events.AgentFailed: _agent_failed,
+    events.AgentInterrupted: _agent_interrupted,
     events.AgentRetrying: _agent_retrying,
     events.StepIntended: _step_intended,
     events.StepSpawned: _nothing,

@@ -73,9 +73,9 @@ def _here(invocation: Invocation) -> str | None:
 
 
 def _waits(known: JobSummary) -> bool:
-    """Whether work is left, or a final merge that nobody declined."""
+    """Whether work is left, a final merge that nobody declined, or the removal of what was merged."""
     cut_in_merge = known.unmerged and known.merge == "pending"
-    return (known.resumable and known.status != "corrupt") or cut_in_merge
+    return (known.resumable and known.status != "corrupt") or cut_in_merge or known.uncleaned
 
 
 class _Resumption(Continuation):

@@ -26,9 +26,10 @@ from prodigy.job.retrying import ALIKE, Choice, chosen, parallel, rebased, retri
 from prodigy.job.state import DeadLetter, JobState
 from prodigy.job.summary import recorded
 from prodigy.paths import Layout
+from prodigy.steps.masking import Masker
+from prodigy.store.asked import write_asked
 from prodigy.store.dead_letters import dead_letter_lines
 from prodigy.store.documents import RetryPlanDocument
-from prodigy.store.projections import write_asked, write_workflow
 from prodigy.store.runs import Run, load_state
 
 _COLUMNS = (
@@ -219,11 +220,12 @@ class _Retry(Continuation):
         return number, base
 
 
-def _keep(layout: Layout, created_at: datetime, reading: Reading | None, plan: RunPlan) -> None:
+def _keep(
+    layout: Layout, created_at: datetime, reading: Reading | None, plan: RunPlan, masker: Masker
+) -> None:
     """Keep the workflow that takes the place of the first one, where a resume finds it."""
     if reading is not None:
-        write_workflow(layout, plan.job_id, reading.text, plan.workflow_sha256)
-        write_asked(layout, plan, created_at, replaces=True)
+        write_asked(layout, plan, masker.raw(reading.text), created_at, replaces=True)
 
 
 def _rows(letters: list[DeadLetter]) -> Iterator[tuple[Part, ...]]:

@@ -8,10 +8,12 @@ only saves time (``GIT_OPTIONAL_LOCKS=0``). No trio and no pygit2: workers impor
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Protocol, Self
 
 from msgspec import Struct
 
+from prodigy.crash_points import crash_point
 from prodigy.errors import MachineError, RunError
 
 _STDERR_TAIL = 4000
@@ -52,6 +54,15 @@ _SETTINGS = (
     "i18n.commitEncoding=UTF-8",
     "i18n.logOutputEncoding=UTF-8",
 )
+
+_WRITING = frozenset(
+    {
+        "add", "branch", "checkout", "clean", "commit", "commit-tree", "config", "merge", "merge-tree", "pack-refs",
+        "read-tree", "reset", "restore", "rm", "stash", "switch", "symbolic-ref", "update-index", "update-ref",
+        "worktree", "write-tree",
+    }
+)  # fmt: skip
+"""Verbs after which a repository may be another one; what only reads is no effect."""
 
 _LOCK_HELD = re.compile(
     rb"Unable to create .*\.lock'|could not lock config file|unable to lock ", re.IGNORECASE
@@ -200,7 +211,8 @@ class Git:
     async def _start(self, argv: Sequence[str], stdin: bytes, env: Mapping[str, str]) -> GitResult:
         options = [word for setting in self.settings for word in ("-c", setting)]
         try:
-            return await self.runner.run([*options, *argv], cwd=self.cwd, env=env, stdin=stdin)
+            with crash_point(f"git.{argv[0]}") if argv[0] in _WRITING else nullcontext():
+                return await self.runner.run([*options, *argv], cwd=self.cwd, env=env, stdin=stdin)
         except (FileNotFoundError, NotADirectoryError) as missing:
             if is_folder(self.cwd):
                 raise MachineError(

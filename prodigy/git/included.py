@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from prodigy.crash_points import crash_point
 from prodigy.errors import MachineError, RunError
 from prodigy.git.cli import Git
 
@@ -45,12 +46,14 @@ def keep_included(checkout: Path, paths: Sequence[str], folder: Path) -> None:
         return
     partial = folder.with_name(f"{folder.name}.partial")
     try:
-        if partial.is_dir():
-            shutil.rmtree(partial)
-        partial.mkdir(mode=0o700, parents=True)
+        with crash_point("include.begin"):
+            if partial.is_dir():
+                shutil.rmtree(partial)
+            partial.mkdir(mode=0o700, parents=True)
         for path in paths:
             _copy(checkout / path, partial, path)
-        partial.rename(folder)
+        with crash_point("include.keep"):
+            partial.rename(folder)
     except OSError as error:
         message = f"A file that `include` names cannot be copied: {error.strerror}"
         raise MachineError("include-failed", message, where=str(error.filename or checkout)) from error
@@ -84,5 +87,6 @@ def _copy(file: Path, target: Path, path: str) -> None:
     inside = [parent for parent in copy.parents if parent.is_relative_to(target)]
     if os.path.lexists(copy) or any(parent.is_symlink() for parent in inside):
         return
-    copy.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy2(file, copy, follow_symlinks=False)
+    with crash_point("include.copy"):
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, copy, follow_symlinks=False)

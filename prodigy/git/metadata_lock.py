@@ -12,6 +12,8 @@ from pathlib import Path
 
 import trio
 
+from prodigy.crash_points import crash_point
+
 _CLOSED = -1
 
 
@@ -43,18 +45,21 @@ class _LockFile:
     _descriptor = _CLOSED
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with crash_point("metadata-lock.make"):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
 
     def try_lock(self) -> bool:
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with crash_point("metadata-lock.try"):
+                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
 
     def lock(self) -> None:
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        with crash_point("metadata-lock.wait"):
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
 
     def close(self) -> None:
         descriptor, self._descriptor = self._descriptor, _CLOSED

@@ -12,6 +12,7 @@ from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from prodigy.crash_points import crash_point
 from prodigy.git import evidence
 from prodigy.git.cli import Git, readable
 from prodigy.git.evidence import Commit
@@ -130,7 +131,8 @@ class LibraryObjects:
             b"committer %b %b" % (await self._who("COMMITTER", identity), now),
         ]
         content = b"\n".join(lines) + b"\n\n" + _ended(message)
-        return str(self._repository.write(ObjectType.COMMIT, content))
+        with crash_point("git.commit-object"):
+            return str(self._repository.write(ObjectType.COMMIT, content))
 
     async def _who(self, role: str, identity: Mapping[str, str]) -> bytes:
         """``name <mail>`` of the author or committer, asked of git once, whose rules for this are many."""

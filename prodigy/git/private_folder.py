@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from prodigy.crash_points import crash_point
 from prodigy.git.cli import readable
 from prodigy.git.readiness import READY
 
@@ -69,7 +70,8 @@ def sweep(git_dir: str) -> None:
 def unlock(git_dir: str, ref: Path) -> None:
     """Remove git's own locks in it, and on a ref."""
     for lock in (*Path(git_dir).glob("*.lock"), ref.with_name(f"{ref.name}.lock")):
-        lock.unlink(missing_ok=True)
+        with crash_point("git-lock.remove"):
+            lock.unlink(missing_ok=True)
 
 
 def stands_on(git_dir: str, branch: str | None, commit: str) -> bool:
@@ -88,7 +90,7 @@ def on_branch(git_dir: str, branch: str) -> bool:
 
 def forget_moves(git_dir: str) -> None:
     """Empty the history of HEAD, so that it tells of its next user alone."""
-    with suppress(FileNotFoundError):
+    with crash_point("worktree.forget"), suppress(FileNotFoundError):
         os.truncate(Path(git_dir, "logs/HEAD"), 0)
 
 
@@ -118,6 +120,11 @@ def _line(file: Path) -> str:
 
 def delete_tree(path: str) -> None:
     """Delete a file or a folder with all in it, also where permissions were taken away."""
+    with crash_point("worktree.delete"):
+        _delete(path)
+
+
+def _delete(path: str) -> None:
     try:
         shutil.rmtree(path)
     except FileNotFoundError:

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from prodigy.crash_points import crash_point
 from prodigy.errors import RunError
 from prodigy.git.cli import Git, readable
 from prodigy.workflow.values import matches
@@ -62,7 +63,8 @@ async def remember_ready(git: Git, git_dir: str, key: str) -> None:
     # Names that are no UTF-8 cannot be written down, and need not be: they are only a sign.
     ready = Ready(key, tuple(readable(name) for name in listed if _is_text(name)))
     try:
-        Path(git_dir, READY).write_bytes(msgspec.json.encode(ready))
+        with crash_point("worktree.ready"):
+            Path(git_dir, READY).write_bytes(msgspec.json.encode(ready))
     except OSError as error:
         message = f"That the worktree was set up cannot be remembered: {error.strerror}"
         raise RunError("worktree-error", message, where=git_dir) from error

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from prodigy.crash_points import crash_point
+
 _ID = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SYMBOLIC = b"ref:"
 _DEPTH = 5
@@ -76,11 +78,13 @@ def create_branch(common: Path, branch: str, commit: str) -> None:
         OSError: it cannot be written.
     """
     file = common / "refs/heads" / branch
-    file.parent.mkdir(parents=True, exist_ok=True)
+    with crash_point("ref.folder"):
+        file.parent.mkdir(parents=True, exist_ok=True)
     with _written(file, f"{commit}\n") as lock:
         if file.exists() or f" refs/heads/{branch}\n".encode() in _bytes(common / "packed-refs"):
             raise FileExistsError(str(file))
-        lock.replace(file)
+        with crash_point("ref.create"):
+            lock.replace(file)
 
 
 def point_head(git_dir: str, branch: str | None, commit: str) -> None:
@@ -91,7 +95,8 @@ def point_head(git_dir: str, branch: str | None, commit: str) -> None:
         OSError: it cannot be written.
     """
     file = Path(git_dir, "HEAD")
-    with _written(file, f"ref: refs/heads/{branch}\n" if branch is not None else f"{commit}\n") as lock:
+    text = f"ref: refs/heads/{branch}\n" if branch is not None else f"{commit}\n"
+    with _written(file, text) as lock, crash_point("ref.head"):
         lock.replace(file)
 
 
@@ -99,15 +104,18 @@ def point_head(git_dir: str, branch: str | None, commit: str) -> None:
 def _written(file: Path, text: str) -> Iterator[Path]:
     """The lock file of ``file`` with a text that is on disk; gone after the block, if it was not moved."""
     lock = file.with_name(f"{file.name}.lock")
-    descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    with crash_point("ref.lock"):
+        descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as opened:
             opened.write(os.fsencode(text))
             opened.flush()
-            os.fsync(descriptor)
+            with crash_point("ref.sync"):
+                os.fsync(descriptor)
         yield lock
     finally:
-        lock.unlink(missing_ok=True)
+        with crash_point("ref.unlock"):
+            lock.unlink(missing_ok=True)
 
 
 def _bytes(file: Path) -> bytes:

@@ -13,6 +13,7 @@ from pathlib import Path
 import trio
 from msgspec import Struct
 
+from prodigy.crash_points import crash_point
 from prodigy.errors import RunError
 from prodigy.git import evidence
 from prodigy.git.cli import Git, GitFailed
@@ -133,7 +134,8 @@ async def _index(git: Git, head: str | None, folder: str) -> dict[str, str]:
 
 def _copy(source: Path, target: Path) -> None:
     if source.is_file():
-        shutil.copyfile(source, target)
+        with crash_point("rescue.index"):
+            shutil.copyfile(source, target)
 
 
 async def keep_commit(git: Git, ref: str, sha: str) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 import trio
 from msgspec import Struct
 
+from prodigy.crash_points import crash_point
 from prodigy.git.cli import Git, readable
 from prodigy.git.patience import patiently
 from prodigy.git.refs import RefFiles, keeps_files
@@ -167,7 +168,8 @@ def _stash(folder: Path) -> tuple[Stashed, ...]:
 def _replace(file: Path, before: bytes, after: bytes) -> bool:
     lock = file.with_name("config.lock")
     try:
-        descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        with crash_point("config.lock"):
+            descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     except FileExistsError:
         return False
     try:
@@ -177,8 +179,9 @@ def _replace(file: Path, before: bytes, after: bytes) -> bool:
             replacement.write(before)
         if file.exists():
             shutil.copymode(file, lock)
-        lock.replace(file)
+        with crash_point("config.replace"):
+            lock.replace(file)
         return True
     finally:
-        with suppress(FileNotFoundError):
+        with crash_point("config.unlock"), suppress(FileNotFoundError):
             lock.unlink()

@@ -19,6 +19,7 @@ from pathlib import Path
 import trio
 from msgspec import Struct
 
+from prodigy.crash_points import crash_point
 from prodigy.errors import InternalError, RunError
 from prodigy.git import evidence
 from prodigy.git.cli import Git, GitFailed
@@ -324,7 +325,8 @@ def _stands(worktree: Worktree, branch: str | None, commit: str) -> bool:
 
 
 def _make_parents(path: str) -> None:
-    Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with crash_point("worktree.parents"):
+        Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _lies_in(path: str, parent: str) -> bool:

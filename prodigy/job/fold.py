@@ -12,7 +12,8 @@ An item's life::
 
 A failed item without a dead letter is one whose fate was not recorded yet; whoever resumes the run decides it. A
 pending item has no error: that it failed before is in its history. An
-attempt that its host took along stays ``running`` until ``agent_retrying``. Durations and costs of an item add up
+attempt that its host took along stays ``running``, goes on in another one (``agent_interrupted``), and ends
+as any other. Durations and costs of an item add up
 over its attempts; commits, output and variables are those of the last one.
 """
 
@@ -298,6 +299,10 @@ def _agent_failed(state: JobState, event: events.AgentFailed, record: Record) ->
             base_commit=event.base_commit or item.base_commit,
         )
     )
+
+
+def _agent_interrupted(state: JobState, event: events.AgentInterrupted, _: Record) -> None:
+    state.items[event.item_id].host_losses += 1
 
 
 def _agent_retrying(state: JobState, event: events.AgentRetrying, record: Record) -> None:
@@ -673,6 +678,7 @@ RULES: Final[Mapping[type[events.Event], Rule]] = {
     events.AgentStarted: _agent_started,
     events.AgentCompleted: _agent_completed,
     events.AgentFailed: _agent_failed,
+    events.AgentInterrupted: _agent_interrupted,
     events.AgentRetrying: _agent_retrying,
     events.StepIntended: _step_intended,
     events.StepSpawned: _step_spawned,

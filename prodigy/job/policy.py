@@ -22,7 +22,7 @@ from prodigy.workflow.model import CircuitBreaker, MapPhase, OnConflict, Retry
 from prodigy.workflow.values import TemplateError
 
 HOST_LOSSES = 3
-"""How often an item may lose its host before that counts as its failure."""
+"""How often an item may lose its worker, and go on in another one, before that counts as its failure."""
 CONFLICT_RERUNS = 1
 """How often an item is run again because its work collided with what was merged meanwhile."""
 RETRIED = Retry(attempts=3)
@@ -59,7 +59,6 @@ class Charges(Struct):
     """What an item has been charged with so far; ``spent`` counts seconds of attempts and of waiting for them."""
 
     retries: int = 0
-    host_losses: int = 0
     conflicts: int = 0
     resolutions: int = 0
     spent: float = 0.0
@@ -68,7 +67,7 @@ class Charges(Struct):
 class Again(Struct, frozen=True):
     """The item gets another attempt, after so many seconds."""
 
-    charged_to: Literal["item", "host_lost", "conflict"]
+    charged_to: Literal["item", "conflict"]
     delay: float = 0.0
 
 
@@ -128,8 +127,6 @@ def retry_rules(rules: Rules, max_parallel: int, attempts: int | None, alike: in
 def after_failure(rules: Rules, item_id: str, charges: Charges, failure: Failure) -> Again | End:
     """What becomes of an item whose attempt failed; ``charges`` does not count this failure yet."""
     match failure.error_class:
-        case "host-lost" if charges.host_losses < HOST_LOSSES:
-            return Again("host_lost")
         case "host-lost" | "merge-conflict" | "invalid-item":
             return ending(rules, failure)
         case _:

@@ -91,6 +91,11 @@ class JobSummary(Struct, frozen=True, kw_only=True):
         open_merge = self.merge in {"pending", "declined", "failed"}
         return self.status == "completed" and open_merge and self.commits > 0 and not self.branch_removed
 
+    @property
+    def uncleaned(self) -> bool:
+        """Whether nothing is left to merge, and its worktree and branches were not removed to the end."""
+        return self.status == "completed" and self.merge in {"merged", "nothing"} and not self.branch_removed
+
 
 class Progress(Struct, frozen=True, kw_only=True):
     """How far a run is; milliseconds."""

@@ -56,7 +56,7 @@ class Retry(Struct, frozen=True):
 
     item_id: str
     next_attempt: int
-    charged_to: Literal["item", "host_lost", "conflict"]
+    charged_to: Literal["item", "conflict"]
     delay: float = 0.0
 
 
@@ -150,9 +150,7 @@ class Window:
             self._place(item, buried=item.item_id in state.dead_letters or item.discarded)
 
     def _place(self, item: ItemState, *, buried: bool) -> None:
-        charges = Charges(
-            item.retries, item.host_losses, item.conflicts, item.resolutions, spent=_spent(item)
-        )
+        charges = Charges(item.retries, item.conflicts, item.resolutions, spent=_spent(item))
         self._items[item.item_id] = _Item(item.attempts, charges, item.trial)
         match item.status:
             case "running":
@@ -319,7 +317,6 @@ class Window:
         if not isinstance(fate, Again):
             return self._given_up(item_id, fate, failure)
         item.charges.retries += fate.charged_to == "item"
-        item.charges.host_losses += fate.charged_to == "host_lost"
         return [Retry(item_id, item.attempts + 1, fate.charged_to, fate.delay)]
 
     def _given_up(self, item_id: str, fate: End, failure: Failure) -> list[Command]:

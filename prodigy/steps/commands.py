@@ -7,13 +7,14 @@ goes to the attempt's log folder as it comes.
 import os
 import re
 from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 
 import trio
 from msgspec import Struct, structs
 
+from prodigy.crash_points import crash_point
 from prodigy.events import Failure, StepDetached, StepSpawned, Stream
 from prodigy.steps.detached import kept, left_for_good, release
 from prodigy.steps.durable import LeafFailed, Place, StepRecorder, Texts
@@ -208,7 +209,8 @@ class SlotCommands:
         content = self._hidden.masker.raw(content)
         log = self._log(leaf)
         file = log.with_name(log.name + suffix)
-        file.write_bytes(content)
+        with crash_point("log.leave"):
+            file.write_bytes(content)
         file.chmod(0o600)
         return str(file)
 
@@ -263,7 +265,10 @@ class SlotCommands:
     async def _tree(self, slots: SlotPool, order: Order) -> AsyncGenerator[ProcessTree]:
         command = Command(argv=order.argv, cwd=order.cwd, env=dict(order.env), stdin=order.stdin)
         limits = self._allowance.limits(order.limits, order.idle)
-        async with slots.lease() as slot, slot.start(command, limits) as tree:
+        async with AsyncExitStack() as running:
+            slot = await running.enter_async_context(slots.lease())
+            with crash_point("step.spawn"):
+                tree = await running.enter_async_context(slot.start(command, limits))
             yield tree
 
     def _log(self, leaf: LeafPlace) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Final, Self
 
+from prodigy.crash_points import crash_point
 from prodigy.events import Stream
 from prodigy.steps.masking import MaskedStream, Masker
 from prodigy.store.atomic import private_folder
@@ -39,7 +40,8 @@ class OutputLog:
     def __enter__(self) -> Self:
         """Create the file."""
         private_folder(self._path.parent, durable=False)
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with crash_point("log.open"):
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         self._file = os.fdopen(descriptor, "wb", buffering=0)
         return self
 

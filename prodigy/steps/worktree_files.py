@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from prodigy.crash_points import crash_point
 from prodigy.workflow.values import matches
 
 
@@ -37,16 +38,21 @@ def write(worktree: str, path: str, content: bytes, mode: int = 0o644) -> Path:
         OSError: it cannot be written.
     """
     place = inside(worktree, path)
-    place.parent.mkdir(parents=True, exist_ok=True)
+    with crash_point("worktree-file.parents"):
+        place.parent.mkdir(parents=True, exist_ok=True)
     scratch = place.with_name(f".{place.name[:100]}.{secrets.token_hex(4)}.tmp")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+    with crash_point("worktree-file.open"):
+        descriptor = os.open(
+            scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode
+        )
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
             os.fchmod(file.fileno(), mode)
-        scratch.replace(place)
+        with crash_point("worktree-file.replace"):
+            scratch.replace(place)
     except BaseException:
-        with suppress(OSError):
+        with crash_point("worktree-file.discard"), suppress(OSError):
             scratch.unlink()
         raise
     return place

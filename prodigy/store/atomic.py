@@ -10,6 +10,7 @@ from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 from tempfile import mkstemp
 
+from prodigy.crash_points import crash_point
 from prodigy.errors import MachineError
 
 FOLDER_MODE = 0o700
@@ -26,7 +27,7 @@ def private_folder(folder: Path, *, durable: bool = True) -> Path:
     missing = missing[: next(number for number, path in enumerate(missing) if path.is_dir())]
     try:
         for path in reversed(missing):
-            with suppress(FileExistsError):
+            with crash_point("folder.make"), suppress(FileExistsError):
                 path.mkdir(FOLDER_MODE)
                 path.chmod(FOLDER_MODE)
                 if durable:
@@ -50,21 +51,25 @@ def write_file(path: Path, content: bytes) -> None:
             os.fchmod(descriptor, FILE_MODE)
             file.write(content)
             file.flush()
-            os.fsync(descriptor)
-        Path(temporary).replace(path)
+            with crash_point("file.sync"):
+                os.fsync(descriptor)
+        with crash_point("file.replace"):
+            Path(temporary).replace(path)
         temporary = None
         sync_folder(path.parent)
     except OSError as error:
         raise denied(error, path) from error
     finally:
         if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+            with crash_point("file.discard"):
+                Path(temporary).unlink(missing_ok=True)
 
 
 def remove_file(path: Path) -> None:
     """Remove ``path`` if it is there; the removal is on disk when this returns."""
     try:
-        path.unlink(missing_ok=True)
+        with crash_point("file.remove"):
+            path.unlink(missing_ok=True)
         if path.parent.is_dir():
             sync_folder(path.parent)
     except OSError as error:
@@ -75,7 +80,8 @@ def sync_folder(folder: Path) -> None:
     """Bring the names in ``folder`` to disk."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        with crash_point("folder.sync"):
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

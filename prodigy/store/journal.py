@@ -25,6 +25,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from prodigy.crash_points import crash_point
 from prodigy.errors import RunError
 from prodigy.events import FORMAT, AnyEvent, Metadata, Record
 from prodigy.store.atomic import FILE_MODE, private_folder, storage_code, sync_folder
@@ -86,7 +87,8 @@ class FileSegment:
 
     def __init__(self, path: Path) -> None:
         new = not path.exists()
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        with crash_point("journal.open"):
+            self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         if new:
             os.fchmod(self._descriptor, FILE_MODE)
             sync_folder(path.parent)
@@ -94,12 +96,14 @@ class FileSegment:
     def write(self, data: bytes) -> None:
         """Append all of ``data``; a short write is carried on, so that its cause shows."""
         view = memoryview(data)
-        while view:
-            view = view[os.write(self._descriptor, view) :]
+        with crash_point("journal.write"):
+            while view:
+                view = view[os.write(self._descriptor, view) :]
 
     def sync(self) -> None:
         """Bring what was written, and the size of the file, to disk."""
-        os.fdatasync(self._descriptor)
+        with crash_point("journal.sync"):
+            os.fdatasync(self._descriptor)
 
     def close(self) -> None:
         """Close the file."""
@@ -404,8 +408,9 @@ def _cut(folder: Path, damage: JournalDamage) -> JournalDamage:
     try:
         _keep(kept, torn)
         for later in reversed(after):
-            later.unlink()
-        with path.open("r+b") as file:
+            with crash_point("journal.drop"):
+                later.unlink()
+        with crash_point("journal.cut"), path.open("r+b") as file:
             file.truncate(damage.offset)
             os.fsync(file.fileno())
         sync_folder(folder)
@@ -417,8 +422,9 @@ def _cut(folder: Path, damage: JournalDamage) -> JournalDamage:
 
 
 def _keep(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
-    with os.fdopen(descriptor, "wb") as file:
+    with crash_point("journal.keep-open"):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    with crash_point("journal.keep"), os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, FILE_MODE)
         file.write(content)
         file.flush()

@@ -18,6 +18,7 @@ from typing import Self
 import msgspec
 from msgspec import Struct
 
+from prodigy.crash_points import crash_point
 from prodigy.errors import RunError
 from prodigy.store.atomic import FILE_MODE, denied, private_folder
 
@@ -83,8 +84,9 @@ class JobLock:
     def release(self) -> None:
         """Give the lock back; a second time does nothing."""
         if self._descriptor >= 0:
-            os.ftruncate(self._descriptor, 0)
-            os.close(self._descriptor)
+            with crash_point("lock.release"):
+                os.ftruncate(self._descriptor, 0)
+                os.close(self._descriptor)
             self._descriptor = -1
 
     def __enter__(self) -> Self:
@@ -105,7 +107,8 @@ class SharedLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.descriptor = _open(path)
-        fcntl.flock(self.descriptor, fcntl.LOCK_SH)
+        with crash_point("lock.share"):
+            fcntl.flock(self.descriptor, fcntl.LOCK_SH)
 
     def close(self) -> None:
         """Let go of this process's share."""
@@ -129,7 +132,8 @@ class Claim:
         """Take it at once; ``None`` if somebody has it, whom ``holder`` tells."""
         descriptor = _open(path)
         if _locked(descriptor, fcntl.LOCK_EX):
-            os.ftruncate(descriptor, 0)
+            with crash_point("lock.claim"):
+                os.ftruncate(descriptor, 0)
             return cls(descriptor)
         os.close(descriptor)
         return None
@@ -155,7 +159,8 @@ class FileLock:
 
     def __enter__(self) -> Self:
         self._descriptor = _open(self.path)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        with crash_point("lock.wait"):
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
         return self
 
     def __exit__(
@@ -164,7 +169,8 @@ class FileLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        os.close(self._descriptor)
+        with crash_point("lock.return"):
+            os.close(self._descriptor)
 
 
 def holder(path: Path) -> Holder | None:
@@ -229,7 +235,8 @@ def start_time(pid: int) -> int | None:
 def _open(path: Path) -> int:
     private_folder(path.parent)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        with crash_point("lock.make"):
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         os.fchmod(descriptor, FILE_MODE)
     except OSError as error:
         raise denied(error, path) from error
@@ -238,15 +245,17 @@ def _open(path: Path) -> int:
 
 def _locked(descriptor: int, kind: int) -> bool:
     try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+        with crash_point("lock.try"):
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
 
 
 def _write(descriptor: int, process: Holder) -> None:
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, msgspec.json.encode(process), 0)
+    with crash_point("lock.sign"):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, msgspec.json.encode(process), 0)
 
 
 def _read(descriptor: int) -> Holder:

@@ -30,7 +30,6 @@ from prodigy.store.repos import registry
 
 _EVERY = timedelta(seconds=1)
 _LAST_ERRORS = 20
-_SHORT_SHA = 8
 _LAST_TIMINGS = 1000
 _MILLI, _NANO = 1000, 1_000_000
 _SESSION_STATUS = {
@@ -159,14 +158,6 @@ class WorktreeRecord(Struct, frozen=True, kw_only=True):
     resumable: bool
 
 
-class Job(Struct, frozen=True, kw_only=True):
-    """``job.json``: what was asked."""
-
-    v: int = 1
-    created_at: datetime
-    plan: RunPlan
-
-
 class Projections:
     """Keeps the files of one run in line with its state.
 
@@ -204,8 +195,6 @@ class Projections:
 
     def _follow(self, state: JobState, event: events.AnyEvent) -> None:
         match event:
-            case events.JobStarted():
-                self.write_job(state)
             case events.JobResumed() | events.DlqRetryStarted():
                 self.write_everything(state)
             case (
@@ -265,11 +254,6 @@ class Projections:
         write_file(path, msgspec.json.encode(item_results(state)) + b"\n")
         return path
 
-    def write_job(self, state: JobState) -> None:
-        """``job.json``."""
-        if self._plan is not None:
-            write_asked(self._layout, self._plan, recorded(state.started_at))
-
     def _session_state(self, state: JobState, position: JournalPosition) -> SessionState:
         started = recorded(state.started)
         timings = _iteration_timings(state)
@@ -315,39 +299,6 @@ class Projections:
         if self._plan is None or state.phase is None or state.phase == "map":
             return None
         return len(self._plan.step_list(state.phase).steps)
-
-
-def write_workflow(layout: Layout, job: JobId, text: bytes, sha256: str | None = None) -> Path:
-    """``workflow.yml``: the text as run. Not a projection: it is what was asked, and exists nowhere else.
-
-    ``sha256`` is the digest of a text that takes the place of the first one, beside which it is kept.
-    """
-    path = layout.state(job) / (f"workflow-{sha256[:_SHORT_SHA]}.yml" if sha256 else "workflow.yml")
-    write_file(path, text)
-    return path
-
-
-def write_asked(layout: Layout, plan: RunPlan, created_at: datetime, *, replaces: bool = False) -> None:
-    """``job.json``; of a plan whose workflow ``replaces`` the first one, a file of its own."""
-    path = _asked_file(layout, plan.job_id, plan.workflow_sha256 if replaces else None)
-    _write(path, Job(created_at=created_at, plan=plan))
-
-
-def asked(layout: Layout, job: JobId, sha256: str | None = None) -> RunPlan | None:
-    """The plan in ``job.json``; ``None`` if that is gone, or was written by another release in another form.
-
-    ``sha256`` is the digest of the workflow in force, which may have taken the place of the first one.
-    """
-    for path in (_asked_file(layout, job, sha256), _asked_file(layout, job, None)):
-        with suppress(OSError, msgspec.DecodeError):
-            plan = msgspec.json.decode(path.read_bytes(), type=Job).plan
-            if sha256 in {None, plan.workflow_sha256}:
-                return plan
-    return None
-
-
-def _asked_file(layout: Layout, job: JobId, sha256: str | None) -> Path:
-    return layout.state(job) / (f"job-{sha256[:_SHORT_SHA]}.json" if sha256 else "job.json")
 
 
 def fresh_summary(layout: Layout, job: JobId, session: SessionId, last_seq: int) -> JobSummary | None:

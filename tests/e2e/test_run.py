@@ -339,8 +339,8 @@ def test_whichever_process_is_killed_nothing_of_it_stays(world: World, tag: str,
         assert world.json("status")["resumable"][0]["status"] == "interrupted"
         return
     if victim == "reaper":  # the other agent was not touched, and has to be ended by us
-        [retried] = eventually(lambda: world.events("agent_retrying"))
-        assert retried["charged_to"] == "host_lost"
+        [interrupted] = eventually(lambda: world.events("agent_interrupted"))
+        assert interrupted["attempt"] == 1
         process.send_signal(signal.SIGINT)
         eventually(lambda: world.events("cancel_requested"))
         process.send_signal(signal.SIGINT)

@@ -308,9 +308,14 @@ def test_a_lost_host_is_charged_apart() -> None:
     state = after(
         agent_started("a"),
         events.WorkerLost(worker=1, pid=3, reason="killed", agents=("agent-0-1",)),
-        retrying("a", "host_lost"),
+        events.AgentInterrupted(item_id="a", agent_id=agent("a"), attempt=1, reason="killed"),
     )
-    assert (state.items["a"].host_losses, state.items["a"].status, state.workers_lost) == (1, "pending", 1)
+    assert (state.items["a"].host_losses, state.items["a"].status, state.workers_lost) == (1, "running", 1)
+
+
+def test_an_item_that_began_anew_after_a_lost_host_is_read_from_older_journals() -> None:
+    state = after(agent_started("a"), retrying("a", "host_lost"))
+    assert (state.items["a"].host_losses, state.items["a"].status) == (1, "pending")
 
 
 def test_a_rescue_after_the_failure_is_named_in_its_entry() -> None:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from prodigy import events
 from prodigy.events import Failure
 from prodigy.job.fold import fold
-from prodigy.job.policy import HOST_LOSSES, Rules
+from prodigy.job.policy import Rules
 from prodigy.job.state import ItemState, JobState
 from prodigy.job.window import Bury, Resolve, Settle, Start, Window, failed_everything
 from prodigy.job.window import Retry as Repeat
@@ -71,9 +71,9 @@ def test_taken_up_again_with_items_in_every_place() -> None:
 
 
 # -- lost hosts and conflicts --------------------------------------------------------------------------------------
-def test_lost_hosts_are_charged_apart_up_to_a_cap() -> None:
-    stage = Stage(Rules(), 1, always("lost")).play()
-    assert stage.order() == [("i0", attempt) for attempt in range(1, HOST_LOSSES + 2)]
+def test_an_item_that_lost_its_worker_once_too_often_is_given_up_at_once() -> None:
+    stage = Stage(Rules(retry=SLOW), 1, always("lost")).play()
+    assert stage.order() == [("i0", 1)]
     assert stage.statuses == Counter(failed=1)
     assert stage.state.items["i0"].retries == 0
 
@@ -143,12 +143,12 @@ def test_a_budget_ends_retries_early() -> None:
     assert len(stage.started) == 2, "the second pause would pass 100 s"
 
 
-def test_lost_hosts_and_conflicts_cost_no_retries() -> None:
-    outcomes = ["lost", "failed", "conflict", "failed", "failed", "failed"]
+def test_conflicts_cost_no_retries() -> None:
+    outcomes = ["failed", "conflict", "failed", "failed", "failed"]
     stage = Stage(Rules(retry=SLOW), 1, lambda _, attempt: outcomes[attempt - 1]).play()
-    assert len(stage.started) == 5
+    assert len(stage.started) == 4
     charged = stage.state.items["i0"]
-    assert (charged.host_losses, charged.conflicts, charged.retries) == (1, 1, 2)
+    assert (charged.conflicts, charged.retries) == (1, 2)
 
 
 # -- what becomes of failed items ----------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from prodigy.job.fold import apply, fold
 from prodigy.job.plan import RunPlan
 from prodigy.job.state import JobState
 from prodigy.paths import Layout
-from prodigy.store.projections import Projections, write_workflow
+from prodigy.store.asked import asked, write_asked
+from prodigy.store.projections import Projections
 from prodigy.store.repos import register
 from prodigy.workflow.model import Shell, Step, StepList, Workflow
 
@@ -183,13 +184,11 @@ def test_the_worktree_record_knows_the_merge(follow: Follow, layout: Layout, sto
     assert (told["merge_prompt_shown"], told["merge_prompt_response"]) == (False, "no-tty")
 
 
-def test_what_was_asked_is_kept(
-    follow: Follow, layout: Layout, job: JobId, story: Story, plan: RunPlan
-) -> None:
-    follow(story()[:1])
-    told = document(layout.state(job) / "job.json")
-    assert told["plan"]["workflow_path"] == plan.workflow_path
-    assert write_workflow(layout, job, b"- shell: make\n").read_bytes() == b"- shell: make\n"
+def test_what_was_asked_is_kept(layout: Layout, job: JobId, plan: RunPlan, clock: Clock) -> None:
+    assert asked(layout, job) is None
+    write_asked(layout, plan, b"- shell: make\n", clock())
+    assert asked(layout, job) == plan
+    assert (layout.state(job) / "workflow.yml").read_bytes() == b"- shell: make\n"
 
 
 def test_a_disk_that_refuses_stops_no_run(

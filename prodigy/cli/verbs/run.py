@@ -23,8 +23,9 @@ from prodigy.job.iterations import wants_argument
 from prodigy.job.overrides import Overrides, overridden
 from prodigy.job.plan import RunPlan
 from prodigy.paths import Layout
+from prodigy.steps.redaction import masked
+from prodigy.store.asked import write_asked
 from prodigy.store.locks import JobLock
-from prodigy.store.projections import write_workflow
 from prodigy.workflow.load import Loaded
 from prodigy.workflow.model import OnConflict
 from prodigy.workflow.problems import render
@@ -173,7 +174,7 @@ class _Start:
         )
         session = Session(self._invocation, self._merge, strict=self._strict)
         with JobLock.acquire(layout.job_lock(plan.job_id), since=now, argv=plan.argv):
-            write_workflow(layout, plan.job_id, prepared.masker.raw(self._text))
+            write_asked(layout, masked(plan, prepared.masker), prepared.masker.raw(self._text), now)
             self._announce(plan, layout, ground)
             tree = await session.live(plan, layout, ground, prepared)
         return session.ended(tree, layout.repo, prepared.masker)
