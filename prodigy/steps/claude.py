@@ -14,7 +14,7 @@ from prodigy.steps.claude_cli import Call, ClaudeCli
 from prodigy.steps.claude_stream import Answer
 from prodigy.steps.durable import Done, LeafFailed, Texts
 from prodigy.steps.nested import stream_of
-from prodigy.steps.output import last_line, short_tail
+from prodigy.steps.output import cut, last_line, short_tail
 from prodigy.steps.runner import Ended, Program, Runner
 from prodigy.workflow.model import Claude, ClaudeOptions, Step, Text
 
@@ -124,7 +124,7 @@ def _failure(answer: Answer | None, ended: Ended, *, wants_value: bool) -> Failu
         return _claude_error(_no_result(ended), ended)
     if answer.is_error:
         said = answer.text.strip() or answer.use.terminal_reason or "it gave no reason"
-        return _claude_error(f"Claude failed: {said[:SHORT]}", ended)
+        return _claude_error(f"Claude failed: {cut(said, SHORT)}", ended)
     if wants_value and answer.use.structured is None:
         return _claude_error("Claude gave no value for `json_schema`", ended)
     return None

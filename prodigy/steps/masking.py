@@ -5,6 +5,10 @@ Rules:
 - A value is hidden as it is, as JSON text (twice over too), as base64 whatever stands before it, and URL-encoded; and
   each of these also when line breaks, real or escaped ones, with the blanks that indent a line, come between any two
   of its characters.
+- Each line of a value of several lines is hidden as a value of its own, as it is and as JSON text, if it is long enough
+  to be one.
+- Where a text has been cut, parts of a value are hidden too: beside a ``…`` at its ends, and at the beginning of what is
+  so long that it may be the end of something longer. Elsewhere a part of a value is a word like any other.
 - A stream is masked across its chunks: what may be the beginning of a value is held back until more is known.
 - Data that is used again (items, captures) keeps the secret's *name* in the value's place, ``***TOKEN***``, so that it
   can be put back where it is needed; everything else shows ``***``.
@@ -32,8 +36,8 @@ MOST_HELD = 64 * 1024
 
 _MASK = MASK.encode()
 _ELLIPSIS = "…".encode()
-_CUT = 64
-"""Characters from which a text may be a part of something longer, with a part of a secret at its ends."""
+_TAIL = 4096
+"""Characters from which a text may be the end of something longer, with a part of a secret at its beginning."""
 _NAMED = re.compile(r"\*\*\*([A-Za-z_]\w*)\*\*\*", re.ASCII)
 
 
@@ -75,7 +79,7 @@ class Masker:
 
     # -- texts and data --------------------------------------------------------------------------------------------
     def text(self, text: str) -> str:
-        """A text with ``***`` for every secret, and for parts of one at the ends of a long text."""
+        """A text with ``***`` for every secret, and for parts of one where it has been cut."""
         return self._replaced(text, _hide)
 
     def data(self, value: Any) -> Any:
@@ -132,21 +136,19 @@ class Masker:
         if len(text) < self._shortest or not self._forms:
             return text
         data = encoded(text)
-        spans = self.spans(data)
-        if len(text) >= _CUT:
-            spans = _union([*spans, *self._fragments(data)])
+        spans = _union([*self.spans(data), *self._fragments(data)])
         return _cut_out(data, spans, put).decode("utf-8", "surrogateescape") if spans else text
 
     def _fragments(self, data: bytes) -> Iterator[Span]:
-        """Parts of secrets at either end."""
+        """Parts of secrets where something has been cut off."""
         end = len(data.removesuffix(_ELLIPSIS))
         start = len(data) - len(data.removeprefix(_ELLIPSIS))
-        for form in self._forms:
-            size = len(form.literal)
-            last = _overlap(data[max(0, end - size) : end], form.literal)
+        for form in self._forms if end < len(data) else ():
+            last = _overlap(data[max(0, end - len(form.literal)) : end], form.literal)
             if last >= form.fragment:
                 yield end - last, end
-            first = _overlap(data[start : start + size][::-1], form.literal[::-1])
+        for form in self._forms if start > 0 or len(data) >= _TAIL else ():
+            first = _overlap(data[start : start + len(form.literal)][::-1], form.literal[::-1])
             if first >= form.fragment:
                 yield start, start + first
 

@@ -105,6 +105,11 @@ def last_line(text: str) -> str:
     return next((line.strip() for line in reversed(text.splitlines()) if line.strip()), "")
 
 
+def cut(text: str, limit: int) -> str:
+    """The beginning of a text, at most ``limit`` characters and a mark that says so, by which a part of a secret is known."""
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
 def short_tail(text: str, limit: int = 4096) -> str:
     """The end of a text, at most ``limit`` characters."""
     return text[-limit:]

@@ -13,6 +13,7 @@ from prodigy.steps.captures import CaptureError, Facts
 from prodigy.steps.commands import LeafPlace, Order
 from prodigy.steps.course import Course, Walker
 from prodigy.steps.durable import Done, Leaf, LeafFailed
+from prodigy.steps.output import cut
 from prodigy.steps.patience import Listener
 from prodigy.steps.runner import Ended, Program
 from prodigy.steps.variables import Variables
@@ -292,4 +293,4 @@ def _filled(text: str, variables: Variables) -> str:
 
 
 def _short(text: str) -> str:
-    return text if len(text) <= READABLE else f"{text[:READABLE]}…"
+    return cut(text, READABLE)

@@ -14,6 +14,8 @@ _ESCAPED = re.compile(rb"\\+[rnt]")
 _ECHO = re.compile(rb"\\(?:[abfnrtv\\]|0[0-7]{1,3}|c.*)", re.DOTALL)
 _GAP = rb"(?:(?:[\r\n]|\\+[rn])(?:[ \t]|\\+t)*)*"
 _TIGHT_GAP = rb"(?:(?:[\r\n]|\\++[rn])(?:[ \t]|\\++t)*+)*+"
+_MOST_LINES = 1000
+"""Lines of a value that are hidden one by one; every one of them is searched for in everything that is printed."""
 _FRAGMENT = 6
 """Bytes of a part of a secret that is hidden at the end of a text; half of it if that is less."""
 
@@ -65,7 +67,15 @@ def forms_of(value: str) -> set[bytes]:
     slashes = {form.replace("/", "\\/") for form in escaped}
     echoed = _echoed(whole).translate(None, _LINE_BREAKS)
     literals = {bare, echoed, *map(encoded, escaped | slashes), *_base64(whole), *_url_encoded(whole)}
+    literals |= {form for line in value.splitlines()[:_MOST_LINES] for form in _line_forms(line.strip())}
     return {literal for literal in literals if len(dense(literal)) >= SHORTEST}
+
+
+def _line_forms(line: str) -> Iterator[bytes]:
+    """A line that may be printed without the others: as it is, and as JSON text."""
+    if not is_too_short(line):
+        yield encoded(line)
+        yield from (encoded(next(_json_texts(line, ascii_only))) for ascii_only in (True, False))
 
 
 def _json_texts(text: str, ascii_only: bool) -> Iterator[str]:  # noqa: FBT001 - json's own switch

@@ -7,7 +7,7 @@ import subprocess
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from prodigy.steps.masking import MaskedStream, Masker
@@ -127,12 +127,46 @@ def test_blanks_without_end_are_not_held_for_ever() -> None:
     assert len(told) >= 64 * 1024
 
 
-def test_parts_at_the_ends_of_a_long_text_are_hidden() -> None:
+def test_parts_are_hidden_where_a_text_was_cut() -> None:
+    """Where it says so, and at the beginning of what is as long as the tails that are kept of longer ones."""
     padding = "x " * 40
     for cut in range(6, len(TOKEN)):
-        assert TOKEN[:cut] not in MASKER.text(padding + TOKEN[:cut])
-        assert TOKEN[:cut] not in MASKER.text(padding + TOKEN[:cut] + "…")
-        assert TOKEN[-cut:] not in MASKER.text(TOKEN[-cut:] + padding)
+        assert MASKER.text(padding + TOKEN[:cut] + "…") == f"{padding}***…"
+        assert MASKER.text("…" + TOKEN[-cut:] + padding) == f"…***{padding}"
+        tail = TOKEN[-cut:] + padding * 60
+        assert MASKER.text(tail) == "***" + padding * 60
+
+
+@given(before=st.text(st.characters(blacklist_categories=("Cs",)), max_size=99), cut=st.integers(1, 38))
+def test_what_only_begins_or_ends_as_a_secret_does_stays(before: str, cut: int) -> None:
+    """Nothing more comes at the end of a text, and nothing stood before its beginning."""
+    masker = Masker({"TOKEN": TOKEN})
+    assume(not masker.found(before.encode()) and "…" not in before)
+    for text in (f"{before} {TOKEN[:cut]}", f"{TOKEN[-cut:]} {before}"):
+        assume(not masker.found(text.encode()))
+        assert masker.text(text) == text
+        stream = MaskedStream(masker)
+        assert stream.feed(text.encode()) + stream.rest() == text.encode()
+
+
+def test_each_line_of_a_value_is_hidden_alone() -> None:
+    """As text and as JSON, however it is indented or cut into chunks; short lines are words like any other."""
+    masker = Masker({"KEY": 'first "line"\n  second-line\n\nshort\n'})
+    for line in ('first "line"', "second-line", json.dumps('first "line"')[1:-1]):
+        assert masker.text(f"a {line} b") == "a *** b"
+        stream = MaskedStream(masker)
+        told = b"".join(stream.feed(bytes([byte])) for byte in f"a {line} b".encode()) + stream.rest()
+        assert told == b"a *** b"
+    assert masker.text("short") == "short"
+    assert MASKER.text("MIIEvQIBADANBg") == "***"
+
+
+@given(lines=st.lists(SECRETS.filter(lambda line: len(line.splitlines()) == 1), min_size=2, max_size=5))
+def test_no_line_of_a_value_is_found_in_what_is_masked(lines: list[str]) -> None:
+    masker = Masker({"KEY": "\n".join(lines)})
+    for line in lines:
+        if not is_too_short(line.strip()):
+            assert masker.raw(f"<{line.strip()}>".encode()) == b"<***>"
 
 
 def test_overlapping_secrets_leave_nothing() -> None:
