@@ -244,6 +244,8 @@ class Merger(Actor[Message]):
         if self._ledger.state.merge in {"merged", "nothing"}:
             return
         source, target = self._source, plan.target
+        begun = self._ledger.state.git_intents.values()
+        interrupted = any(isinstance(one, events.MergeIntended) and one.what == "final" for one in begun)
         intent = await record(
             self._recorder,
             events.MergeIntended(
@@ -253,7 +255,9 @@ class Merger(Actor[Message]):
         try:
             await self._require_target()
             await self._refuse_private(plan.base_commit, source)
-            done = await merge_into(self._forge, source, target, self._final_message())
+            done = await merge_into(
+                self._forge, source, target, self._final_message(), interrupted=interrupted
+            )
         except ProdigyError as error:
             failed = events.MergeFailed(intent=intent, what="final", target_branch=target, message=str(error))
             await record(self._recorder, failed)

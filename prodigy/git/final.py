@@ -18,6 +18,7 @@ from prodigy.git import evidence
 from prodigy.git.bench import FORWARD, TRUE_MERGE
 from prodigy.git.cli import Git, GitFailed, GitResult, is_folder, readable
 from prodigy.git.forge import Forge
+from prodigy.git.interrupted import undo_interrupted
 from prodigy.git.merge import Conflict, Merged, foretell, foretell_here, merge, verify
 from prodigy.git.patience import patiently
 from prodigy.git.repository import Registration, Target, branch_tip, find_target, worktrees_of
@@ -43,7 +44,9 @@ class FinalMerge(Struct, frozen=True):
     merged: Merged
 
 
-async def merge_into(forge: Forge, source: str, named: str | None, message: str) -> FinalMerge:
+async def merge_into(
+    forge: Forge, source: str, named: str | None, message: str, *, interrupted: bool = False
+) -> FinalMerge:
     """Merge the commit ``source`` into the branch ``named``, or into the default branch if that is gone.
 
     Args:
@@ -51,6 +54,7 @@ async def merge_into(forge: Forge, source: str, named: str | None, message: str)
         source: full commit id, the tip of the session branch.
         named: the branch that the run began on; ``None`` if HEAD was detached.
         message: of the merge commit, if one is made.
+        interrupted: whether this merge was begun before, and nobody knows how it ended.
 
     Raises:
         RunError: ``merge-conflict`` (the note lists the paths), ``local-changes``, ``merge-target-missing``,
@@ -64,6 +68,8 @@ async def merge_into(forge: Forge, source: str, named: str | None, message: str)
         merged = await _merge_ref(forge, target.branch, source, message)
     else:
         here = forge.git.at(holder.path)
+        if interrupted:
+            await undo_interrupted(here, source, message)
         merged = await _merge_checkout(here, target.branch, source, message, forge.identity)
     return FinalMerge(target, merged)
 

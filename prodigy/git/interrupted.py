@@ -1,0 +1,144 @@
+"""A merge of ours in somebody's checkout that was killed: it is undone exactly, so that it can be made anew.
+
+Git writes the files of a merge first, then the index, then, while hooks run, nothing, and the branch at the very end. So
+what is found is one of: files that are as the merge has them while the index is not; an index that holds the merge and
+nothing else; a merge that waits for its commit. Whatever differs from HEAD *and* from the merge is not ours and stays.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import trio
+
+from prodigy.errors import RunError
+from prodigy.git import evidence
+from prodigy.git.cli import Git
+from prodigy.git.merge import Conflict, foretell_here
+from prodigy.git.repository import ref_tip
+
+LOOKS = 50
+"""How often it is looked whether a merge that outlived its caller has ended."""
+LOOK_S = 0.1
+"""Seconds between two looks."""
+
+
+async def undo_interrupted(here: Git, source: str, message: str) -> None:
+    """Undo what a killed merge of ``source`` left; nothing where it came to its end or never began.
+
+    Args:
+        here: git at the top of the checkout; HEAD is the branch that was merged into.
+        source: full commit id.
+        message: what our merge commit would have said; a merge with other words is somebody else's.
+
+    Raises:
+        RunError: ``merge-target-busy``: that merge, or another git, is still at work there.
+    """
+    await _require_ended(here, source)
+    head = await evidence.head(here)
+    if await evidence.is_ancestor(here, source, head):
+        return
+    await _unlock(here)
+    if await ref_tip(here, "MERGE_HEAD") is not None:
+        if await trio.to_thread.run_sync(_says, await _private(here, "MERGE_MSG"), message):
+            await here.run("merge", "--abort")
+        return
+    forward = await evidence.is_ancestor(here, head, source)
+    merged = (
+        (await here.run("rev-parse", f"{source}^{{tree}}")).text
+        if forward
+        else await foretell_here(here, head, source)
+    )
+    if isinstance(merged, Conflict):
+        return  # then no merge was begun
+    staged = await here.run("write-tree", ok=None)
+    if staged.code == 0 and staged.text == merged:
+        await here.run("reset", "--quiet", "--merge")
+    else:
+        await _restore_files(here, head, merged)
+
+
+async def _restore_files(here: Git, head: str, merged: str) -> None:
+    """Files that are as the merge has them, or not there, become those of the index again; new ones go."""
+    listed = await here.run("diff-tree", "-r", "-z", "--name-status", "--no-renames", head, merged, "--")
+    changes = dict(zip(listed.fields[1::2], listed.fields[::2], strict=True))
+    with tempfile.TemporaryDirectory(prefix="prodigy-merge-") as folder:
+        index = {"GIT_INDEX_FILE": f"{folder}/index"}
+        await here.run("read-tree", merged, env=index)
+        await here.run("update-index", "--quiet", "--refresh", env=index, ok=None)
+        different = set((await here.run("diff-files", "-z", "--name-only", env=index)).fields)
+    missing = {path for path in changes if not os.path.lexists(_at(here, path))}
+    for path, kind in changes.items():
+        if kind == b"A" and path not in different | missing:
+            Path(_at(here, path)).unlink()
+    back = [
+        path
+        for path, kind in changes.items()
+        if kind != b"A" and (path in missing or (kind != b"D" and path not in different))
+    ]
+    if back:
+        await here.run(
+            "checkout-index", "--force", "-z", "--stdin", stdin=b"".join(path + b"\0" for path in back)
+        )
+
+
+def _at(here: Git, path: bytes) -> str:
+    return os.path.join(here.cwd, os.fsdecode(path))  # noqa: PTH118 - git's bytes, as they are
+
+
+async def _require_ended(here: Git, source: str) -> None:
+    """Wait for a git that still merges ``source``."""
+    for _ in range(LOOKS):
+        if not await trio.to_thread.run_sync(_merging, source):
+            return
+        await trio.sleep(LOOK_S)
+    raise _busy(here, "the merge of an earlier process is still under way, perhaps in one of your hooks")
+
+
+def _merging(source: str) -> bool:
+    wanted = source.encode()
+    return any(b"merge" in words and wanted in words for words in _command_lines())
+
+
+def _command_lines() -> Iterator[list[bytes]]:
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                yield (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+
+
+async def _unlock(here: Git) -> None:
+    """Remove the lock of the index, if nobody holds it."""
+    path = await _private(here, "index.lock")
+    if not Path(path).exists():
+        return
+    if await trio.to_thread.run_sync(_is_open, path):
+        raise _busy(here, "another git holds the index")
+    Path(path).unlink(missing_ok=True)
+
+
+async def _private(here: Git, name: str) -> str:
+    """Where git keeps a file of this worktree."""
+    return (await here.run("rev-parse", "--path-format=absolute", "--git-path", name)).path
+
+
+def _says(file: str, message: str) -> bool:
+    return Path(file).is_file() and Path(file).read_bytes().strip().startswith(message.strip().encode())
+
+
+def _is_open(path: str) -> bool:
+    wanted = os.path.realpath(path)
+    for link in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if os.readlink(link) == wanted:  # noqa: PTH115 - compared as text
+                return True
+        except OSError:
+            continue
+    return False
+
+
+def _busy(here: Git, why: str) -> RunError:
+    return RunError("merge-target-busy", f"nothing was merged: {why}", where=here.cwd)
