@@ -66,7 +66,7 @@ async def _restore_files(here: Git, head: str, merged: str) -> None:
     with tempfile.TemporaryDirectory(prefix="prodigy-merge-") as folder:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         await here.run("read-tree", merged, env=index)
-        await here.run("update-index", "--quiet", "--refresh", env=index, ok=None)
+        await here.run("update-index", "-q", "--refresh", env=index, ok=(0, 1))
         different = set((await here.run("diff-files", "-z", "--name-only", env=index)).fields)
     missing = {path for path in changes if not os.path.lexists(_at(here, path))}
     for path, kind in changes.items():

@@ -129,7 +129,7 @@ def test_without_a_terminal_nothing_is_merged_and_the_command_is_told(world: Wor
     before = world.checkout_digest()
     done = world.prodigy("run", world.workflow(PLAIN))
     assert done.returncode == 0
-    assert "prodigy worktree merge" in done.stderr
+    assert "prodigy worktree merge" in done.stdout
     assert world.events("merge_prompted")[0]["answer"] == "no-tty"
     assert world.checkout_digest() == before
 
@@ -237,7 +237,7 @@ def merge_pids(world: World) -> list[int]:
         if entry.name.isdigit():
             try:
                 words = (entry / "cmdline").read_bytes().split(b"\0")
-                here = os.readlink(entry / "cwd") == str(world.repository)
+                here = (entry / "cwd").readlink() == world.repository
             except OSError:
                 continue
             if here and (b"merge" in words or any(b"pre-merge-commit" in word for word in words)):
