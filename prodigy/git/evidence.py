@@ -125,6 +125,19 @@ async def history(git: Git, base: str, head: str) -> History:
     return History(commits, descends=len(commits) == len(lines))
 
 
+async def single(git: Git, base: str, head: str) -> tuple[History, tuple[str, ...]] | None:
+    """`history` and `files_changed` of two commits in one process, if the later is made right on top of the earlier.
+
+    ``None`` if it is not: there are several, or a merge, or history was rewritten.
+    """
+    options = ("-r", "-z", "--always", "--name-only", "--no-renames", "--format=%P%x00%s")
+    parents, subject, *paths = (await git.run("diff-tree", *options, head, "--")).fields
+    if parents != base.encode():
+        return None
+    names = tuple(readable(path if number else path.removeprefix(b"\n")) for number, path in enumerate(paths))
+    return History((Commit(head, readable(subject)),), descends=True), names
+
+
 async def files_changed(git: Git, base: str, head: str) -> list[str]:
     """The paths at which the trees of two commits differ; a renamed file counts at both."""
     listed = await git.run("diff-tree", "-r", "-z", "--name-only", "--no-renames", base, head, "--")

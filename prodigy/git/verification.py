@@ -7,14 +7,23 @@ folders included; that has to be, byte for byte, what the commit's tree says. Wh
 import os
 import re
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from prodigy.git.cli import Git, readable
 
+_TAB = b"\t"
 _KEPT = 4
 """Commits whose listing is remembered: agents of a phase begin with the same one."""
 _SKIPPED = re.compile(rb"(^|\0)S ")
-_SUBMODULE = re.compile(rb"(?:^|\0)H 160000 [^\t]*\t([^\0]*)")
+_SUBMODULE = b"160000 "
 _ENTRY = re.compile(rb"(\d+) \w+ ([0-9a-f]+)\t")
+
+
+class Listing(NamedTuple):
+    """How a worktree is listed that holds a commit and nothing else."""
+
+    text: bytes
+    submodules: tuple[bytes, ...]
 
 
 class Verifier:
@@ -26,7 +35,7 @@ class Verifier:
 
     def __init__(self, git: Git) -> None:
         self._git = git
-        self._expected: dict[str, bytes] = {}
+        self._expected: dict[str, Listing] = {}
 
     async def difference(
         self, git: Git, commit: str, keep: Sequence[str] = (), *, sparse: bool = False
@@ -45,20 +54,22 @@ class Verifier:
             "ls-files", "-z", "-v", "--stage", "--modified", "--deleted", "--others", *options
         )
         found = _SKIPPED.sub(rb"\1H ", listed.stdout) if sparse else listed.stdout
-        if found != expected:
-            return _first(found, expected)
+        if found != expected.text:
+            return _first(found, expected.text)
         if keep:
             loose = (await git.run("ls-files", "-z", "--others", "--exclude-standard")).fields
             if loose:
                 return f"{readable(loose[0])!r} is not ignored"
-        return _populated(git.cwd, expected)
+        return _populated(git.cwd, expected.submodules)
 
-    async def _listing_of(self, commit: str) -> bytes:
-        """How a worktree is listed that holds the commit and nothing else."""
+    async def _listing_of(self, commit: str) -> Listing:
         expected = self._expected.pop(commit, None)
         if expected is None:
             tree = await self._git.run("ls-tree", "-r", "-z", "--full-tree", commit)
-            expected = b"".join(_ENTRY.sub(rb"H \1 \2 0\t", entry, 1) + b"\0" for entry in tree.fields)
+            expected = Listing(
+                b"".join(_ENTRY.sub(rb"H \1 \2 0\t", entry, 1) + b"\0" for entry in tree.fields),
+                tuple(entry.partition(b"\t")[2] for entry in tree.fields if entry.startswith(_SUBMODULE)),
+            )
         self._expected[commit] = expected  # the newest last
         while len(self._expected) > _KEPT:
             del self._expected[next(iter(self._expected))]
@@ -73,18 +84,18 @@ def _first(found: bytes, expected: bytes) -> str:
             continue
         tag, _, rest = entry.partition(b" ")
         if tag.islower() or tag == b"S":
-            return f"{readable(rest.rpartition(bytes([9]))[2])!r} is marked assume-unchanged or skip-worktree"
-        return f"{readable(rest.rpartition(bytes([9]))[2])!r} is not as committed"
+            return f"{readable(rest.rpartition(_TAB)[2])!r} is marked assume-unchanged or skip-worktree"
+        return f"{readable(rest.rpartition(_TAB)[2])!r} is not as committed"
     return "a file of the commit is not in the index"
 
 
-def _populated(path: str, expected: bytes) -> str | None:
+def _populated(path: str, submodules: Sequence[bytes]) -> str | None:
     """A submodule that holds something: git looks into none that it did not fill itself."""
-    for match in _SUBMODULE.finditer(expected):
+    for name in submodules:
         try:
-            filled = bool(os.listdir(os.path.join(os.fsencode(path), match[1])))  # noqa: PTH208, PTH118 - bytes
+            filled = bool(os.listdir(os.path.join(os.fsencode(path), name)))  # noqa: PTH208, PTH118 - bytes
         except FileNotFoundError:
             continue
         if filled:
-            return f"the submodule {readable(match[1])!r} is not empty"
+            return f"the submodule {readable(name)!r} is not empty"
     return None

@@ -24,6 +24,7 @@ from prodigy.git.evidence import (
     files_changed,
     head,
     history,
+    single,
     snapshot,
 )
 from prodigy.steps.commands import SlotCommands
@@ -214,7 +215,11 @@ class AgentWorktree:
         """The commits that lie between."""
         key = base, head
         if key not in self._histories:
-            self._histories[key] = await history(self._git, base, head)
+            one = await single(self._git, base, head)  # as most steps leave it
+            if one is None:
+                self._histories[key] = await history(self._git, base, head)
+            else:
+                self._histories[key], self._files[key] = one
         return self._histories[key]
 
     async def files(self, base: str, head: str) -> tuple[str, ...]:

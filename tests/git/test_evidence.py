@@ -81,6 +81,39 @@ async def test_history_says_what_came_and_whether_it_descends(repo, configure):
     assert not (await evidence.history(git, second, base)).descends
 
 
+async def test_one_commit_on_top_is_told_in_one_process(repo, hostile):
+    """With the same words as where two processes tell it."""
+    base = repo.head
+    for number, name in enumerate((hostile, "\nfirst", "a")):
+        repo.write(name, f"{number} {hostile}\n")
+    (repo.path / "b").unlink()
+    tip = repo.commit("Subject in\ntwo lines ü\n\nBody\n")
+    told = await evidence.single(repo.git(), base, tip)
+    assert told == (
+        await evidence.history(repo.git(), base, tip),
+        tuple(await evidence.files_changed(repo.git(), base, tip)),
+    )
+    empty = repo.commit()
+    assert await evidence.single(repo.git(), tip, empty) == (
+        await evidence.history(repo.git(), tip, empty),
+        (),
+    )
+
+
+async def test_what_is_more_than_one_commit_on_top_is_left_to_others(repo):
+    base = repo.head
+    first = repo.commit(a="1\n")
+    second = repo.commit(a="2\n")
+    assert await evidence.single(repo.git(), base, second) is None, "there are two"
+    assert await evidence.single(repo.git(), second, first) is None, "it was rewritten"
+    repo("checkout", "--quiet", "-b", "side", base)
+    repo.commit(b="side\n")
+    repo("merge", "--quiet", "--no-edit", second)
+    assert await evidence.single(repo.git(), second, repo.head) is None, "it is a merge"
+    repo("checkout", "--quiet", "--orphan", "fresh")
+    assert await evidence.single(repo.git(), base, repo.commit()) is None, "it descends from nothing"
+
+
 async def test_ancestry(repo):
     git, base = repo.git(), repo.head
     tip = repo.commit()
