@@ -30,21 +30,24 @@ class RefFiles:
 
     Args:
         common: the folder that all worktrees of the repository share.
+        unread: how the names of loose refs begin that are only listed, with nothing for what they name: there may be
+            many, and each is a file of its own.
     """
 
-    def __init__(self, common: Path) -> None:
+    def __init__(self, common: Path, unread: tuple[str, ...] = ()) -> None:
         self._common = str(common)
+        self._unread = unread
         self._packed: dict[str, str] = {}
         self._seen: tuple[int, int, int] | None = None
 
     def read(self) -> dict[str, str]:
         """Every ref with the object that it names, in hexadecimal."""
         loose = dict(self._loose("refs"))
-        found = {**self._read_packed(), **{name: text for name, text in loose.items() if text}}
+        found = {**self._read_packed(), **{name: text for name, text in loose.items() if text is not None}}
         names = {name: _resolved(found, name) for name in found}
         return {name: sha for name, sha in names.items() if sha is not None}
 
-    def _loose(self, folder: str) -> Iterator[tuple[str, str]]:
+    def _loose(self, folder: str) -> Iterator[tuple[str, str | None]]:
         try:
             with os.scandir(f"{self._common}/{folder}") as entries:
                 listed = list(entries)
@@ -55,7 +58,7 @@ class RefFiles:
             if entry.is_dir():
                 yield from self._loose(name)
             elif not name.endswith(".lock"):
-                yield name, _content(entry.path)
+                yield name, "" if name.startswith(self._unread) else _content(entry.path)
 
     def _read_packed(self) -> dict[str, str]:
         path = f"{self._common}/packed-refs"
@@ -132,16 +135,16 @@ def _packed(content: bytes) -> Iterator[tuple[str, str]]:
             yield os.fsdecode(name), sha.decode()
 
 
-def _content(path: str) -> str:
-    """The id that a loose ref holds, or the ref that it leads to; empty if it is neither, or gone."""
+def _content(path: str) -> str | None:
+    """The id that a loose ref holds, or the ref that it leads to; ``None`` if it is neither, or gone."""
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - the path is a text already
             text = file.read().rstrip()
     except OSError:
-        return ""
+        return None
     if text.startswith(_SYMBOLIC) or _ID.fullmatch(text):
         return os.fsdecode(text)
-    return ""
+    return None
 
 
 def _resolved(found: dict[str, str], name: str) -> str | None:

@@ -107,7 +107,7 @@ class Commons:
         if self._folder is None:
             asked = await self._git.run("rev-parse", "--git-common-dir")
             self._folder = Path(self._git.cwd, asked.path)
-            self._files = RefFiles(self._folder) if keeps_files(self._folder) else None
+            self._files = RefFiles(self._folder, _OURS) if keeps_files(self._folder) else None
         return self._folder
 
 

@@ -69,6 +69,14 @@ def test_as_git_lists_them(repo, files, kind):
     assert RefFiles(repo.path / ".git").read() == listed(repo)
 
 
+def test_refs_that_are_not_to_be_read_are_listed(repo):
+    """They take no time however many they are, and nothing is said of what they name."""
+    repo("branch", "ours-1")
+    (repo.path / ".git/refs/heads/ours-1").chmod(0o000)
+    found = RefFiles(repo.path / ".git", ("refs/heads/ours-",)).read()
+    assert found == {"refs/heads/main": repo.head, "refs/heads/ours-1": ""}
+
+
 def test_packed_refs_that_are_gone(repo, files):
     packed(repo)
     files.read()
