@@ -6,8 +6,9 @@ libgit2 object leaves this module, and libgit2 is loaded when the first reposito
 """
 
 import codecs
+import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -20,6 +21,12 @@ from prodigy.git.repository import Repository
 
 if TYPE_CHECKING:
     import pygit2
+
+
+_ENTRY = re.compile(rb"(\d+) ([^\0]+)\0(.{20})", re.DOTALL)
+"""An entry of a tree as git stores it: ids are 20 bytes where libgit2 answers."""
+_FOLDER = b"40000"
+_NOTHING = (b"", b"")
 
 
 class Objects(Protocol):
@@ -113,9 +120,24 @@ class LibraryObjects:
 
     async def files_changed(self, base: str, head: str) -> list[str]:
         """See `Objects`."""
-        old, new = self._tree(base), self._tree(head)
-        deltas = old.diff_to_tree(new, context_lines=0).deltas
-        return [readable(path) for path in sorted({delta.new_file.raw_path for delta in deltas})]
+        return [readable(path) for path in sorted(self._changed(self._tree(base), self._tree(head), b""))]
+
+    def _changed(self, old: bytes | None, new: bytes | None, folder: bytes) -> Iterator[bytes]:
+        """Paths that differ below a folder; what is the same on both sides is not even read, as libgit2 would."""
+        before, after = self._entries(old), self._entries(new)
+        gone = {name: (mode, sha) for mode, name, sha in before - after}
+        come = {name: (mode, sha) for mode, name, sha in after - before}
+        for name in gone.keys() | come.keys():
+            sides = [side[name] for side in (gone, come) if name in side]
+            if any(mode != _FOLDER for mode, _ in sides):
+                yield folder + name
+            if any(mode == _FOLDER for mode, _ in sides):
+                was, is_ = (side.get(name, _NOTHING) for side in (gone, come))
+                yield from self._changed(_folder(was), _folder(is_), folder + name + b"/")
+
+    def _entries(self, tree: bytes | None) -> "set[tuple[bytes, bytes, bytes]]":
+        """Mode, name and id of what lies in a tree."""
+        return set() if tree is None else set(_ENTRY.findall(self._repository.read(tree.hex())[1]))
 
     async def commit(
         self, tree: str, parents: Sequence[str], message: str, identity: Mapping[str, str]
@@ -142,10 +164,15 @@ class LibraryObjects:
             self._names[key] = said.stdout[: said.stdout.rindex(b">") + 1]
         return self._names[key]
 
-    def _tree(self, commit: str) -> "pygit2.Tree":
+    def _tree(self, commit: str) -> bytes:
         import pygit2
 
-        return self._repository[commit].peel(pygit2.Tree)
+        return self._repository[commit].peel(pygit2.Tree).id.raw
+
+
+def _folder(side: tuple[bytes, bytes]) -> bytes | None:
+    mode, sha = side
+    return sha if mode == _FOLDER else None
 
 
 def open_objects(repository: Repository, git: Git) -> Objects:

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from prodigy.git import evidence
 from prodigy.git.evidence import Commit
 from prodigy.git.objects import CommandLineObjects, LibraryObjects, Objects, open_objects
 from prodigy.git.repository import discover
@@ -90,6 +91,24 @@ async def test_a_file_that_became_a_folder(repo, which):
     repo.write("a/b", "1\n")
     head = repo.commit()
     assert await (await opened(repo, which)).files_changed(base, head) == ["a", "a/b"]
+
+
+async def test_every_kind_of_change_deep_down(repo, which):
+    """Added, deleted, made executable, turned from a file into a folder and back; as git has it, in its order."""
+    for name in ("d/e/kept", "d/e/gone", "d/mode", "d.x", "swap", "back/one", "back/two"):
+        repo.write(name, name)
+    base = repo.commit()
+    for name in ("d/e/gone", "swap", "back/one", "back/two"):
+        (repo.path / name).unlink()
+    (repo.path / "back").rmdir()
+    (repo.path / "d/mode").chmod(0o755)
+    for name in ("swap/a", "swap/b/c", "back", "d/e/new", "d-x"):
+        repo.write(name, name)
+    tip = repo.commit()
+    objects = await opened(repo, which)
+    for one, other in ((base, tip), (tip, base)):
+        assert await objects.files_changed(one, other) == await evidence.files_changed(repo.git(), one, other)
+    assert len(await objects.files_changed(base, tip)) == 10
 
 
 async def test_a_commit_object(repo, which):
