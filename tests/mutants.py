@@ -32,6 +32,10 @@ DEPENDENTS: dict[str, dict[str, str]] = {
         "strategy": "it is an option of the handler",
         "test": "its handler is that of the step",
     },
+    "claude": {
+        "idle_timeout": "only a step of Claude can be idle",
+        "claude_options": "they are options of a step of Claude",
+    },
     "env": {"clear_env": "what is left is the environment of the step"},
 }
 """Options whose proofs are missing as well where another one is, and why."""

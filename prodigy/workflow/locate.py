@@ -12,6 +12,9 @@ from prodigy.workflow.nodes import Span
 
 _LINE_BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 
+NEAR = 4_000
+"""Characters behind a mark in which a key is looked for, so that many that are written otherwise cost little."""
+
 
 class Places:
     """Finds places in several files.
@@ -47,7 +50,8 @@ class Places:
         if text is None:
             return point(mark)
         pattern = re.compile(rf"\b{re.escape(key)}['\"]?\s*:\s*['\"]?({re.escape(value)})\b")
-        match = pattern.search(text, self._offset(mark))
+        start = self._offset(mark)
+        match = pattern.search(text, start, start + NEAR)
         return point(mark) if match is None else self._span(mark.file, match.start(1), match.end(1))
 
     def _offset(self, mark: Mark) -> int:

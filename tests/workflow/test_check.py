@@ -574,3 +574,12 @@ def test_names_that_the_environment_usually_has_are_not_mentioned(problems_of: P
 def test_the_places_of_many_equal_texts_are_found_in_order(problems_of: Problems) -> None:
     text = "- claude: /x ${a b} ${c d} ${a b}\n"
     assert [problem.mark.column for problem in problems_of(text)] == [14, 21, 28]
+
+
+@pytest.mark.parametrize(("length", "column"), [(100, 119), (10_000, 3)])
+def test_a_key_is_looked_for_near_its_step(problems_of: Problems, length: int, column: int) -> None:
+    """Far behind it the step itself is shown, so that thousands of such problems cost little."""
+    text = "- {shell: ls, id: twice}\n- {shell: '" + "x" * length + "', id: twice}\n"
+    (problem,) = problems_of(text)
+    assert (problem.mark.line, problem.code) == (2, "bad-value")
+    assert problem.mark.column == column
