@@ -3,7 +3,6 @@
 Data only: importable without trio. A limit that is ``None`` does not hold.
 """
 
-import math
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -66,6 +65,7 @@ class Breach(msgspec.Struct, frozen=True):
 
 
 _BYTES = (" B", " KiB", " MiB", " GiB", " TiB")
+_DECIMAL = (" B", " kB", " MB", " GB", " TB")
 _DIGITS = 15
 """More do not fit into a float."""
 _ENOUGH = 3
@@ -76,8 +76,10 @@ def _scale(limit: LimitName, allowed: float) -> tuple[float, str]:
     """The unit to write a limit in: its size and its name."""
     match limit:
         case "memory" | "output":
-            step = min(int(math.log2(max(allowed, 1))) // 10, len(_BYTES) - 1)
-            return 1024**step, _BYTES[step]
+            round_ = allowed >= 1000 and allowed % 1000 == 0 and allowed % 1024 != 0  # noqa: PLR2004 - a kB
+            base, units = (1000, _DECIMAL) if round_ else (1024, _BYTES)
+            step = sum(allowed >= base**power for power in range(1, len(units)))
+            return base**step, units[step]
         case "processes":
             return 1, ""
         case "cpu_time" | "wall" | "idle":

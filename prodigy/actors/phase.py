@@ -40,6 +40,8 @@ from prodigy.workflow.values import TemplateError
 from supervisors import HostLost
 
 _SHORT_SHA = 10
+_CLEAN_UP = 5.0
+"""Seconds that the removal of a scratch worktree may take while the run is being stopped."""
 
 
 @dataclass(frozen=True)
@@ -298,9 +300,13 @@ class VerifyActor(PhaseActor):
         """Check the commit out, run the steps there, remove it all."""
         await self._begin()
         worktree = await open_scratch(self._services.workspaces, self._commit)
-        result = await self._verify(worktree)
-        await close_scratch(self._services.workspaces)
-        return result.error
+        try:
+            return (await self._verify(worktree)).error
+        finally:
+            with trio.move_on_after(
+                _CLEAN_UP, shield=True
+            ):  # services outlive phases, also when all is being stopped
+                await close_scratch(self._services.workspaces)
 
     async def _verify(self, worktree: str) -> AgentResult:
         steps = tuple(

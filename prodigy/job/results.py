@@ -95,7 +95,7 @@ def _result(job: str, item: ItemState) -> ItemResult:
         success=status == "success",
         output=item.output,
         error=item.error.message if item.error else None,
-        exit_code=item.error.exit_code if item.error else None,
+        exit_code=item.error.exit_code if item.error else 0 if status == "success" else None,
         commits=item.commits,
         files_changed=item.files_changed,
         duration=item.duration_ms / 1000,

@@ -160,3 +160,16 @@ def test_a_worker_takes_along_what_it_keeps(world: World, mortal: str, forever: 
     [for_good] = pids(world, "forever")
     assert pids_with(mortal) == []
     assert pids_with(forever) == [for_good]
+
+
+def test_verification_that_is_interrupted_leaves_no_worktree(world: World) -> None:
+    path = world.workflow(
+        f"commands:\n  - shell: echo new > new.txt\nverify:\n  - shell: touch {world.folder}/at; sleep 600\n"
+    )
+    process = world.start("run", path, "-y")
+    eventually(lambda: (world.folder / "at").exists() or process.poll() is not None)
+    assert any("scratch" in str(path) for path in world.home.glob("worktrees/*/.*")), "where it verifies"
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert not any("scratch" in str(path) for path in world.home.glob("worktrees/*/.*"))
+    assert "scratch" not in world.git("worktree", "list")

@@ -174,6 +174,7 @@ def test_results_stand_at_their_index() -> None:
     results = item_results(state("done", "failed", "pending", "skipped"))
     assert [result.index for result in results] == [0, 1, 2, 3]
     assert [result.status for result in results] == ["success", "failed", "skipped", "skipped"]
+    assert results[0].exit_code == 0
     assert (results[0].duration, results[0].branch) == (1.5, "prodigy-k7m2pq-agent-0-1")
     assert (results[1].error, results[1].exit_code) == ("exited with 1", 1)
 

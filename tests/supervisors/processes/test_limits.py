@@ -19,6 +19,8 @@ GIB = 1024**3
         (Breach("memory", 2 * GIB + 1, 2 * GIB), "memory 2.000000001 GiB > 2 GiB"),
         (Breach("output", 12_000, 10 * 1024), "output 11.7 KiB > 10 KiB"),
         (Breach("output", 11, 10), "output 11 B > 10 B"),
+        (Breach("output", 200_001, 200_000), "output 200.001 kB > 200 kB"),
+        (Breach("memory", 1.5e9, 1e9), "memory 1.5 GB > 1 GB"),
         (Breach("output", 3000 * 1024**4, 2000 * 1024**4), "output 3000 TiB > 2000 TiB"),
         (Breach("cpu_time", 61.25, 60), "cpu time 61.2 s > 60 s"),
         (Breach("wall", 10.003, 10.0), "wall 10.003 s > 10 s"),
