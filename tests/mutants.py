@@ -32,6 +32,10 @@ DEPENDENTS: dict[str, dict[str, str]] = {
         "strategy": "it is an option of the handler",
         "test": "its handler is that of the step",
     },
+    "capture": {
+        "capture_format": "it says how what is captured is read",
+        "capture_streams": "it says what of the step is captured",
+    },
     "claude": {
         "idle_timeout": "only a step of Claude can be idle",
         "claude_options": "they are options of a step of Claude",

@@ -44,6 +44,9 @@ __all__ = [
     "secret_of",
 ]
 
+MOST_CHANGES = 8
+"""Modifiers and filters of one reference: each ``:json`` of a text may double it."""
+
 _EMPTY = ("map", "key")
 """A path of older workflows that never had a value; it is empty text."""
 
@@ -93,6 +96,9 @@ def evaluate(ref: AnyRef, scope: Scope) -> Any:
         return _render(ref.default, scope)
     if value is UNDEFINED and not ref.filters:
         raise undefined(ref, scope)
+    if len(ref.modifiers) + len(ref.filters) > MOST_CHANGES:
+        message = f"`{ref.name}` is changed more than {MOST_CHANGES} times in one reference"
+        raise BadReference(message)
     for modifier in ref.modifiers if value is not UNDEFINED else ():
         value = modified(value, modifier)
     for step in ref.filters:

@@ -166,3 +166,11 @@ data = st.recursive(st.none() | st.text(max_size=2), lambda inner: st.lists(inne
 def test_any_path_into_any_data_is_a_value_or_undefined(value: Any, path: list[str | int]) -> None:
     found = resolve(value, path)
     assert found is UNDEFINED or found is None or isinstance(found, str | list | dict)
+
+
+def test_a_value_does_not_grow_without_end() -> None:
+    """Every `:json` of a text escapes it once more."""
+    few, many = ("${item.q" + ":json" * count + "}" for count in (8, 40))
+    assert len(render(few, {"q": '"'})) < 2_000
+    with pytest.raises(BadReference, match="more than 8 times"):
+        render(many, {"q": '"'})
