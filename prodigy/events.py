@@ -125,8 +125,14 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     duration_ms: int = 0
     cost_usd: float = 0.0
     rescue_ref: str | None = None
+    rescued_files: tuple[str, ...] = ()
+    """What the unmerged work changes, 200 paths at most."""
+    uncommitted_changes: bool = False
+    """Whether some of it was not committed."""
     base_commit: str | None = None
     retry: bool = False
+    claude_session_id: str | None = None
+    """The last conversation that the attempt began."""
 
 
 # -- job -----------------------------------------------------------------------------------------------------------
@@ -139,6 +145,8 @@ class JobStarted(Event, frozen=True, kw_only=True, tag="job_started"):
     workflow_name: str
     workflow_path: str
     workflow_sha256: str
+    template_sha256: str | None = None
+    """Of what each agent does."""
     base_commit: str
     session_branch: str
     original_branch: str
@@ -577,6 +585,10 @@ class WorktreeRescued(Event, frozen=True, kw_only=True, tag="worktree_rescued"):
     reason: str
     item_id: str | None = None
     agent_id: str | None = None
+    files: tuple[str, ...] = ()
+    """What it changes, 200 paths at most."""
+    uncommitted: bool = False
+    """Whether some of it was not committed."""
 
 
 class SharedStateChanged(Event, frozen=True, kw_only=True, tag="shared_state_changed"):
@@ -741,6 +753,7 @@ class DlqRetryStarted(Event, frozen=True, kw_only=True, tag="dlq_retry_started")
     """Whether ``reduce`` runs again afterwards."""
     auto_merge: bool = False
     model: str | None = None
+    template_sha256: str | None = None
     workflow_sha256: str | None = None
     """Of the workflow that takes the place of the one before, if one does."""
 

@@ -10,7 +10,10 @@ from uuid import UUID
 from prodigy import events
 from prodigy.events import AnyEvent, Failure, Record
 from prodigy.job.fold import apply
-from prodigy.job.policy import Rules
+from prodigy.job.letters import failure_of
+from prodigy.job.policy import Rules, retry_rules
+from prodigy.job.retrying import reprocessed
+from prodigy.job.signature import signature_of
 from prodigy.job.state import JobState
 from prodigy.job.window import (
     Bury,
@@ -22,6 +25,7 @@ from prodigy.job.window import (
     Settle,
     Skip,
     Start,
+    Unbury,
     Window,
 )
 
@@ -81,6 +85,26 @@ class Stage:
 
     def times(self) -> list[float]:
         return [at for _, _, at, _ in self.started]
+
+    def retry(
+        self,
+        *items: str,
+        script: Script,
+        alike: int | None = None,
+        random: Random | None = None,
+        crashes: int = 0,
+    ) -> "Stage":
+        """The run has ended; play a retry of some of its dead letters, to its end."""
+        self._record(events.JobCompleted(duration_ms=1))
+        started = events.DlqRetryStarted(item_ids=items, base_commit="base", alike=alike)
+        self._record(started)
+        self.rules = retry_rules(self.rules, self.rules.max_parallel, None, alike)
+        self.script, self.ends, self.pending = script, 0, []
+        self.window = Window(self.rules, self.state)
+        self.play(random, crashes)
+        assert self.state.retry is not None
+        self._record(reprocessed(self.state, self.state.retry))
+        return self
 
     # -- playing -----------------------------------------------------------------------------------------------------
     def play(self, random: Random | None = None, crashes: int = 0) -> "Stage":
@@ -146,17 +170,8 @@ class Stage:
                         backoff_ms=round(delay * 1000),
                     )
                 )
-            case Bury(item_id):
-                item = self.state.items[item_id]
-                self._tell(
-                    events.DlqItemAdded(
-                        item_id=item_id,
-                        index=item.index,
-                        item=item.item,
-                        error_signature="s",
-                        history=tuple(item.history),
-                    )
-                )
+            case Bury() | Unbury():
+                self._queue(what)
             case Skip(item_id, reason):
                 self._tell(events.ItemSkipped(item_id=item_id, reason=reason))
             case Halt(reason, message):
@@ -168,6 +183,31 @@ class Stage:
                 self._tell(opened)
             case CloseCircuit():
                 self._tell(events.CircuitClosed())
+
+    def _queue(self, what: Bury | Unbury) -> None:
+        item_id = what.item_id
+        item, letter = self.state.items[item_id], self.state.dead_letters.get(item_id)
+        if isinstance(what, Unbury):
+            self._tell(events.DlqItemRemoved(item_id=item_id, reason="retried"))
+            return
+        signature = signature_of(failure_of(item.history[-1]))
+        if letter is None:
+            added = events.DlqItemAdded(
+                item_id=item_id,
+                index=item.index,
+                item=item.item,
+                error_signature=signature,
+                history=tuple(item.history),
+            )
+            self._tell(added)
+        elif letter.failure_count < len(item.history):
+            updated = events.DlqItemUpdated(
+                item_id=item_id,
+                error_signature=signature,
+                failure_count=len(item.history),
+                history=tuple(item.history[letter.failure_count :]),
+            )
+            self._tell(updated)
 
     def _start(self, start: Start) -> None:
         assert start.item_id not in self.running, "an item runs twice"

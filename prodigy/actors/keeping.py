@@ -6,12 +6,13 @@ from pathlib import Path
 from prodigy import ids
 from prodigy.actors.recorder import RecorderRef, record
 from prodigy.events import WorktreeRescued
-from prodigy.git.cli import Git
-from prodigy.git.evidence import is_ancestor
+from prodigy.git.cli import Git, GitFailed
+from prodigy.git.evidence import files_changed, is_ancestor
 from prodigy.git.repository import branch_tip, ref_tip
 from prodigy.git.rescue import keep_commit, rescue, rescue_strays
 from prodigy.ids import JobId
 
+_MOST_FILES = 200
 _CLEANED = "cleaned up before it was merged"
 
 
@@ -103,7 +104,20 @@ class Keeper:
         if kept is None:
             return None
         rescued = WorktreeRescued(
-            ref=kept.ref, sha=kept.sha, reason=reason, item_id=item_id, agent_id=agent_id
+            ref=kept.ref,
+            sha=kept.sha,
+            reason=reason,
+            item_id=item_id,
+            agent_id=agent_id,
+            files=await self._changed(base, kept.sha) if item_id is not None else (),
+            uncommitted=kept.uncommitted,
         )
         await record(self._recorder, rescued)
         return kept.ref
+
+    async def _changed(self, base: str, sha: str) -> tuple[str, ...]:
+        """What unmerged work changes; nobody decides anything by it."""
+        try:
+            return tuple(await files_changed(self._git, base, sha))[:_MOST_FILES]
+        except GitFailed:
+            return ()

@@ -199,6 +199,7 @@ class _Retry(Continuation):
             auto_merge=self._merge == "flag-yes",
             model=wanted.model,
             workflow_sha256=plan.workflow_sha256,
+            template_sha256=plan.template_sha256,
         )
 
     async def _place(self, plan: RunPlan, state: JobState, ground: launch.Ground) -> tuple[int, str]:
@@ -230,10 +231,9 @@ def _keep(
 
 def _rows(letters: list[DeadLetter]) -> Iterator[tuple[Part, ...]]:
     for letter in letters:
-        last = letter.failure_history[-1] if letter.failure_history else None
         yield (
             Span(item_text(letter.item, letter.item_id), "strong"),
             str(letter.failure_count),
-            last.error_type if last else "",
-            last.error_message if last else "",
+            letter.error_class or "",
+            letter.message,
         )

@@ -34,6 +34,8 @@ class Rescued(Struct, frozen=True):
     sha: str
     left_out: tuple[str, ...] = ()
     """Repositories inside the worktree, ending in ``/``: of those at most the commit's id is kept."""
+    uncommitted: bool = False
+    """Whether some of it had not been committed."""
 
 
 async def rescue(git: Git, ref: str, base: str, message: str) -> Rescued | None:
@@ -55,7 +57,7 @@ async def rescue(git: Git, ref: str, base: str, message: str) -> Rescued | None:
     if kept is None or await evidence.is_ancestor(git, kept, base):
         return None
     nested = tuple(path for path in found.dirty if path.endswith("/"))
-    return Rescued(await keep_commit(git, ref, kept), kept, nested)
+    return Rescued(await keep_commit(git, ref, kept), kept, nested, uncommitted=kept != found.head)
 
 
 async def _look(git: Git) -> Snapshot:

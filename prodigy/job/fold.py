@@ -78,6 +78,7 @@ def _job_started(state: JobState, event: events.JobStarted, record: Record) -> N
     state.correlation_id = record.correlation_id
     state.tip = state.base_commit = event.base_commit
     state.workflow_sha256 = event.workflow_sha256
+    state.template_sha256 = event.template_sha256
 
 
 def _job_resumed(state: JobState, _: events.JobResumed, __: Record) -> None:
@@ -263,7 +264,8 @@ def _agent_started(state: JobState, event: events.AgentStarted, record: Record) 
     item.forgiven = False
     item.resolution = None
     item.head = item.rescue_ref = item.error = None
-    item.commits = item.files_changed = ()
+    item.commits = item.files_changed = item.rescued_files = ()
+    item.uncommitted = False
     item.output = ""
     item.variables = {}
 
@@ -284,6 +286,7 @@ def _agent_completed(state: JobState, event: events.AgentCompleted, _: Record) -
 
 
 def _agent_failed(state: JobState, event: events.AgentFailed, record: Record) -> None:
+    conversation = state.items[event.item_id].claude_session
     item = _attempt_ended(state, event.item_id, event.duration_ms, event.cost_usd)
     item.json_log_location = event.json_log_location
     item.rescue_ref = event.rescue_ref or item.rescue_ref
@@ -297,6 +300,7 @@ def _agent_failed(state: JobState, event: events.AgentFailed, record: Record) ->
             duration_ms=event.duration_ms,
             cost_usd=event.cost_usd,
             base_commit=event.base_commit or item.base_commit,
+            claude_session_id=conversation,
         )
     )
 
@@ -351,6 +355,8 @@ def _failed_attempt(state: JobState, item: ItemState, error: Failure, record: Re
         json_log_location=item.json_log_location,
         agent_id=item.agent_id,
         rescue_ref=item.rescue_ref,
+        rescued_files=item.rescued_files,
+        uncommitted_changes=item.uncommitted,
         base_commit=item.base_commit,
         retry=item.item_id in state.dead_letters,
     )
@@ -488,6 +494,7 @@ def _worktree_rescued(state: JobState, event: events.WorktreeRescued, _: Record)
         return
     item = state.items[event.item_id]
     item.rescue_ref = event.ref
+    item.rescued_files, item.uncommitted = event.files or item.files_changed, event.uncommitted
     _name_rescue(item.history, event)
     if letter := state.dead_letters.get(event.item_id):
         _name_rescue(letter.failure_history, event)
@@ -496,7 +503,12 @@ def _worktree_rescued(state: JobState, event: events.WorktreeRescued, _: Record)
 def _name_rescue(history: list[Attempt], event: events.WorktreeRescued) -> None:
     """A rescue comes after the failure that made it necessary; the last entry is then told of it."""
     if history and history[-1].agent_id == event.agent_id and history[-1].rescue_ref is None:
-        history[-1] = replace(history[-1], rescue_ref=event.ref)
+        history[-1] = replace(
+            history[-1],
+            rescue_ref=event.ref,
+            rescued_files=event.files,
+            uncommitted_changes=event.uncommitted,
+        )
 
 
 def _worktree_cleaned(state: JobState, event: events.WorktreeCleaned, _: Record) -> None:

@@ -48,6 +48,8 @@ def _item_added(state: JobState, event: events.DlqItemAdded, record: Record) -> 
         failure_history=list(item.history if same else event.history),  # thousands of these are kept once
         reprocess_eligible=event.reprocess_eligible,
         manual_review_required=event.manual_review_required,
+        workflow_sha256=state.workflow_sha256,
+        template_sha256=state.template_sha256,
         first_attempt=times[0],
         last_attempt=times[-1],
     )
@@ -62,6 +64,7 @@ def _item_updated(state: JobState, event: events.DlqItemUpdated, record: Record)
     letter.error_signature = event.error_signature
     letter.reprocess_eligible = event.reprocess_eligible
     letter.manual_review_required = event.manual_review_required
+    letter.workflow_sha256, letter.template_sha256 = state.workflow_sha256, state.template_sha256
     letter.last_attempt = event.history[-1].timestamp if event.history else letter.last_attempt
     _failed(state, item, event.error_signature)
 
@@ -93,7 +96,8 @@ def _retry_started(state: JobState, event: events.DlqRetryStarted, record: Recor
     state.tip = event.base_commit
     state.merge = "pending"
     state.merge_answer = state.merged_into = state.merge_commit = state.merged_at = None
-    state.workflow_sha256 = event.workflow_sha256 or state.workflow_sha256
+    if event.workflow_sha256 is not None:
+        state.workflow_sha256, state.template_sha256 = event.workflow_sha256, event.template_sha256
 
 
 def _again(state: JobState, item: ItemState) -> None:
@@ -104,16 +108,21 @@ def _again(state: JobState, item: ItemState) -> None:
     move(state, item, "pending")
 
 
-def _items_reprocessed(state: JobState, event: events.DlqItemsReprocessed, _: Record) -> None:
+def _items_reprocessed(state: JobState, event: events.DlqItemsReprocessed, record: Record) -> None:
     if state.retry is None:
         return
     state.retry.ended = event
     for item_id in state.retry.items:
         _leave(state, state.items[item_id])
+        letter, history = state.dead_letters.get(item_id), state.items[item_id].history
+        if letter is not None and letter.failure_count < len(history):  # it would have got another attempt
+            letter.failure_history.extend(history[letter.failure_count :])
+            letter.last_attempt = history[-1].timestamp
+            letter.seq = record.seq
 
 
 def _leave(state: JobState, item: ItemState) -> None:
-    """One that was not started is what it was."""
+    """One that was not started, or not again, is failed as it was."""
     if item.status == "pending":
         item.error = failure_of(item.history[-1]) if item.history else None
         item.ready_at = None

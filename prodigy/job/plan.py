@@ -3,9 +3,10 @@
 Pure; crosses processes as msgspec. Made once at the start of a run and kept in ``job.json``.
 """
 
-from typing import get_args
+import hashlib
+from typing import Any, get_args
 
-from msgspec import Struct
+from msgspec import Struct, json, to_builtins
 
 from prodigy import ids
 from prodigy.events import JobStarted, Phase
@@ -57,6 +58,14 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     def branch(self) -> str:
         """The session branch."""
         return ids.session_branch(self.session_id, self.branch_number)
+
+    @property
+    def template_sha256(self) -> str | None:
+        """The digest of what each agent does, wherever in the file it stands; ``None`` without a map phase."""
+        if self.workflow.map is None:
+            return None
+        steps = _without_places(to_builtins(self.workflow.map.agent_template))
+        return hashlib.sha256(json.encode(steps, order="sorted")).hexdigest()
 
     @property
     def target(self) -> str:
@@ -145,6 +154,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
             workflow_name=self.workflow.name,
             workflow_path=self.workflow_path,
             workflow_sha256=self.workflow_sha256,
+            template_sha256=self.template_sha256,
             base_commit=self.base_commit,
             session_branch=self.branch,
             original_branch=self.original_branch,
@@ -166,6 +176,17 @@ class RunPlan(Struct, frozen=True, kw_only=True):
 def uses_claude(workflow: Workflow) -> bool:
     """Whether any step of the workflow, wherever it stands, launches Claude."""
     return any(isinstance(step.action, Claude) for step in within(workflow, Step))
+
+
+def _without_places(value: Any) -> Any:
+    match value:
+        case dict():
+            kept = {key: part for key, part in value.items() if key != "mark" and not key.endswith("_mark")}
+            return {key: _without_places(part) for key, part in kept.items()}
+        case list() | tuple():
+            return [_without_places(part) for part in value]
+        case _:
+            return value
 
 
 def plan_of(started: JobStarted) -> RunPlan:

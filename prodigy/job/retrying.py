@@ -91,12 +91,11 @@ def _fits(test: Expression, letter: DeadLetter) -> bool:
 
 
 def _facts(letter: DeadLetter) -> dict[str, Any]:
-    last = letter.failure_history[-1].error_type if letter.failure_history else None
     return {
         "item": letter.item,
         "item_id": letter.item_id,
-        "class": last,
-        "error_type": last,
+        "class": letter.error_class,
+        "error_type": letter.error_class,
         "signature": letter.error_signature,
         "failure_count": letter.failure_count,
         "last_attempt": letter.last_attempt.isoformat(),

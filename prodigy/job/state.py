@@ -76,6 +76,10 @@ class ItemState(Struct, kw_only=True):
     history: list[Attempt] = []
     rescue_ref: str | None = None
     """Where the current attempt's unmerged work is kept."""
+    rescued_files: tuple[str, ...] = ()
+    """What that work changes."""
+    uncommitted: bool = False
+    """Whether some of it was not committed."""
     outcomes: dict[str, events.StepCompleted | events.StepFailed] = {}
     """Recorded leaf outcomes of the attempt that runs, by ``phase/path/try``; emptied when it ends."""
     claude_session: str | None = None
@@ -93,6 +97,9 @@ class DeadLetter(Struct, kw_only=True):
     failure_history: list[Attempt]
     reprocess_eligible: bool
     manual_review_required: bool
+    workflow_sha256: str | None = None
+    """Of the workflow that it failed with last."""
+    template_sha256: str | None = None
     first_attempt: datetime
     last_attempt: datetime
 
@@ -100,6 +107,21 @@ class DeadLetter(Struct, kw_only=True):
     def failure_count(self) -> int:
         """How many attempts failed."""
         return len(self.failure_history)
+
+    @property
+    def last(self) -> Attempt | None:
+        """The last failed attempt."""
+        return self.failure_history[-1] if self.failure_history else None
+
+    @property
+    def error_class(self) -> events.ErrorClass | None:
+        """The class of the last failure."""
+        return self.last.error_type if self.last is not None else None
+
+    @property
+    def message(self) -> str:
+        """What the last failure says."""
+        return self.last.error_message if self.last is not None else ""
 
 
 class RetryState(Struct, kw_only=True):
@@ -275,6 +297,8 @@ class JobState(Struct, kw_only=True):
     alike_signature: str = ""
     workflow_sha256: str | None = None
     """Of the workflow in force."""
+    template_sha256: str | None = None
+    """Of what its agents do."""
     workers: dict[int, int] = {}
     """Pids of worker processes by number."""
     workers_lost: int = 0

@@ -147,7 +147,7 @@ class Window:
         self._queue = set(state.dead_letters)
         self._alike, self._signature = state.alike, state.alike_signature
         for item in items_of(state):
-            self._place(item, buried=item.item_id in state.dead_letters or item.discarded)
+            self._place(item, buried=_buried(state, item))
 
     def _place(self, item: ItemState, *, buried: bool) -> None:
         charges = Charges(item.retries, item.conflicts, item.resolutions, spent=_spent(item))
@@ -404,6 +404,12 @@ class Window:
 
 _PHASE = ""
 """Stands among the items that wait for a decision to be recorded when it is the phase itself that waits."""
+
+
+def _buried(state: JobState, item: ItemState) -> bool:
+    """Whether the queue knows all that failed of an item, or nobody wants to know."""
+    letter = state.dead_letters.get(item.item_id)
+    return item.discarded or (letter is not None and letter.failure_count >= len(item.history))
 
 
 def _spent(item: ItemState) -> float:

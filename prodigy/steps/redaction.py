@@ -21,7 +21,7 @@ OURS: Final = frozenset({
     "agent_id", "base_commit", "branch", "branches", "by", "code", "commits", "error_signature", "expected_old", "head",
     "head_after", "head_before", "item_id", "item_ids", "job_id", "json_log_location", "kind", "log", "logs", "merge_target", "new",
     "old", "original_branch", "path", "prodigy_version", "ref", "repository", "rescue_ref", "session_branch",
-    "session_id", "sha", "signature", "skipped_by", "step", "target", "target_branch", "workflow_path",
+    "session_id", "sha", "signature", "skipped_by", "step", "target", "target_branch", "template_sha256", "workflow_path",
     "workflow_sha256", "worktree",
 })  # fmt: skip
 """Fields that are never masked."""

@@ -22,7 +22,10 @@ from prodigy.store.documents import (
 
 
 class DlqFilter(Struct, frozen=True, kw_only=True):
-    """Which dead letters are wanted; what is ``None`` does not matter. ``limit`` 0 is all."""
+    """Which dead letters are wanted; what is ``None`` does not matter. ``limit`` 0 is all.
+
+    Of a ``signature`` the beginning is enough.
+    """
 
     eligible: bool = False
     error_class: str | None = None
@@ -34,14 +37,14 @@ class DlqFilter(Struct, frozen=True, kw_only=True):
         return (
             (line.reprocess_eligible or not self.eligible)
             and self.error_class in {None, line.error_class}
-            and self.signature in {None, line.error_signature}
+            and line.error_signature.startswith(self.signature or "")
         )
 
 
 def dead_letter_file(state: JobState, letter: DeadLetter) -> DeadLetterFile:
     """The file of one dead letter."""
     started = recorded(state.started)
-    last = letter.failure_history[-1] if letter.failure_history else None
+    last = letter.last
     branch = ids.agent_branch(started.job_id, AgentId(last.agent_id)) if last and last.agent_id else None
     return DeadLetterFile(
         seq=letter.seq,
@@ -58,10 +61,16 @@ def dead_letter_file(state: JobState, letter: DeadLetter) -> DeadLetterFile:
         error_signature=letter.error_signature,
         reprocess_eligible=letter.reprocess_eligible,
         manual_review_required=letter.manual_review_required,
-        worktree_artifacts=WorktreeArtifacts(rescue_ref=last.rescue_ref, branch_name=branch)
+        worktree_artifacts=WorktreeArtifacts(
+            rescue_ref=last.rescue_ref,
+            branch_name=branch,
+            uncommitted_changes=last.uncommitted_changes,
+            files=last.rescued_files,
+        )
         if last
         else None,
-        workflow_sha256=started.workflow_sha256,
+        workflow_sha256=letter.workflow_sha256 or started.workflow_sha256,
+        template_sha256=letter.template_sha256,
     )
 
 
@@ -71,10 +80,15 @@ def dlq_document(state: JobState, wanted: Sequence[str] = ()) -> DlqDocument:
     Raises:
         UsageError: ``item-not-found`` or ``ambiguous-id``, among the items in the queue.
     """
-    views = [_view(state, letter) for letter in named(state, wanted)]
+    views = dead_letter_views(state, wanted)
     return DlqDocument(
         job_id=recorded(state.started).job_id, items=views, total=len(state.dead_letters), shown=len(views)
     )
+
+
+def dead_letter_views(state: JobState, wanted: Sequence[str] = ()) -> list[DeadLetterView]:
+    """As ``dlq_document``."""
+    return [_view(state, letter) for letter in named(state, wanted)]
 
 
 def dlq_list(states: Iterable[JobState], wanted: DlqFilter) -> DlqListDocument:
@@ -100,15 +114,14 @@ def _view(state: JobState, letter: DeadLetter) -> DeadLetterView:
 
 
 def _line(state: JobState, letter: DeadLetter) -> DeadLetterLine:
-    last = letter.failure_history[-1] if letter.failure_history else None
     return DeadLetterLine(
         item_id=letter.item_id,
         text=item_text(letter.item, letter.item_id),
         job_id=recorded(state.started).job_id,
         failure_count=letter.failure_count,
         last_attempt=letter.last_attempt,
-        error_class=last.error_type if last else None,
+        error_class=letter.error_class,
         error_signature=letter.error_signature,
         reprocess_eligible=letter.reprocess_eligible,
-        message=last.error_message if last else "",
+        message=letter.message,
     )

@@ -49,8 +49,8 @@ class FailureDetail(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, attempt: Attempt) -> "FailureDetail":
-        """The attempt as documents show it: nothing left out."""
-        return cls(**{name: getattr(attempt, name) for name in attempt.__struct_fields__})
+        """The attempt as documents show it; what it left in git stands in ``WorktreeArtifacts``."""
+        return cls(**{name: getattr(attempt, name) for name in cls.__struct_fields__})
 
 
 class WorktreeArtifacts(Struct, frozen=True, kw_only=True):
@@ -58,6 +58,10 @@ class WorktreeArtifacts(Struct, frozen=True, kw_only=True):
 
     rescue_ref: str | None
     branch_name: str | None
+    uncommitted_changes: bool = False
+    """Whether some of the work under the ref was not committed."""
+    files: tuple[str, ...] = ()
+    """What that work changes, 200 paths at most."""
 
 
 class DeadLetterFile(Struct, frozen=True, kw_only=True):

@@ -203,6 +203,10 @@ class Projections:
                 | events.DlqItemRemoved(item_id=item_id)
             ):
                 self.write_dead_letter(state, item_id)
+            case events.DlqItemsReprocessed():
+                for letter in state.dead_letters.values():
+                    if letter.seq == state.seq:
+                        self.write_dead_letter(state, letter.item_id)
             case events.PhaseCompleted(phase="map") | events.PhaseFailed(phase="map"):
                 self.write_results(state)
             case _:

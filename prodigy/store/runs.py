@@ -259,14 +259,15 @@ def jobs_document(home: Path, repo: str | None, limit: int = 100) -> JobsDocumen
 
 def dlq_list_document(home: Path, repo: str | None, wanted: DlqFilter) -> DlqListDocument:
     """``prodigy dlq list`` over all jobs; only journals of jobs that have items are read."""
-    return dlq_list(_with_dead_letters(home, repo), wanted)
+    return dlq_list((state for _, state in with_dead_letters(home, repo)), wanted)
 
 
-def _with_dead_letters(home: Path, repo: str | None) -> Iterator[JobState]:
+def with_dead_letters(home: Path, repo: str | None) -> Iterator[tuple[Run, JobState]]:
+    """Every job that has dead letters, newest first; a journal that cannot be read is passed over."""
     for run in all_runs(home, repo):
         known = summary(run)
         if known is not None and known.dlq_count and known.status != "corrupt":
-            yield load_state(run)
+            yield run, load_state(run)
 
 
 def worktrees_document(home: Path, repo: str | None) -> WorktreesDocument:

@@ -1,5 +1,6 @@
 """The reading verbs over a home with known runs."""
 
+import csv
 import json
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -8,10 +9,13 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from msgspec.structs import replace
 
-from prodigy import events
+from prodigy import events, ids
 from prodigy.events import AnyEvent, Attempt, Failure, Metadata
+from prodigy.paths import Layout
 from prodigy.store.journal import Entry, JournalWriter
+from prodigy.store.locks import JobLock
 from prodigy.store.repos import register
 
 START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
@@ -214,8 +218,8 @@ def test_dlq_list(desk: Any, write: Write) -> None:
     said = desk.call("dlq", "list")
     assert (said.code, said.err) == (0, "")
     assert said.out == (
-        "item             run     failures  last    class           signature         retry  message\n"
-        "src/\\x1b[2Jb.py  k7m2pq         1  1h ago  command-failed  5555555555555555  yes    Exited with 1\n"
+        "item             run     fails  last    class           message\n"
+        "src/\\x1b[2Jb.py  k7m2pq      1  1h ago  command-failed  Exited with 1\n"
     )
     assert desk.call("dlq", "ls", "k7").code == 2
     assert desk.call("dlq", "ls", "k7m").out == said.out
@@ -239,7 +243,7 @@ def test_dlq_show_is_a_document_in_a_pipe(desk: Any, write: Write) -> None:
 
 
 def test_dlq_show_is_cards_on_a_terminal(desk: Any, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prodigy.cli.verbs.dlq.local_time", lambda moment: f"{moment:%H:%M:%S}")
+    monkeypatch.setattr("prodigy.cli.letters.local_time", lambda moment: f"{moment:%H:%M:%S}")
     write(STEM, whole(STEM, "lint-files"))
     desk.tty = True
     desk.environ["NO_COLOR"] = "1"
@@ -253,6 +257,119 @@ def test_dlq_show_is_cards_on_a_terminal(desk: Any, write: Write, monkeypatch: p
         "    | no frob\n"
         "    log: /l\n"
     )
+
+
+def test_dlq_inspect(desk: Any, write: Write) -> None:
+    """One item, wherever it is; its document is the item itself."""
+    write(STEM, whole(STEM, "lint-files"))
+    document = json.loads(desk.call("dlq", "inspect", "b").out)
+    assert (document["item_id"], document["item_data"], "schema" in document) == ("b", {"path": NASTY}, False)
+    assert desk.call("dlq", "inspect", "b", "--job-id", "k7m2pq").out == desk.call("dlq", "inspect", "#1").out
+    write(OTHER, whole(OTHER, "lint-files"))
+    said = desk.call("dlq", "inspect", "b")
+    assert (said.code, said.err.splitlines()[0]) == (2, "error: ambiguous-id")
+    said = desk.call("dlq", "inspect", "a")
+    assert (said.code, said.err.splitlines()[0]) == (2, "error: item-not-found")
+
+
+def test_dlq_analyze_groups_by_signature_and_class(desk: Any, write: Write, tmp_path: Path) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    write(OTHER, whole(OTHER, "lint-files"))
+    document = json.loads(desk.call("dlq", "analyze", "--json", "--export", str(tmp_path / "a.json")).out)
+    [group] = document["pattern_groups"]
+    assert (group["signature"], group["class"], group["count"]) == ("5" * 16, "command-failed", 2)
+    assert [sample["logs"] for sample in group["samples"]] == [["/l"], ["/l"]]
+    assert document["error_distribution"] == {"command-failed": 2}
+    assert [hour["count"] for hour in document["temporal_distribution"]] == [2]
+    assert json.loads((tmp_path / "a.json").read_text()) == document
+    assert json.loads(desk.call("dlq", "analyze", "k7m2pq", "--json").out)["total"] == 1
+    text = desk.call("dlq", "analyze").out
+    assert text.startswith("2 items  command-failed  5555555555555555  1h ago\n  Exited with 1\n")
+
+
+def test_dlq_stats(desk: Any, write: Write) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    document = json.loads(desk.call("dlq", "stats", "--json").out)
+    assert document | {"oldest": None, "newest": None} == {
+        "schema": "prodigy.dlq-stats/1",
+        "total": 1,
+        "eligible": 1,
+        "manual_review_required": 0,
+        "jobs": 1,
+        "attempts": 1,
+        "by_class": {"command-failed": 1},
+        "oldest": None,
+        "newest": None,
+    }
+    assert desk.call("dlq", "stats").out.splitlines()[0] == "items             1 of 1 run"
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_dlq_export(desk: Any, write: Write, tmp_path: Path, *, named: bool) -> None:
+    """The same items in each format; by the suffix, or by its name."""
+
+    def text(suffix: str) -> str:
+        file = tmp_path / ("file" if named else f"file.{suffix}")
+        words = ["--format", suffix] if named else []
+        assert desk.call("dlq", "export", str(file), *words).code == 0
+        return file.read_text()
+
+    write(STEM, whole(STEM, "lint-files"))
+    shown = json.loads(desk.call("dlq", "show", "latest", "--json").out)["items"]
+    assert json.loads(text("json")) == shown
+    assert [json.loads(line) for line in text("jsonl").splitlines()] == shown
+    [row] = csv.DictReader(text("csv").splitlines())
+    assert (row["item_id"], json.loads(row["item"]), row["class"]) == ("b", {"path": NASTY}, "command-failed")
+    assert json.loads(desk.call("dlq", "export", "-").out) == shown
+
+
+def test_dlq_export_of_nothing(desk: Any, write: Write) -> None:
+    write(STEM, half(STEM, "lint-files"))
+    assert json.loads(desk.call("dlq", "export", "-").out) == []
+
+
+def test_removal_is_asked_for(desk: Any, write: Write) -> None:
+    """Nobody is there: nothing is removed. Who is held by another process cannot be touched."""
+    write(STEM, whole(STEM, "lint-files"))
+    for words in (["clear", "latest"], ["purge", "--older-than-days", "1"]):
+        if words[0] == "purge":
+            assert desk.call("dlq", *words).out == "0 items removed\n", "it failed an hour ago"
+            continue
+        said = desk.call("dlq", *words)
+        assert (said.code, said.err.splitlines()[0]) == (2, "error: confirmation-needed")
+    layout = Layout(desk.home, "here")
+    with JobLock.acquire(layout.job_lock(ids.job_id(ids.Stem(STEM), "mapreduce")), since=START):
+        said = desk.call("dlq", "clear", "latest", "--yes")
+        assert (said.code, said.err.splitlines()[0]) == (1, "error: already-running")
+    assert json.loads(desk.call("dlq", "stats", "--json").out)["total"] == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["clear", "latest", "--yes"],
+        ["clear", "latest", "--item", "#1", "-f"],
+        ["clear", "latest", "--signature", "5555", "-y"],
+        ["purge", "--older-than-days", "1", "--yes"],
+    ],
+)
+def test_removal_is_a_record(desk: Any, write: Write, words: list[str]) -> None:
+    story = whole(STEM, "lint-files")
+    if words[0] == "purge":
+        [place] = [place for place, event in enumerate(story) if isinstance(event, events.DlqItemAdded)]
+        old = replace(story[place].history[0], timestamp=START - timedelta(days=2))
+        story[place] = replace(story[place], history=(old,))
+    write(STEM, story)
+    before = desk.call("dlq", *words, "--dry-run", "--json")
+    assert json.loads(before.out)["dry_run"]
+    assert json.loads(desk.call("dlq", "stats", "--json").out)["total"] == 1
+    said = desk.call("dlq", *words)
+    assert (said.code, said.out) == (0, "1 item removed\n  k7m2pq  src/\\x1b[2Jb.py\n")
+    assert desk.call("dlq", "list").out == "No item is in the dead letter queue\n"
+    told = json.loads(desk.call("events", "k7m2pq", "--json", "--limit", "2").out)["events"]
+    assert [one["event"]["event_type"] for one in told] == ["dlq_item_removed", "dlq_items_evicted"]
+    assert told[0]["event"]["reason"] == ("purged" if words[0] == "purge" else "cleared")
+    assert desk.call("dlq", *words).out == "0 items removed\n" or words[0] == "clear"
 
 
 def test_an_item_that_is_not_in_the_queue(desk: Any, write: Write) -> None:

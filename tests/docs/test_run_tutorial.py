@@ -93,6 +93,20 @@ def test_part_6_headlines(world: World) -> None:
     assert [item["item_id"] for item in world.json("dlq", "list")["items"]] == ["empty.md"]
 
 
+def test_part_6_retry(world: World) -> None:
+    """The repair is committed after the merge, and reaches the agents; the summary is made anew."""
+    world.write("broken-cover", "")
+    world.commit()
+    run_part(world, "retry")
+    assert read(world, "counted.txt") == "counted-index.txt\n"
+    world.git("rm", "--quiet", "broken-cover")
+    world.commit("repair")
+    done = world.prodigy("dlq", "retry", "latest", "--reduce", "-y")
+    assert done.returncode == 0, done.stderr
+    assert read(world, "counted.txt") == "counted-cover.txt\ncounted-index.txt\n"
+    assert world.leftovers() == []
+
+
 def test_part_7_policy(world: World) -> None:
     run_part(world, "policy")
     assert read(world, "failed.txt") == "1 failed\n"

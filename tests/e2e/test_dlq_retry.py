@@ -400,3 +400,44 @@ def test_items_that_were_never_started_are_left_to_resume(ward: Ward) -> None:
     assert resumed.returncode == 0, resumed.stderr
     assert ward.ran() == {"a": 2, "b": 1, "c": 1}
     assert ward.files() == {"a.txt", "b.txt", "c.txt"}
+
+
+# -- what is known of an item --------------------------------------------------------------------------------------
+def test_an_item_names_its_work_and_what_its_agents_did(world: World) -> None:
+    """Committed and uncommitted files of the last attempt are under one ref; the template's digest is of its steps."""
+    script = (
+        "echo one > one; git add one; git commit -qm one; echo two > two; echo three >> README.md; exit 3"
+    )
+    text = f"mode: mapreduce\nmap:\n  input: {{list: [a]}}\n  agent_template: [{{shell: '{script}'}}]\n"
+    assert world.prodigy("run", world.workflow(text)).returncode == 1
+    [first] = world.json("dlq", "show", "latest")["items"]
+    artifacts = first["worktree_artifacts"]
+    assert sorted(artifacts["files"]) == ["README.md", "one", "two"]
+    assert artifacts["uncommitted_changes"]
+    assert world.git("show", f"{artifacts['rescue_ref']}:two") == "two"
+    assert (first["manual_review_required"], first["reprocess_eligible"]) == (True, False)
+    world.workflow("# a remark\n" + text)
+    assert world.prodigy("dlq", "retry", "latest", "--reload").returncode == 1
+    [same] = world.json("dlq", "show", "latest")["items"]
+    assert same["template_sha256"] == first["template_sha256"]
+    assert same["workflow_sha256"] != first["workflow_sha256"]
+    world.workflow(text.replace("one", "four"))
+    assert world.prodigy("dlq", "retry", "latest", "--reload").returncode == 1
+    [changed] = world.json("dlq", "show", "latest")["items"]
+    assert changed["template_sha256"] != first["template_sha256"]
+    assert sorted(changed["worktree_artifacts"]["files"]) == ["README.md", "four", "two"]
+
+
+def test_what_was_cleared_is_over(ward: Ward) -> None:
+    """Neither a retry nor a resume starts it again."""
+    world = ward.world
+    ward.mark("ill", "a", "b")
+    flow = world.workflow(ward.flow(extra="max_parallel: 1", tail="error_policy: {max_failures: 2}\n"))
+    assert world.prodigy("run", flow).returncode == 1
+    assert world.prodigy("dlq", "clear", "latest", "--item", "a", "--yes").returncode == 0
+    ward.unmark("ill", "a", "b")
+    assert world.prodigy("dlq", "retry", "latest", "--no-merge").returncode == 1
+    done = world.prodigy("resume", "latest", "-y")
+    assert done.returncode == 0, done.stderr
+    assert ward.ran() == {"a": 1, "b": 2, "c": 1}
+    assert ward.files() == {"b.txt", "c.txt"}

@@ -52,7 +52,7 @@ async def test_uncommitted_files_are_kept_and_nothing_is_touched(slot, hostile):
     kept = await rescue(slot.git(), REF, base, "kept: ünï")
     assert private_state(slot) == before
     assert slot("status", "--porcelain", "-z") == status
-    assert kept == Rescued(REF, slot("rev-parse", REF))
+    assert kept == Rescued(REF, slot("rev-parse", REF), uncommitted=True)
     assert slot("rev-parse", f"{REF}^") == base
     assert slot("log", "-1", "--format=%B", REF).strip() == "kept: ünï"
     listed = slot("ls-tree", "-r", "-z", "--name-only", REF).rstrip("\0").split("\0")

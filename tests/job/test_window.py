@@ -1,6 +1,7 @@
 """The map phase as a machine: whatever happens to agents, every item comes to exactly one end, as the policy says."""
 
 from collections import Counter
+from datetime import UTC, datetime
 from random import Random
 
 import pytest
@@ -13,7 +14,7 @@ from prodigy import events
 from prodigy.events import Failure
 from prodigy.job.fold import fold
 from prodigy.job.policy import Rules
-from prodigy.job.state import ItemState, JobState
+from prodigy.job.state import DeadLetter, ItemState, JobState
 from prodigy.job.window import Bury, Resolve, Settle, Start, Window, failed_everything
 from prodigy.job.window import Retry as Repeat
 from prodigy.workflow.model import Backoff, CircuitBreaker, Retry
@@ -30,6 +31,22 @@ def window(rules: Rules, *items: ItemState, **fields: object) -> Window:
 
 def item(index: int, **fields: object) -> ItemState:
     return ItemState(index=index, item_id=f"i{index}", item=index, **fields)  # type: ignore[arg-type]
+
+
+def letter(index: int) -> DeadLetter:
+    moment = datetime(2026, 11, 22, tzinfo=UTC)
+    return DeadLetter(
+        seq=9,
+        item_id=f"i{index}",
+        index=index,
+        item=index,
+        error_signature="f" * 16,
+        failure_history=[],
+        reprocess_eligible=True,
+        manual_review_required=False,
+        first_attempt=moment,
+        last_attempt=moment,
+    )
 
 
 # -- the order of things -------------------------------------------------------------------------------------------
@@ -66,7 +83,7 @@ def test_taken_up_again_with_items_in_every_place() -> None:
         item(5),
         item(6, status="skipped", error=FAILED),
     ]
-    again = window(Rules(max_parallel=2), *found, dead_letters={"i4": None})
+    again = window(Rules(max_parallel=2), *found, dead_letters={"i4": letter(4)})
     assert again.begin(0) == [Bury("i3"), Start("i5", 1)]
 
 

@@ -5,50 +5,45 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from prodigy.cli.here import has_dead_letters, repository_here, run_called
 from prodigy.cli.invocation import Given, Invocation
+from prodigy.cli.letters import Job, JobFlag, JobOption, cards, job_with, jobs
 from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP
-from prodigy.cli.printer import Column, Part, Span
-from prodigy.cli.text import age, counted, duration, home_short, local_time
+from prodigy.cli.printer import Column, Level, Part, Span
+from prodigy.cli.text import age
+from prodigy.cli.verbs.dlq_figures import analyze, export, stats
+from prodigy.cli.verbs.dlq_removal import clear, purge
 from prodigy.cli.verbs.dlq_retry import OLD_NAME, retry
 from prodigy.ids import tail_of
-from prodigy.store.dead_letters import DlqFilter, dlq_document, dlq_list
-from prodigy.store.documents import DeadLetterView, DlqListDocument, FailureDetail
-from prodigy.store.runs import dlq_list_document, load_state
+from prodigy.store.dead_letters import DlqFilter, dead_letter_views, dlq_document, dlq_list
+from prodigy.store.documents import DlqListDocument
 
 app = App(
     name="dlq",
     group_commands=VERBS_GROUP,
     group_arguments=ARGUMENTS_GROUP,
     group_parameters=FLAGS_GROUP,
-    help="Show the items that failed for good, and why.",
+    help="Show the items that failed for good, and why; try them again.",
     help_epilogue="""Examples:
   prodigy dlq list
   prodigy dlq show latest
   prodigy dlq show k7m2pq src/a.py
+  prodigy dlq analyze
+  prodigy dlq retry latest --max-parallel 4
   prodigy dlq show latest | jq -r '.items[].failure_history[].stderr_tail'""",
 )
 
-app.command(retry, name=("retry", OLD_NAME), sort_key=2)
-
-JobOption = Annotated[
-    str | None, Parameter(name=("--job", "--job-id", "--workflow-id"), group=ARGUMENTS_GROUP)
-]
-
-_OUTPUT_LINES = 5
 _COLUMNS = (
     Column("item", elastic=True),
     Column("run"),
-    Column("failures", right=True),
+    Column("fails", right=True),
     Column("last"),
     Column("class"),
-    Column("signature"),
-    Column("retry"),
     Column("message", elastic=True),
 )
+_MORE = (Column("signature"), Column("heals"))
 
 
-@app.command(name=("list", "ls"))
+@app.command(name=("list", "ls"), sort_key=1)
 def list_items(
     job: JobOption = None,
     *,
@@ -59,57 +54,47 @@ def list_items(
     all_repos: bool = False,
     invocation: Given,
 ) -> None:
-    """List the items that failed for good.
+    """List the items that failed for good; with `-v` also their signatures.
 
     Args:
         job: Only those of one run.
         eligible: Only those that time may heal.
         error_class: Only those of one class, such as timeout.
-        signature: Only those that failed alike.
+        signature: Only those that failed alike; its beginning is enough.
         limit: At most so many; 0 for all.
         all_repos: Look at every repository, not only at this one.
         invocation: Who asks.
     """
     wanted = DlqFilter(eligible=eligible, error_class=error_class, signature=signature, limit=limit)
-    document = _listed(job, wanted, invocation, all_repos=all_repos)
-    invocation.printer.document(document)
+    document = dlq_list((state for _, state in jobs(job, invocation, all_repos=all_repos)), wanted)
+    printer = invocation.printer
+    printer.document(document)
     if document.items:
-        invocation.printer.table(_COLUMNS, _rows(document, invocation))
+        whole = printer.level >= Level.VERBOSE
+        printer.table(_COLUMNS + (_MORE if whole else ()), list(_rows(document, invocation, whole=whole)))
     else:
-        invocation.printer.line("No item is in the dead letter queue")
+        printer.line("No item is in the dead letter queue")
     if document.shown < document.total:
-        invocation.printer.note(f"{document.shown} of {document.total} items; see all with `--limit 0`")
+        printer.note(f"{document.shown} of {document.total} items; see all with `--limit 0`")
 
 
-def _listed(
-    job: str | None, wanted: DlqFilter, invocation: Invocation, *, all_repos: bool
-) -> DlqListDocument:
-    if job is not None:
-        return dlq_list([load_state(run_called(job, invocation, has_dead_letters))], wanted)
-    return dlq_list_document(invocation.home, repository_here(invocation, all_repos=all_repos), wanted)
-
-
-def _rows(document: DlqListDocument, invocation: Invocation) -> Iterator[tuple[Part, ...]]:
+def _rows(document: DlqListDocument, invocation: Invocation, *, whole: bool) -> Iterator[tuple[Part, ...]]:
     now = invocation.around.now()
     for item in document.items:
+        more = (item.error_signature, "yes" if item.reprocess_eligible else "no") if whole else ()
         yield (
             Span(item.text, "strong"),
             tail_of(item.job_id),
             str(item.failure_count),
             age(item.last_attempt, now),
             item.error_class or "",
-            item.error_signature,
-            "yes" if item.reprocess_eligible else "no",
             item.message,
+            *more,
         )
 
 
-@app.command(name=("show", "view"))
-def show_items(
-    job: Annotated[str, Parameter(name=("--job", "--job-id", "--workflow-id"), group=ARGUMENTS_GROUP)],
-    *items: str,
-    invocation: Given,
-) -> None:
+@app.command(name=("show", "view"), sort_key=2)
+def show_items(job: Job, *items: str, invocation: Given) -> None:
     """Show everything known of the items of one run; in a pipe and with --json as a document.
 
     Args:
@@ -117,40 +102,36 @@ def show_items(
         items: Only these items: id, text, or #index.
         invocation: Who asks.
     """
-    document = dlq_document(load_state(run_called(job, invocation, has_dead_letters)), items)
+    ((_, state),) = jobs(job, invocation)
+    document = dlq_document(state, items)
     printer = invocation.printer
     if printer.document(document, in_pipe=True):
         return
     if not document.items:
         printer.line(f"No item of {tail_of(document.job_id)} is in the dead letter queue")
-    for position, item in enumerate(document.items):
-        if position:
-            printer.line()
-        for line in _card(item, invocation.around.environ.get("HOME")):
-            printer.line(*line)
+    for line in cards(document.items, invocation.around.environ.get("HOME")):
+        printer.line(*line)
 
 
-def _card(item: DeadLetterView, home: str | None) -> Iterator[tuple[Part, ...]]:
-    heal = "may heal by itself" if item.reprocess_eligible else "needs a change"
-    yield (
-        Span(item.text, "strong"),
-        Span(f"  {item.item_id}  #{item.index}  of {tail_of(item.job_id)}", "dim"),
-    )
-    yield (f"  {counted(item.failure_count, 'failed attempt')}, {heal}, signature {item.error_signature}",)
-    for attempt in item.failure_history:
-        yield from _attempt(attempt, home)
+@app.command(sort_key=3)
+def inspect(item: str, /, *, job: JobFlag = None, invocation: Given) -> None:
+    """Show everything known of one item; in a pipe and with --json as the item's own document.
+
+    Args:
+        item: Its id, text, or #index.
+        job: The run, if the item is in the queues of several.
+        invocation: Who asks.
+    """
+    [view] = dead_letter_views(job_with(item, job, invocation), [item])
+    if invocation.printer.document(view, in_pipe=True):
+        return
+    for line in cards([view], invocation.around.environ.get("HOME")):
+        invocation.printer.line(*line)
 
 
-def _attempt(attempt: FailureDetail, home: str | None) -> Iterator[tuple[Part, ...]]:
-    step = f"step {attempt.step_failed}" if attempt.step_failed else attempt.phase
-    how = f"exit {attempt.exit_code}" if attempt.exit_code is not None else attempt.error_type
-    facts = f"{local_time(attempt.timestamp)}  {step}  {how}  {duration(attempt.duration_ms / 1000)}"
-    yield Span(f"  attempt {attempt.attempt_number}", "accent"), f"  {facts}"
-    yield (Span(f"    {attempt.error_message}", "bad"),)
-    output = (attempt.stderr_tail or attempt.stdout_tail).rstrip().splitlines()
-    yield from ((Span(f"    | {line}", "dim"),) for line in output[-_OUTPUT_LINES:])
-    yield from ((f"    log: {home_short(log, home)}",) for log in attempt.logs)
-    if attempt.json_log_location:
-        yield (f"    Claude log: {home_short(attempt.json_log_location, home)}",)
-    if attempt.rescue_ref:
-        yield (f"    unmerged work: git switch -c saved {attempt.rescue_ref}",)
+app.command(retry, name=("retry", OLD_NAME), sort_key=4)
+app.command(analyze, sort_key=5)
+app.command(stats, sort_key=6)
+app.command(export, sort_key=7)
+app.command(purge, sort_key=8)
+app.command(clear, sort_key=9)

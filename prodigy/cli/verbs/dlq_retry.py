@@ -6,11 +6,11 @@ from cyclopts import Parameter
 
 from prodigy.cli.here import has_dead_letters, run_called
 from prodigy.cli.invocation import Given
+from prodigy.cli.letters import JobFlag
 from prodigy.cli.options import Positive, merge_answer
 from prodigy.errors import UsageError
 
 OLD_NAME = "reprocess"
-JobFlag = Annotated[str | None, Parameter(name=("--job", "--job-id", "--workflow-id"))]
 Items = Annotated[tuple[str, ...], Parameter(name="--item")]
 Parallel = Annotated[Positive | None, Parameter(name=("--max-parallel", "--parallel"))]
 

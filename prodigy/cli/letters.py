@@ -1,0 +1,99 @@
+"""What the verbs of the dead letter queue share: whose items are meant, and an item as a card."""
+
+from collections.abc import Iterator, Sequence
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from prodigy.cli.here import has_dead_letters, repository_here, run_called
+from prodigy.cli.invocation import Invocation
+from prodigy.cli.options import ARGUMENTS_GROUP
+from prodigy.cli.printer import Part, Span
+from prodigy.cli.text import counted, duration, home_short, local_time
+from prodigy.errors import UsageError
+from prodigy.ids import tail_of
+from prodigy.job.retrying import named
+from prodigy.job.state import JobState
+from prodigy.store.documents import DeadLetterView, FailureDetail
+from prodigy.store.runs import Run, load_state, with_dead_letters
+
+NAMES = ("--job", "--job-id", "--workflow-id")
+Job = Annotated[str, Parameter(name=NAMES, group=ARGUMENTS_GROUP)]
+JobOption = Annotated[str | None, Parameter(name=NAMES, group=ARGUMENTS_GROUP)]
+JobFlag = Annotated[str | None, Parameter(name=NAMES)]
+
+_OUTPUT_LINES = 5
+
+
+def jobs(
+    job: str | None, invocation: Invocation, *, all_repos: bool = False
+) -> Iterator[tuple[Run, JobState]]:
+    """The job that is named, else every one of the repository that has dead letters."""
+    if job is None:
+        yield from with_dead_letters(invocation.home, repository_here(invocation, all_repos=all_repos))
+    else:
+        run = run_called(job, invocation, has_dead_letters)
+        yield run, load_state(run)
+
+
+def job_with(item: str, job: str | None, invocation: Invocation) -> JobState:
+    """The job in whose queue an item is.
+
+    Raises:
+        UsageError: ``item-not-found``; ``ambiguous-id``: it is in several, or its name is not enough.
+    """
+    found: list[JobState] = []
+    missing: UsageError | None = None
+    for _, state in jobs(job, invocation):
+        try:
+            named(state, [item])
+        except UsageError as error:
+            if error.code != "item-not-found":
+                raise
+            missing = missing or error
+        else:
+            found.append(state)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise missing or UsageError("item-not-found", "No item is in the dead letter queue")
+    raise UsageError(
+        "ambiguous-id",
+        f"`{item}` is in the queues of {len(found)} runs",
+        note=", ".join(state.started.job_id for state in found if state.started is not None),
+        hint="name the run with `--job-id`",
+    )
+
+
+def cards(views: Sequence[DeadLetterView], home: str | None) -> Iterator[tuple[Part, ...]]:
+    """Items as people read them."""
+    for position, view in enumerate(views):
+        if position:
+            yield ()
+        yield from _card(view, home)
+
+
+def _card(item: DeadLetterView, home: str | None) -> Iterator[tuple[Part, ...]]:
+    heal = "may heal by itself" if item.reprocess_eligible else "needs a change"
+    yield (
+        Span(item.text, "strong"),
+        Span(f"  {item.item_id}  #{item.index}  of {tail_of(item.job_id)}", "dim"),
+    )
+    yield (f"  {counted(item.failure_count, 'failed attempt')}, {heal}, signature {item.error_signature}",)
+    for attempt in item.failure_history:
+        yield from _attempt(attempt, home)
+
+
+def _attempt(attempt: FailureDetail, home: str | None) -> Iterator[tuple[Part, ...]]:
+    step = f"step {attempt.step_failed}" if attempt.step_failed else attempt.phase
+    how = f"exit {attempt.exit_code}" if attempt.exit_code is not None else attempt.error_type
+    facts = f"{local_time(attempt.timestamp)}  {step}  {how}  {duration(attempt.duration_ms / 1000)}"
+    yield Span(f"  attempt {attempt.attempt_number}", "accent"), f"  {facts}"
+    yield (Span(f"    {attempt.error_message}", "bad"),)
+    output = (attempt.stderr_tail or attempt.stdout_tail).rstrip().splitlines()
+    yield from ((Span(f"    | {line}", "dim"),) for line in output[-_OUTPUT_LINES:])
+    yield from ((f"    log: {home_short(log, home)}",) for log in attempt.logs)
+    if attempt.json_log_location:
+        yield (f"    Claude log: {home_short(attempt.json_log_location, home)}",)
+    if attempt.rescue_ref:
+        yield (f"    unmerged work: git switch -c saved {attempt.rescue_ref}",)

@@ -1,0 +1,144 @@
+"""Dead letters in figures: what failed alike, when, and how much of it may heal; made from states alone."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from msgspec import Struct, field
+
+from prodigy.events import ErrorClass
+from prodigy.job.items import item_text
+from prodigy.job.state import DeadLetter, JobState
+from prodigy.job.summary import recorded
+
+_SAMPLES = 3
+
+
+class LetterSample(Struct, frozen=True, kw_only=True):
+    """One of the items that failed alike, and where to read about it."""
+
+    item_id: str
+    text: str
+    job_id: str
+    logs: tuple[str, ...]
+    json_log_location: str | None
+
+
+class PatternGroup(Struct, frozen=True, kw_only=True):
+    """Items whose last failures are alike; the message is that of the first one."""
+
+    signature: str
+    error_class: ErrorClass | None = field(name="class")
+    count: int
+    first: datetime
+    last: datetime
+    message: str
+    samples: list[LetterSample]
+
+
+class HourCount(Struct, frozen=True):
+    """How many attempts failed in the hour that begins at ``hour``."""
+
+    hour: datetime
+    count: int
+
+
+class DlqAnalysisDocument(Struct, frozen=True, kw_only=True):
+    """``prodigy.dlq-analysis/1``: groups with the most items first; hours in order, those without a failure left out."""
+
+    schema: str = "prodigy.dlq-analysis/1"
+    total: int
+    pattern_groups: list[PatternGroup]
+    error_distribution: dict[str, int]
+    temporal_distribution: list[HourCount]
+
+
+class DlqStatsDocument(Struct, frozen=True, kw_only=True):
+    """``prodigy.dlq-stats/1``: ``oldest`` and ``newest`` are times of last failures."""
+
+    schema: str = "prodigy.dlq-stats/1"
+    total: int
+    eligible: int
+    manual_review_required: int
+    jobs: int
+    attempts: int
+    by_class: dict[str, int]
+    oldest: datetime | None
+    newest: datetime | None
+
+
+def analysis(states: Iterable[JobState]) -> DlqAnalysisDocument:
+    """What the queues of some jobs have in common."""
+    groups: dict[tuple[str, str | None], list[tuple[str, DeadLetter]]] = {}
+    classes: Counter[str] = Counter()
+    hours: Counter[datetime] = Counter()
+    for job_id, letter in _letters(states):
+        groups.setdefault((letter.error_signature, letter.error_class), []).append((job_id, letter))
+        classes[letter.error_class or "unknown"] += 1
+        moments = (attempt.timestamp for attempt in letter.failure_history)
+        hours.update(moment.replace(minute=0, second=0, microsecond=0) for moment in moments)
+    found = [_group(signature, members) for (signature, _), members in groups.items()]
+    return DlqAnalysisDocument(
+        total=classes.total(),
+        pattern_groups=sorted(found, key=lambda group: (-group.count, group.signature)),
+        error_distribution=dict(classes.most_common()),
+        temporal_distribution=[HourCount(hour, count) for hour, count in sorted(hours.items())],
+    )
+
+
+def statistics(states: Iterable[JobState]) -> DlqStatsDocument:
+    """How much is in the queues of some jobs."""
+    classes: Counter[str] = Counter()
+    jobs: set[str] = set()
+    eligible = attempts = 0
+    oldest: datetime | None = None
+    newest: datetime | None = None
+    for job_id, letter in _letters(states):
+        classes[letter.error_class or "unknown"] += 1
+        jobs.add(job_id)
+        eligible += letter.reprocess_eligible
+        attempts += letter.failure_count
+        oldest = min(oldest or letter.last_attempt, letter.last_attempt)
+        newest = max(newest or letter.last_attempt, letter.last_attempt)
+    return DlqStatsDocument(
+        total=classes.total(),
+        eligible=eligible,
+        manual_review_required=classes.total() - eligible,
+        jobs=len(jobs),
+        attempts=attempts,
+        by_class=dict(classes.most_common()),
+        oldest=oldest,
+        newest=newest,
+    )
+
+
+def _letters(states: Iterable[JobState]) -> Iterator[tuple[str, DeadLetter]]:
+    for state in states:
+        job_id = recorded(state.started).job_id
+        for letter in state.dead_letters.values():
+            yield job_id, letter
+
+
+def _group(signature: str, members: list[tuple[str, DeadLetter]]) -> PatternGroup:
+    _, first = members[0]
+    times = [letter.last_attempt for _, letter in members]
+    return PatternGroup(
+        signature=signature,
+        error_class=first.error_class,
+        count=len(members),
+        first=min(times),
+        last=max(times),
+        message=first.message,
+        samples=[_sample(job_id, letter) for job_id, letter in members[:_SAMPLES]],
+    )
+
+
+def _sample(job_id: str, letter: DeadLetter) -> LetterSample:
+    last = letter.last
+    return LetterSample(
+        item_id=letter.item_id,
+        text=item_text(letter.item, letter.item_id),
+        job_id=job_id,
+        logs=last.logs if last else (),
+        json_log_location=last.json_log_location if last else None,
+    )
