@@ -20,7 +20,7 @@ import math
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Literal, assert_never
+from typing import Literal, NamedTuple, assert_never
 
 import msgspec
 import trio
@@ -48,7 +48,7 @@ from prodigy.job.plan import RunPlan
 from prodigy.job.state import JobState
 from prodigy.paths import Layout
 from prodigy.steps.protocol import PROTOCOL
-from prodigy.store.journal import JournalWriter, read
+from prodigy.store.journal import JournalReader, JournalWriter, read
 from supervisors import (
     ActorGone,
     AnyChild,
@@ -106,6 +106,13 @@ Purpose = Literal["run", "merge", "clean"]
 """Conduct the whole run, or take it up at its final merge, or remove what it left."""
 
 
+class Opened(NamedTuple):
+    """A journal that was read to its end under the run's lock, and the state that it gives."""
+
+    reader: JournalReader
+    state: JobState
+
+
 class Tree:
     """One run and its actors.
 
@@ -114,6 +121,7 @@ class Tree:
         around: what it gets from this process.
         purpose: how much of a run's life this tree is for; workers are there if steps have to run.
         retry: what the run goes on with, if that is items of its dead letter queue.
+        opened: the journal, where it is read already; it is not read, and not kept in memory, a second time.
     """
 
     def __init__(
@@ -122,11 +130,13 @@ class Tree:
         around: Surroundings,
         purpose: Purpose = "run",
         retry: events.DlqRetryStarted | None = None,
+        opened: Opened | None = None,
     ) -> None:
         self._plan = plan
         self._around = around
         self._purpose = purpose
         self._retry = retry
+        self._journal = opened
         self._opened = False
         self.ledger = Ledger()
         self._recorder = ChildSpec(
@@ -185,9 +195,11 @@ class Tree:
         metadata = self._around.metadata
 
         def open_journal() -> tuple[JournalWriter, JobState]:
-            reader = read(folder)
-            state = fold(reader)
-            return JournalWriter.open_existing(reader, metadata), state
+            known, self._journal = self._journal, None
+            if known is None:
+                reader = read(folder)
+                known = Opened(reader, fold(reader))
+            return JournalWriter.open_existing(known.reader, metadata), known.state
 
         return Recorder(
             self.ledger,

@@ -8,6 +8,7 @@ import msgspec
 from prodigy.actors import launch
 from prodigy.actors.finish import Answer
 from prodigy.actors.survivors import Recorded, end_survivors, recorded
+from prodigy.actors.tree import Opened
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.session import Session
 from prodigy.errors import RunError, WorkflowError
@@ -51,7 +52,8 @@ class Continuation:
         """
         lock = self._run.layout.job_lock(self._run.job_id)
         with JobLock.acquire(lock, since=self._around.now(), argv=self._invocation.argv):
-            ending = await self.go_on(recorded(records(self._run)))
+            self._reader = records(self._run)
+            ending = await self.go_on(recorded(self._reader))
         return ending()
 
     async def go_on(self, found: Recorded) -> Ending:
@@ -104,7 +106,8 @@ class Continuation:
         self._announce(plan, ground)
         retrying = retry is not None or (found.state.retry is not None and found.state.status != "completed")
         session = Session(self._invocation, answer, strict=self._strict, retrying=retrying)
-        tree = await session.live(plan, self._run.layout, ground, prepared, retry)
+        opened = Opened(self._reader, found.state)
+        tree = await session.live(plan, self._run.layout, ground, prepared, retry, opened)
         return lambda: session.ended(tree, self._run.layout.repo, prepared.masker)
 
     async def _ground(self, plan: RunPlan) -> launch.Ground:

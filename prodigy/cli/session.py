@@ -6,7 +6,7 @@ from prodigy.actors import launch
 from prodigy.actors.finish import Answer
 from prodigy.actors.preparing import Prepared
 from prodigy.actors.recorder import Stamp
-from prodigy.actors.tree import Surroundings, Tree
+from prodigy.actors.tree import Opened, Surroundings, Tree
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.lines import Style
 from prodigy.cli.printer import Form, Level
@@ -52,16 +52,17 @@ class Session:
         ground: launch.Ground,
         prepared: Prepared,
         retry: DlqRetryStarted | None = None,
+        opened: Opened | None = None,
     ) -> Tree:
         """Run to the end, or to a signal; what is recorded of it is then in the tree's ledger.
 
-        ``retry`` is what the run goes on with, if that is items of its dead letter queue.
+        ``retry`` and ``opened`` as the tree takes them.
         """
         watcher = self._watcher = self._make_watcher(plan)
         share = SharedLock(layout.workers_lock(plan.job_id))
         try:
             around = await self._surroundings(plan, layout, ground, prepared, share.descriptor)
-            tree = Tree(plan, around, retry=retry)
+            tree = Tree(plan, around, retry=retry, opened=opened)
             self._signal = await tree.live(lambda: watcher.show(lambda: tree.ledger.state))
         finally:
             share.close()

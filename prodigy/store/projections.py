@@ -195,7 +195,7 @@ class Projections:
 
     def _follow(self, state: JobState, event: events.AnyEvent) -> None:
         match event:
-            case events.JobResumed() | events.DlqRetryStarted():
+            case events.JobResumed():
                 self.write_everything(state)
             case (
                 events.DlqItemAdded(item_id=item_id)
@@ -221,7 +221,8 @@ class Projections:
     def write_everything(self, state: JobState) -> None:
         """All files of the run anew, besides what was asked; dead letters that left the queue are removed."""
         for item_id in state.items:
-            self.write_dead_letter(state, item_id)
+            if not self._mirrored(state, item_id):
+                self.write_dead_letter(state, item_id)
         if state.phases.get("map"):
             self.write_results(state)
         self.write_worktree_record(state)
@@ -251,6 +252,14 @@ class Projections:
             _write(path, dead_letter_file(state, letter))
         elif path.exists():
             remove_file(path)
+
+    def _mirrored(self, state: JobState, item_id: str) -> bool:
+        """Whether the file of an item in the queue is as it should be; reading thousands is quick, writing is not."""
+        letter = state.dead_letters.get(item_id)
+        with suppress(OSError, msgspec.DecodeError):
+            content = (self._layout.dead_letters(_job(state)) / f"{item_id}.json").read_bytes()
+            return letter is not None and msgspec.json.decode(content, type=_Numbered).seq == letter.seq
+        return False
 
     def write_results(self, state: JobState) -> Path:
         """``results.json``, which the phases after map find under ``${map.results_file}``."""
@@ -313,6 +322,10 @@ def fresh_summary(layout: Layout, job: JobId, session: SessionId, last_seq: int)
         if known.journal == JournalPosition(last_seq, journal_size(layout.journal(job))):
             return known.run
     return None
+
+
+class _Numbered(Struct):
+    seq: int
 
 
 class _Known(Struct):
