@@ -481,6 +481,13 @@ class StepFailed(StepEvent, frozen=True, kw_only=True, tag="step_failed"):
     claude: ClaudeUse | None = None
 
 
+class ClaudeCutOff(StepEvent, frozen=True, kw_only=True, tag="claude_cut_off"):
+    """A launch of Claude was killed together with whoever would have told of its end; what it used is estimated."""
+
+    intent: int
+    claude: ClaudeUse
+
+
 class WorkRewound(Event, frozen=True, kw_only=True, tag="work_rewound"):
     """After an interruption a worktree went back to ``head``: what was done since then is done again."""
 
@@ -825,6 +832,7 @@ AnyEvent = (
     | StepIntended
     | StepSpawned
     | StepDetached
+    | ClaudeCutOff
     | StepCompleted
     | StepFailed
     | WorkRewound

@@ -52,7 +52,9 @@ class World:
     def command(self, *words: str) -> list[str]:
         return [sys.executable, "-P", "-m", "prodigy", *words]
 
-    def prodigy(self, *words: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
+    def prodigy(
+        self, *words: str, stdin: str = "", timeout: float = 120
+    ) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             self.command(*words),
             cwd=self.repository,
@@ -60,7 +62,7 @@ class World:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=timeout,
             check=False,
         )
 

@@ -12,7 +12,7 @@ import trio
 from msgspec import structs
 
 from prodigy import events, ids
-from prodigy.actors.cut_off import claude_log, leaf_under_way, placed
+from prodigy.actors.cut_off import account, claude_log, leaf_under_way, placed
 from prodigy.actors.hosts import run_agent
 from prodigy.actors.merger import merge_agent
 from prodigy.actors.recorder import Ledger, record
@@ -116,6 +116,7 @@ class AgentHandle(Task):
     async def _go_on(self, branch: str) -> None:
         """Go on at the first leaf without an outcome, or give the attempt up where its worktree is no more."""
         item, workspaces = self._item, self._services.workspaces
+        await self._account()
         base = item.base_commit
         assert base is not None, "the attempt has begun"
         if self._agent_id not in self._ledger.state.leases.values():
@@ -231,6 +232,7 @@ class AgentHandle(Task):
 
     async def _broke_off(self, failure: Failure, task: AgentTask, base: str, leased: Leased) -> None:
         """As ``_failed``; an attempt that was cut off names the step it was at, and the log of the Claude it ran."""
+        await self._account()
         leaf = leaf_under_way(self._ledger.state, self._item) if failure.step is None else None
         if leaf is None:
             await self._failed(failure, base, leased)
@@ -238,6 +240,12 @@ class AgentHandle(Task):
         failure = await trio.to_thread.run_sync(placed, failure, leaf, Path(task.logs))
         log = await trio.to_thread.run_sync(claude_log, task.environment, self._item, leaf)
         await self._failed(failure, base, leased, log)
+
+    async def _account(self) -> None:
+        """Pay for launches of the item whose end nobody told."""
+        mine = self._item.item_id
+        recorder, environment = self._services.recorder, self._tasks.environment
+        await account(self._ledger, recorder, environment, lambda launch: launch.item_id == mine)
 
     async def _failed(
         self, failure: Failure, base: str, leased: Leased | None, claude: str | None = None

@@ -1,13 +1,18 @@
-"""What an attempt was at when its time was up, or its worker was lost: such a failure names no step by itself."""
+"""What an attempt was at when its time was up, or its worker was lost.
 
-from collections.abc import Mapping
+Such a failure names no step by itself, and a launch of Claude that was cut off could not say what it cost.
+"""
+
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import trio
 from msgspec import structs
 
-from prodigy.events import Failure, StepIntended
+from prodigy.actors.recorder import Ledger, RecorderRef, record
+from prodigy.events import ClaudeCutOff, ClaudeUse, Failure, StepIntended, StepSpawned
 from prodigy.job.state import ItemState, JobState
-from prodigy.steps.claude_session import session_file
+from prodigy.steps.claude_session import estimated, session_file
 from prodigy.steps.commands import log_name
 from prodigy.steps.output import short_tail
 
@@ -35,6 +40,38 @@ def placed(failure: Failure, leaf: StepIntended, logs: Path) -> Failure:
     tails = {f"{_STREAMS[file.suffix]}_tail": _tail(file) for file in told}
     place = {"step": leaf.step, "step_name": leaf.name or None, "logs": tuple(map(str, files))}
     return structs.replace(failure, **place, **tails)
+
+
+async def account(
+    ledger: Ledger,
+    recorder: RecorderRef,
+    environment: Mapping[str, str],
+    whose: Callable[[StepSpawned], bool],
+) -> None:
+    """Record what launches used whose end nobody told, of those that ``whose`` picks; their processes must be gone.
+
+    Once it is recorded, a launch is not accounted for again.
+    """
+    for spawned in [launch for launch in ledger.state.launches.values() if whose(launch)]:
+        use = await trio.to_thread.run_sync(_use, environment, spawned.claude_session or "")
+        cut_off = ClaudeCutOff(
+            phase=spawned.phase,
+            step=spawned.step,
+            try_=spawned.try_,
+            item_id=spawned.item_id,
+            agent_id=spawned.agent_id,
+            attempt=spawned.attempt,
+            intent=spawned.intent,
+            claude=use,
+        )
+        await record(recorder, cut_off)
+
+
+def _use(environment: Mapping[str, str], session: str) -> ClaudeUse:
+    """What a conversation used by its own log; nothing, if it has none."""
+    file = session_file(environment, session)
+    use = ClaudeUse(session_id=session, json_log_location=file, estimated=True)
+    return use if file is None else estimated(use, Path(file))
 
 
 def claude_log(environment: Mapping[str, str], item: ItemState, leaf: StepIntended | None) -> str | None:

@@ -14,6 +14,7 @@ import trio
 from msgspec import structs
 
 from prodigy import events
+from prodigy.actors.cut_off import account
 from prodigy.actors.hosts import run_agent
 from prodigy.actors.recorder import Ledger, record
 from prodigy.actors.returning import Cut
@@ -172,6 +173,8 @@ class PhaseActor(Task):
         """Bring the session worktree to where the steps go on; the commit that it stands on."""
         self._cut = None
         state, phase = self._ledger.state, self._phase
+        recorder, environment = self._services.recorder, self._tasks.environment
+        await account(self._ledger, recorder, environment, lambda launch: launch.item_id is None)
         outcomes = self._outcomes()
         cut = Cut(
             path=str(self._tasks.session_worktree),

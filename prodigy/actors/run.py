@@ -9,6 +9,7 @@ from contextlib import suppress
 import trio
 
 from prodigy import events
+from prodigy.actors.cut_off import account
 from prodigy.actors.finish import Conductor
 from prodigy.actors.merger import merges_done
 from prodigy.actors.recorder import Ledger, record
@@ -60,6 +61,8 @@ class Run(Task):
         began = trio.current_time()
         failure = await self._in_time()
         await self._afterwards("on_success" if failure is None else "on_failure")
+        tasks = self._conductor.phases.tasks
+        await account(self._ledger, self._services.recorder, tasks.environment, lambda _: True)
         counts = self._ledger.state.counts
         duration = round((trio.current_time() - began) * 1000)
         done, failed, skipped = counts["done"], counts["failed"], counts["skipped"]

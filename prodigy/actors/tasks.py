@@ -359,6 +359,11 @@ class TaskFactory:
         captured = setup.variables if setup is not None else {}
         return own | plan.workflow.parameters | captured | {"setup": captured}
 
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """What every child inherits."""
+        return self._environment
+
     def _common_environment(self, phase: Phase, worktree: str) -> dict[str, str]:
         agreed = (
             {"PRODIGY_AUTO_MERGE": "true", "PRODIGY_AUTO_CONFIRM": "true"} if self._plan.auto_merge else {}

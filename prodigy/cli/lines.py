@@ -265,6 +265,13 @@ def _output(stream: Stream) -> Iterator[Told]:
         yield _line(Level.OUTPUT, Span(f"    {line}", "dim"))
 
 
+def _claude_cut_off(state: JobState, event: events.ClaudeCutOff, style: Style) -> Iterator[Told]:
+    log = event.claude.json_log_location
+    text = f" Claude was cut off | about ${event.claude.cost_usd:.2f}"
+    place = Span(_place(state, event, style), "accent")
+    yield _line(Level.VERBOSE, place, text, _log_part((log,) if log else (), style))
+
+
 def _step_skipped(state: JobState, event: events.StepSkipped, style: Style) -> Iterator[Told]:
     level = Level.NORMAL if event.item_id is None else Level.VERBOSE
     name = f" {event.name}" if event.name else ""
@@ -550,6 +557,7 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.StepIntended: _step_intended,
     events.StepSpawned: _nothing,
     events.StepDetached: _step_detached,
+    events.ClaudeCutOff: _claude_cut_off,
     events.StepCompleted: _step_completed,
     events.StepFailed: _step_failed,
     events.WorkRewound: _work_rewound,

@@ -310,7 +310,7 @@ def _agent_interrupted(state: JobState, event: events.AgentInterrupted, _: Recor
 
 
 def _agent_retrying(state: JobState, event: events.AgentRetrying, record: Record) -> None:
-    item = _attempt_ended(state, event.item_id, 0, 0.0)
+    item = _attempt_ended(state, event.item_id, 0, state.items[event.item_id].spent_usd)
     item.error = None
     item.retries += event.charged_to == "item"
     item.host_losses += event.charged_to == "host_lost"
@@ -323,6 +323,7 @@ def _attempt_ended(state: JobState, item_id: str, duration_ms: int, cost_usd: fl
     item = state.items[item_id]
     item.duration_ms += duration_ms
     item.cost_usd += cost_usd
+    item.spent_usd = 0.0
     state.cost_usd += cost_usd
     item.slot = item.step = item.step_name = None
     _forget_leaves(state, item)
@@ -376,7 +377,10 @@ def _step_intended(state: JobState, event: events.StepIntended, record: Record) 
 
 
 def _step_spawned(state: JobState, event: events.StepSpawned, _: Record) -> None:
-    if event.item_id is not None and event.claude_session is not None:
+    if event.claude_session is None:
+        return
+    state.launches[event.intent] = event
+    if event.item_id is not None:
         state.items[event.item_id].claude_session = event.claude_session
 
 
@@ -433,14 +437,31 @@ def _step_ended(state: JobState, event: events.StepCompleted | events.StepFailed
     intent = state.intents.pop(event.intent, None)
     label = first_line(intent.command) or intent.name if intent else event.step
     state.command_timings.append(CommandTiming(f"{event.kind}: {label}", event.duration_ms))
-    if event.item_id is None and event.claude is not None:
-        state.cost_usd += event.claude.cost_usd
-    if event.phase == "resolve" and event.item_id is not None and event.claude is not None:
-        # no end of an attempt tells of it
-        state.cost_usd += event.claude.cost_usd
-        state.items[event.item_id].cost_usd += event.claude.cost_usd
+    _pay(state, event, event.claude)
     owner = state if event.item_id is None else state.items[event.item_id]
     owner.outcomes[leaf_key(event.phase, event.step, event.try_)] = event
+
+
+def _claude_cut_off(state: JobState, event: events.ClaudeCutOff, _: Record) -> None:
+    _pay(state, event, event.claude)
+
+
+def _pay(
+    state: JobState,
+    event: events.StepCompleted | events.StepFailed | events.ClaudeCutOff,
+    use: events.ClaudeUse | None,
+) -> None:
+    """A launch has ended; it is paid for whether its outcome counts or is forgotten."""
+    state.launches.pop(event.intent, None)
+    if use is None:
+        return
+    item = None if event.item_id is None else state.items[event.item_id]
+    if item is not None and event.phase == "map":
+        item.spent_usd += use.cost_usd  # the end of the attempt tells of it
+        return
+    state.cost_usd += use.cost_usd
+    if item is not None:
+        item.cost_usd += use.cost_usd
 
 
 def first_line(text: str) -> str:
@@ -695,6 +716,7 @@ RULES: Final[Mapping[type[events.Event], Rule]] = {
     events.StepIntended: _step_intended,
     events.StepSpawned: _step_spawned,
     events.StepDetached: _step_detached,
+    events.ClaudeCutOff: _claude_cut_off,
     events.StepCompleted: _step_completed,
     events.StepFailed: _step_failed,
     events.WorkRewound: _work_rewound,

@@ -44,10 +44,10 @@ class ClaudeUsed(Struct, frozen=True):
 
 
 def claude_used(item: ItemState) -> ClaudeUsed:
-    """What the attempt that runs spent, by the outcomes of its leaves."""
+    """What the attempt that runs spent so far, and the log that its last launch with an outcome left."""
     launches = [outcome.claude for outcome in item.outcomes.values() if outcome.claude is not None]
     logs = [launch.json_log_location for launch in launches if launch.json_log_location is not None]
-    return ClaudeUsed(sum(launch.cost_usd for launch in launches), logs[-1] if logs else None)
+    return ClaudeUsed(item.spent_usd, logs[-1] if logs else None)
 
 
 def item_results(state: JobState) -> list[ItemResult]:

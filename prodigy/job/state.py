@@ -84,6 +84,8 @@ class ItemState(Struct, kw_only=True):
     """Recorded leaf outcomes of the attempt that runs, by ``phase/path/try``; emptied when it ends."""
     claude_session: str | None = None
     """The conversation that the last launch of Claude began, in the attempt that runs."""
+    spent_usd: float = 0.0
+    """What the attempt that runs spent on Claude so far; it belongs to ``cost_usd`` once the attempt has ended."""
 
 
 class DeadLetter(Struct, kw_only=True):
@@ -263,6 +265,8 @@ class JobState(Struct, kw_only=True):
     """Recorded leaf outcomes of the phases other than map, by ``phase/path/try``."""
     intents: dict[int, events.StepIntended] = {}
     """Leaves without an outcome, by sequence number."""
+    launches: dict[int, events.StepSpawned] = {}
+    """Launches of Claude of which nobody has told the end, by their intents."""
     git_intents: dict[int, GitIntent] = {}
     """Changes of worktrees and branches without an outcome, by sequence number."""
     leases: dict[int, str] = {}

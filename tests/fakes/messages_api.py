@@ -13,6 +13,7 @@ import json
 import re
 import socket
 import struct
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -162,6 +163,7 @@ class MessagesApi:
         self._changed = threading.Condition(self._lock)
         self.closing = threading.Event()
         self._server = _Server(("127.0.0.1", 0), _handler_of(self))
+        self._server.bugs = []
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
     def __setitem__(self, name: str, scenario: Scenario | Sequence[Step]) -> None:
@@ -178,6 +180,8 @@ class MessagesApi:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+        for bug in self._server.bugs:
+            raise bug
 
     @property
     def url(self) -> str:
@@ -229,8 +233,13 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 256
 
+    bugs: list[BaseException]
+
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is what tests are about."""
+        """A client that went away is what tests are about; anything else is a bug of the scenario."""
+        error = sys.exc_info()[1]
+        if error is not None and not isinstance(error, OSError):
+            self.bugs.append(error)
 
 
 def _handler_of(api: MessagesApi) -> type[BaseHTTPRequestHandler]:

@@ -1,0 +1,80 @@
+"""A run that is stopped or killed while Claude's tools work: nothing goes on, nothing is paid twice."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakes.messages_api import MessagesApi, Reply, Scenario, Usage, bash
+from worlds import World, eventually, pids_with
+
+
+def busy(tag: str) -> str:
+    """A command that leaves a process in a session of its own and one that lost its parent, then works on."""
+    sleep = f"exec -a {tag} python3 -c 'import time; time.sleep(7777)' {tag}"
+    return f'setsid bash -c "{sleep}" & (bash -c "{sleep}" & ); bash -c "{sleep}"'
+
+
+def run_until_busy(world: World, api: MessagesApi, tag: str) -> subprocess.Popen[str]:
+    api["busy"] = Scenario(
+        [Reply("I work.", [bash(busy(tag))], Usage(5000, 700)), Reply("Done.")], by_turn=True
+    )
+    flow = {
+        "mode": "mapreduce",
+        "setup": [{"shell": "printf 'a\\nb\\n' > names.txt"}],
+        "map": {"input": "names.txt", "agent_template": [{"claude": "[[busy]] ${item}"}]},
+    }
+    started = world.start("run", world.workflow(json.dumps(flow)), "--no-merge")
+    eventually(lambda: len(pids_with(tag)) >= 6)
+    return started
+
+
+@pytest.mark.parametrize(
+    ("sent", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -9)],
+    ids=str,
+)
+def test_no_process_outlives_the_run(
+    world: World, api: MessagesApi, tag: str, sent: signal.Signals, code: int
+) -> None:
+    """Not even tools in sessions of their own; after `resume` the bill is what the server charged."""
+    started = run_until_busy(world, api, tag)
+    started.send_signal(sent)
+    started.communicate(timeout=60)
+    assert started.returncode == code
+    eventually(lambda: not pids_with(tag))
+    cli = str(world.folder / "claude")
+    eventually(lambda: not any(cli in environment for environment in environments("claude")))
+
+    api["busy"] = Scenario([Reply("All done.")])
+    resumed = world.prodigy("resume", "latest", "--json")
+    assert resumed.returncode == 0, resumed.stderr
+    assert json.loads(resumed.stdout)["cost"]["usd"] == pytest.approx(api.cost())
+
+
+def environments(name: str) -> Iterator[str]:
+    """Of every process with this name."""
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                if (folder / "comm").read_text().strip() == name:
+                    yield (folder / "environ").read_text(errors="replace")
+            except OSError:
+                continue
+
+
+def test_a_launch_whose_time_is_up(world: World, api: MessagesApi, tag: str) -> None:
+    """It is priced from its own log and marked as estimated; its tools are gone."""
+    api["busy"] = Scenario([Reply("I work.", [bash(busy(tag))], Usage(5000, 700, 900, 300)), Reply("Done.")])
+    flow = json.dumps([{"claude": "[[busy]]", "timeout": "12s"}])
+    done = world.prodigy("run", world.workflow(flow), "--no-merge", "--json")
+    assert done.returncode == 1
+    assert not pids_with(tag)
+    [failed] = world.events("step_failed")
+    assert failed["error"]["class"] == "timeout"
+    assert failed["claude"]["estimated"] is True
+    assert failed["claude"]["cost_usd"] == pytest.approx(api.cost())
+    assert api.cost() > 0
+    assert json.loads(done.stdout)["cost"]["usd"] == pytest.approx(api.cost())
