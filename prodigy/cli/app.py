@@ -24,11 +24,11 @@ from prodigy.errors import InternalError, ProdigyError, UsageError
 
 STDIN = "/dev/stdin"
 """What ``-`` stands for where a file is expected."""
-VERBS = ("run", "resume", "validate", "status", "dlq", "events", "worktree", "init", "schema")
+VERBS = ("run", "resume", "validate", "status", "dlq", "events", "logs", "worktree", "init", "schema")
 """In the order of the help page; each is ``prodigy.cli.verbs.{verb}:app``, imported when it is used."""
 
 _ALIASES = {"resume": ("resume-job",)}
-_STREAMING = frozenset({"run", "resume", "events", "dlq_retry"})
+_STREAMING = frozenset({"run", "resume", "events", "logs", "dlq_retry"})
 """Verbs that have a stream of records for ``--jsonl``."""
 _READER_GONE = 0
 _INTERRUPTED = 130

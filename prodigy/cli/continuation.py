@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from prodigy.actors import launch
+from prodigy.actors.claude_ready import check_claude
 from prodigy.actors.finish import Answer
 from prodigy.actors.survivors import Recorded, end_survivors, recorded
 from prodigy.actors.tree import Opened
@@ -101,6 +102,8 @@ class Continuation:
         prepared = await launch.prepare_environment(
             plan.workflow, ground, self._around.environ, plan.profile, plan.computed
         )
+        if retry is not None or found.state.status != "completed":
+            await check_claude(plan.workflow, {**prepared.inherited, **prepared.run.values})
         plan = msgspec.structs.replace(plan, computed=dict(prepared.computed))
         before(masked(plan, prepared.masker), prepared.masker)
         self._announce(plan, ground)

@@ -92,6 +92,11 @@ class ClaudeCli:
         return kept
 
 
+def skips_permissions(options: ClaudeOptions) -> bool:
+    """Whether a launch with these options asks nobody for permission."""
+    return options.permission_mode in {None, "bypass", "bypassPermissions"}
+
+
 def _flags(call: Call) -> Iterator[str]:
     options = call.options
     yield "--print"
@@ -99,7 +104,7 @@ def _flags(call: Call) -> Iterator[str]:
         ("--output-format", "stream-json", "--verbose") if call.streaming else ("--output-format", "json")
     )
     yield from ("--session-id", call.session_id)
-    if options.permission_mode in {None, "bypass", "bypassPermissions"}:
+    if skips_permissions(options):
         yield "--dangerously-skip-permissions"
     else:
         yield from _flag("permission-mode", options.permission_mode)

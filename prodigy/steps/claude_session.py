@@ -78,12 +78,12 @@ class Entry(Struct, frozen=True):
     total_cost_usd: float | None = None
     """In the stream, of a result."""
     is_error: bool = False
-    result: str | None = None
     error: Any = None
     attempt: int | None = None
     max_retries: int | None = None
     error_status: int | None = None
-    is_meta: bool | None = msgspec.field(default=None, name="isMeta")
+    num_turns: int | None = None
+    usage: Usage | None = None
 
 
 _decoder = msgspec.json.Decoder(Entry)

@@ -7,6 +7,7 @@ import trio
 from cyclopts import App, Parameter
 
 from prodigy.actors import launch
+from prodigy.actors.claude_ready import check_claude
 from prodigy.actors.finish import Answer
 from prodigy.actors.preparing import Prepared
 from prodigy.cli.arguments import Arguments
@@ -185,6 +186,7 @@ class _Start:
         prepared = await launch.prepare_environment(workflow, ground, self._around.environ, self._profile)
         for warning in prepared.warnings:
             self._printer.note(warning)
+        await check_claude(workflow, {**prepared.inherited, **prepared.run.values})
         return prepared
 
     def _announce(self, plan: RunPlan, layout: Layout, ground: launch.Ground) -> None:
