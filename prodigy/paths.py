@@ -68,8 +68,12 @@ class Layout:
         return self.state(job) / "included"
 
     def logs(self, job: JobId) -> Path:
-        """Folder of whole step outputs: ``{phase}/{item}/{attempt}/NN-{kind}.{out,err}``."""
+        """Folder of all that the job's steps printed."""
         return self.home / "logs" / self.repo / job
+
+    def step_logs(self, job: JobId, phase: str, item: str | None = None, attempt: int = 1) -> Path:
+        """Folder of what the steps of a phase, or of an attempt at an item, printed: ``NN-{kind}.{out,err}``."""
+        return self.logs(job) / phase / (item or "-") / str(attempt)
 
     def job_lock(self, job: JobId) -> Path:
         """Held by the process that runs the job."""

@@ -161,7 +161,7 @@ class TaskFactory:
         return structs.replace(
             task,
             steps=timed_steps(phase),
-            logs=str(self._layout.logs(self.job_id) / "map" / item.item_id / str(attempt)),
+            logs=str(self._layout.step_logs(self.job_id, "map", item.item_id, attempt)),
             correlation_id=correlation,
             item_id=item.item_id,
             item_text=item_text(item.item, item.item_id),
@@ -306,7 +306,7 @@ class TaskFactory:
             base_commit=head,
             workflow_base=self._plan.base_commit,
             steps=(),
-            logs=str(self._layout.logs(self.job_id) / phase / "-" / "1"),
+            logs=str(self._layout.step_logs(self.job_id, phase)),
             correlation_id=self._correlation(None),
             grace=self._plan.workflow.grace,
             variables=self._common(phase, worktree),

@@ -1,5 +1,7 @@
 """One run, as the person at the terminal meets it: watched while it lives, asked about its merge, told how it ended."""
 
+from functools import partial
+
 import msgspec
 
 from prodigy.actors import launch
@@ -7,9 +9,10 @@ from prodigy.actors.finish import Answer
 from prodigy.actors.preparing import Prepared
 from prodigy.actors.recorder import Stamp
 from prodigy.actors.tree import Opened, Surroundings, Tree
+from prodigy.cli.claude_follower import ClaudeFollower
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.lines import Style
-from prodigy.cli.printer import Form, Level
+from prodigy.cli.printer import Form, Level, Part
 from prodigy.cli.result import result_lines, run_error
 from prodigy.cli.watch import Watcher, mode_of
 from prodigy.errors import ProdigyError
@@ -58,7 +61,7 @@ class Session:
 
         ``retry`` and ``opened`` as the tree takes them.
         """
-        watcher = self._watcher = self._make_watcher(plan)
+        watcher = self._watcher = self._make_watcher(plan, layout)
         share = SharedLock(layout.workers_lock(plan.job_id))
         try:
             around = await self._surroundings(plan, layout, ground, prepared, share.descriptor)
@@ -86,7 +89,7 @@ class Session:
             hold=(share,),
         )
 
-    def _make_watcher(self, plan: RunPlan) -> Watcher:
+    def _make_watcher(self, plan: RunPlan, layout: Layout) -> Watcher:
         style = Style(
             marks=self._printer.talk_marks,
             home=self._around.environ.get("HOME"),
@@ -94,7 +97,21 @@ class Session:
             failures=plan.failures_told(),
             width=self._printer.talk_width if self._printer.level < Level.VERBOSE else None,
         )
-        return Watcher(self._printer, mode_of(self._progress, self._printer), style, self._around.now)
+        mode = mode_of(self._progress, self._printer)
+        return Watcher(self._printer, mode, style, self._around.now, self._make_follower(plan, layout))
+
+    def _make_follower(self, plan: RunPlan, layout: Layout) -> ClaudeFollower | None:
+        """Tells what Claude does: where everything is told, and where the environment asks for it at any level."""
+        environ = self._around.environ
+        asked = environ.get("PRODIGY_CLAUDE_CONSOLE_OUTPUT", "").lower() in {"1", "true", "yes", "on"}
+        if not asked and self._printer.level < Level.VERBOSE:
+            return None
+        level = min(self._printer.level, Level.VERBOSE)
+        say = partial(self._talk, level)
+        return ClaudeFollower(layout, plan.job_id, environ, self._printer.talk_marks, say)
+
+    def _talk(self, level: Level, parts: tuple[Part, ...]) -> None:
+        self._printer.talk(*parts, at=level)
 
     async def _ask_merge(self, session: str, branch: str) -> Answer:
         if self._merge is not None:

@@ -7,11 +7,13 @@ from typing import Literal, TextIO
 import trio
 
 from prodigy.cli import terminal
+from prodigy.cli.claude_follower import ClaudeFollower
 from prodigy.cli.lines import Milestone, Style, Told, summary, told
 from prodigy.cli.options import ProgressChoice
 from prodigy.cli.printer import Level, Printer
 from prodigy.cli.prompt import Answer, confirm
-from prodigy.events import Record
+from prodigy.events import Record, item_of
+from prodigy.job.items import item_text
 from prodigy.job.state import JobState
 
 Mode = Literal["live", "plain", "none"]
@@ -36,12 +38,21 @@ class Watcher:
         mode: how progress is shown.
         style: how lines are written.
         now: the wall clock, in UTC.
+        follower: tells what Claude does meanwhile, if that is wanted.
     """
 
-    def __init__(self, printer: Printer, mode: Mode, style: Style, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        printer: Printer,
+        mode: Mode,
+        style: Style,
+        now: Callable[[], datetime],
+        follower: ClaudeFollower | None = None,
+    ) -> None:
         self._printer = printer
         self._mode = mode
         self._style = style
+        self._follower = follower
         self._now = now
         self._last = Milestone(now())
         self._screen = trio.CancelScope()
@@ -50,6 +61,8 @@ class Watcher:
     def heard(self, state: JobState, record: Record) -> None:
         """Tell ``record``; ``state`` is the one after it. Call it for every record, in order."""
         self._printer.record(record)
+        if self._follower is not None:
+            self._follower.heard(record, _item(state, record))
         if self._mode == "none":
             return
         for line in told(state, record, self._style):
@@ -64,6 +77,12 @@ class Watcher:
 
     async def show(self, read_state: Callable[[], JobState]) -> None:
         """Keep the live screen, if there is one, until cancelled or until a question takes its place."""
+        async with trio.open_nursery() as nursery:
+            if self._follower is not None:
+                nursery.start_soon(self._follower.follow)
+            await self._keep_screen(read_state)
+
+    async def _keep_screen(self, read_state: Callable[[], JobState]) -> None:
         if self._mode == "live":
             from prodigy.cli.screen import Region, live
 
@@ -79,3 +98,10 @@ class Watcher:
         if self._closed is not None:
             await self._closed.wait()
         return await confirm(question, self._printer, stdin)
+
+
+def _item(state: JobState, record: Record) -> str | None:
+    """The text of a record's item."""
+    item_id = item_of(record.event)
+    item = state.items.get(item_id) if item_id is not None else None
+    return None if item is None else item_text(item.item, item.item_id)
