@@ -76,10 +76,18 @@ class ClaudeFollower:
             found = entry(line)
             if found is None:
                 continue
-            if found.subtype == "init" and (log := session_file(self._environ, launch.session)) is not None:
+            if (log := self._new_log(launch)) is not None:
                 self._say((*prefix, f"Claude JSON log: {home_short(log, self._environ.get('HOME'))}"))
             for parts in claude_lines(found, self._marks):
                 self._say((*prefix, *parts))
+
+    def _new_log(self, launch: "_Launch") -> str | None:
+        """Claude's own log, once it is there, the first time."""
+        if launch.log_is_told:
+            return None
+        log = session_file(self._environ, launch.session)
+        launch.log_is_told = log is not None
+        return log
 
 
 class _Launch:
@@ -88,6 +96,7 @@ class _Launch:
     def __init__(self, log: Path, session: str, item: str | None) -> None:
         self.session = session
         self.item = item
+        self.log_is_told = False
         self._log = log
         self._file: BinaryIO | None = None
         self._rest = b""

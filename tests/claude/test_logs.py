@@ -61,3 +61,30 @@ def test_following_a_launch(world: World, api: MessagesApi) -> None:
     assert run.communicate(timeout=60) is not None
     assert run.returncode == 0
     tail.communicate()
+
+
+def test_what_claude_does_is_told(world: World, api: MessagesApi) -> None:
+    """At `-v`, or where the environment asks for it, whoever else is quiet; lines of agents begin with their item."""
+    api["try"] = SCENARIO
+    flow = {"mode": "mapreduce", "map": {"input": "items.json", "agent_template": [{"claude": "[[try]]"}]}}
+    world.write("items.json", '["a"]')
+    world.commit()
+    path = world.workflow(json.dumps(flow))
+    said = world.prodigy("run", path, "--no-merge", "-v").stderr.splitlines()
+    [use] = [event["claude"] for event in world.events("step_completed") if event.get("claude")]
+    told = [line for line in said if line.startswith("[a] ")]
+    log = use["json_log_location"].replace(world.environ["HOME"], "~")
+    lines = [
+        "I try.",
+        "  → Bash echo oops >&2; exit 3",
+        "  ❌ Exit code 3",
+        "It failed.",
+    ]
+    assert [line for line in told if line.removeprefix("[a] ") in lines] == [f"[a] {line}" for line in lines]
+    assert told.count(f"[a] Claude JSON log: {log}") == 1
+    assert any("2 turns" in line for line in told)
+
+    world.environ["PRODIGY_CLAUDE_CONSOLE_OUTPUT"] = "true"
+    assert "[a] I try." in world.prodigy("run", path, "--no-merge", "-q").stderr.splitlines()
+    del world.environ["PRODIGY_CLAUDE_CONSOLE_OUTPUT"]
+    assert "I try." not in world.prodigy("run", path, "--no-merge").stderr
