@@ -231,13 +231,15 @@ def _step_failed(state: JobState, event: events.StepFailed, style: Style) -> Ite
     parts: tuple[Part, ...] = (
         Span(style.marks.failed, "bad"),
         *(() if event.item_id is not None else _among(state, event, style)),
-        f" Failed ({how})",
+        " Failed" if event.kind == "claude" else f" Failed ({how})",
         _log_part(_claude_log(event) or error.logs, style),
     )
     if event.item_id is None and event.kind not in VALUES:
         yield _line(Level.NORMAL, *parts)
     else:
         yield _line(Level.VERBOSE, Span(f"{_place(state, event, style)} ", "accent"), *parts)
+    if event.kind == "claude":
+        yield _line(Level.VERBOSE, Span(f"    {_first_line(error.message)}", "dim"))
     yield from _output(event.stdout)
     yield from _output(event.stderr)
 
@@ -433,7 +435,8 @@ def _failed_item(state: JobState, item_id: str, history: Sequence[events.Attempt
         f"{len(history)} attempts" if len(history) > 1 else "",
     )
     text = " | ".join(filter(None, words))
-    log = _log_part(last.logs if last else (), style)
+    claude = (last.json_log_location,) if last and last.json_log_location else ()
+    log = _log_part(claude or (last.logs if last else ()), style)
     return _line(Level.NORMAL, Span(style.marks.failed, "bad"), f" {text}", log)
 
 

@@ -47,7 +47,8 @@ def result_lines(state: JobState, repo: str, now: datetime) -> Iterator[Line]:
         yield _labelled("retried", retried_text(state.retry.ended))
     yield _labelled("commits", _commits(state, summary.branch))
     if state.cost_usd:
-        yield _labelled("claude", f"${state.cost_usd:.2f}")
+        estimated = f", ${state.estimated_usd:.2f} of it estimated" if state.estimated_usd else ""
+        yield _labelled("claude", f"${state.cost_usd:.2f}{estimated}")
     yield _labelled("merge", _merge(state, summary))
     following = next_command(summary)
     if state.dead_letters and state.status != "interrupted":

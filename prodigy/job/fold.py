@@ -455,6 +455,8 @@ def _pay(
     state.launches.pop(event.intent, None)
     if use is None:
         return
+    if use.estimated:
+        state.estimated_usd += use.cost_usd
     item = None if event.item_id is None else state.items[event.item_id]
     if item is not None and event.phase == "map":
         item.spent_usd += use.cost_usd  # the end of the attempt tells of it

@@ -77,9 +77,10 @@ class FailureGroup(Struct, frozen=True, kw_only=True):
 
 
 class CostReport(Struct, frozen=True, kw_only=True):
-    """What the run cost."""
+    """What the run cost, and how much of that is estimated because Claude was ended before it could say it."""
 
     usd: float
+    estimated_usd: float = 0.0
     tokens: dict[str, int] = {}
     launches: int = 0
     by_step: list[Any] = []
@@ -123,7 +124,7 @@ def report(state: JobState, repo: str, now: datetime, *, holder_pid: int | None 
         items=_items(state),
         failures=failure_groups(state),
         merges=state.merges,
-        cost=CostReport(usd=state.cost_usd),
+        cost=CostReport(usd=state.cost_usd, estimated_usd=state.estimated_usd),
         commits=state.commit_log,
         branch=run.branch,
         merge=state.merge,

@@ -312,6 +312,8 @@ class JobState(Struct, kw_only=True):
     item_durations: list[int] = []
     """Milliseconds that the latest ended items took, oldest first; at most ``max(20, 2 * max_parallel)``."""
     cost_usd: float = 0.0
+    estimated_usd: float = 0.0
+    """What of the cost is estimated, at once also of attempts that still run."""
 
     @property
     def branch(self) -> str:

@@ -77,4 +77,5 @@ def test_a_launch_whose_time_is_up(world: World, api: MessagesApi, tag: str) -> 
     assert failed["claude"]["estimated"] is True
     assert failed["claude"]["cost_usd"] == pytest.approx(api.cost())
     assert api.cost() > 0
-    assert json.loads(done.stdout)["cost"]["usd"] == pytest.approx(api.cost())
+    cost = json.loads(done.stdout)["cost"]
+    assert cost["usd"] == cost["estimated_usd"] == pytest.approx(api.cost())

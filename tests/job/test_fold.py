@@ -637,3 +637,66 @@ def test_work_that_is_done_again_has_no_outcome_any_more() -> None:
 def test_a_leaf_that_is_done_again_has_one_open_intent() -> None:
     state = after(STARTED, leaf("1"), events.JobResumed(), leaf("1"))
     assert [intent.step for intent in state.intents.values()] == ["1"]
+
+
+# -- money ---------------------------------------------------------------------------------------------------------
+def launched(item: str | None, intent: int) -> events.StepSpawned:
+    return events.StepSpawned(
+        phase="map" if item else "steps",
+        step="1",
+        item_id=item,
+        intent=intent,
+        pid=1,
+        start_time=1,
+        worker=1,
+        claude_session=f"s{intent}",
+    )
+
+
+def used(cost: float, *, estimated: bool = False) -> events.ClaudeUse:
+    return events.ClaudeUse(session_id="s", cost_usd=cost, estimated=estimated)
+
+
+def cut_off(item: str | None, intent: int, cost: float) -> events.ClaudeCutOff:
+    phase: events.Phase = "map" if item else "steps"
+    use = used(cost, estimated=True)
+    return events.ClaudeCutOff(phase=phase, step="1", item_id=item, intent=intent, claude=use)
+
+
+def failed_launch(item: str, intent: int, cost: float) -> events.StepFailed:
+    return events.StepFailed(
+        phase="map",
+        step="1",
+        item_id=item,
+        intent=intent,
+        kind="claude",
+        duration_ms=1,
+        error=BROKEN,
+        claude=used(cost),
+    )
+
+
+def test_a_launch_that_was_cut_off_is_paid_for_once() -> None:
+    """It is open until its end is told or accounted for."""
+    before = after(launched(None, 7))
+    assert set(before.launches) == {7}
+    state = after(launched(None, 7), cut_off(None, 7, 0.25))
+    assert state.launches == {}
+    assert (state.cost_usd, state.estimated_usd) == (0.25, 0.25)
+
+
+def test_an_attempt_pays_for_what_is_done_again() -> None:
+    """What is forgotten was paid for all the same, and so was an attempt that is given up."""
+    spent = (
+        agent_started("a"),
+        launched("a", 7),
+        failed_launch("a", 7, 0.5),
+        launched("a", 8),
+        cut_off("a", 8, 0.25),
+    )
+    rewound = events.WorkRewound(phase="map", head="h", forgotten=("1/1",), item_id="a")
+    state = after(*spent, rewound)
+    assert (state.items["a"].spent_usd, state.cost_usd) == (0.75, 0.0)
+    state = after(*spent, rewound, retrying("a", "host_lost"))
+    assert (state.items["a"].spent_usd, state.items["a"].cost_usd, state.cost_usd) == (0.0, 0.75, 0.75)
+    assert state.estimated_usd == 0.25
