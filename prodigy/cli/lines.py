@@ -227,19 +227,18 @@ def _step_completed(state: JobState, event: events.StepCompleted, style: Style) 
 
 def _step_failed(state: JobState, event: events.StepFailed, style: Style) -> Iterator[Told]:
     error = event.error
-    how = f"exit {error.exit_code}" if error.exit_code is not None else error.message
+    says_why = event.kind == "claude" or error.exit_code is None
+    how = error.message if says_why else f"exit {error.exit_code}"
     parts: tuple[Part, ...] = (
         Span(style.marks.failed, "bad"),
         *(() if event.item_id is not None else _among(state, event, style)),
-        " Failed" if event.kind == "claude" else f" Failed ({how})",
+        f" Failed ({_first_line(how)})",
         _log_part(_claude_log(event) or error.logs, style),
     )
     if event.item_id is None and event.kind not in VALUES:
         yield _line(Level.NORMAL, *parts)
     else:
         yield _line(Level.VERBOSE, Span(f"{_place(state, event, style)} ", "accent"), *parts)
-    if event.kind == "claude":
-        yield _line(Level.VERBOSE, Span(f"    {_first_line(error.message)}", "dim"))
     yield from _output(event.stdout)
     yield from _output(event.stderr)
 
