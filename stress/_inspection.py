@@ -49,15 +49,16 @@ class Inspection:
 
 
 @contextmanager
-def inspected(report: Report, *, growth: int = GROWTH) -> Iterator[Inspection]:
+def inspected(report: Report, *, growth: int = GROWTH, patience: float = PATIENCE) -> Iterator[Inspection]:
     """Judge what a block leaves behind.
 
     Args:
         report: gets the laws.
         growth: bytes of memory that may have come since ``mark``.
+        patience: seconds after which the block hangs; a block that looks after its own may take longer.
     """
     prctl(PR_SET_CHILD_SUBREAPER, 1)
-    faulthandler.dump_traceback_later(PATIENCE, exit=True)
+    faulthandler.dump_traceback_later(patience, exit=True)
     gc.collect()
     inspection = Inspection()
     try:

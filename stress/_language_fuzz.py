@@ -9,6 +9,7 @@ import mmap
 import random
 import re
 import resource
+import signal
 import struct
 import sys
 import time
@@ -42,6 +43,7 @@ from prodigy.workflow.vocabulary import Vocabulary
 from stress._inspection import peak
 from stress._language_corpus import CONTENTS, PATHS, PATTERNS, SORTS, corpus, tree_of
 from stress._mutations import NASTY, Grafts, mutated, mutated_tree
+from supervisors._reaper import PR_SET_PDEATHSIG, prctl
 
 SLOW = 1.0
 """Seconds of the processor that one input may take."""
@@ -286,6 +288,7 @@ def tried(seed: int, number: int, counts: Counter[str]) -> Iterator[str]:
 
 def main(seed: int, first: int, step: int, end: int, progress: str) -> None:
     """Try some numbers."""
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     counts: Counter[str] = Counter()
     grafts()
     sound()

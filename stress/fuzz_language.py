@@ -26,6 +26,8 @@ PEAK = 400 * MIB
 """Bytes of memory that a worker may have had."""
 STUCK = 30.0
 """Seconds after which an input that is still in work is a failure, whatever holds it."""
+PATIENCE = 12 * 3600.0
+"""Seconds that all inputs may take on a slow machine; each of them has ``STUCK``."""
 WORKERS = os.cpu_count() or 1
 _MOST_FAULTS = 20
 
@@ -33,7 +35,7 @@ _MOST_FAULTS = 20
 def main() -> int:
     """0 if nothing else came out."""
     report = Report()
-    with inspected(report), tempfile.TemporaryDirectory(prefix="prodigy-fuzz-") as folder:
+    with inspected(report, patience=PATIENCE), tempfile.TemporaryDirectory(prefix="prodigy-fuzz-") as folder:
         judge(report, fuzz(report.seed, scaled(INPUTS), Path(folder)))
     return report.code
 
