@@ -61,7 +61,7 @@ async def run_agent(hosts: HostsRef, task: AgentTask, recorder: RecorderRef) -> 
     """Run an agent to its end; an agent that broke over a bug of ours ends with error class ``internal``.
 
     Raises:
-        HostLost: its worker died, or none could be started; its process trees are dead.
+        HostLost: its worker or its process slot died, or none could be started; its process trees are dead.
     """
     pool = await hosts.ask(Borrow, timeout=None)
 
@@ -73,9 +73,12 @@ async def run_agent(hosts: HostsRef, task: AgentTask, recorder: RecorderRef) -> 
         return None
 
     try:
-        return await pool.run(task, on_message, name=task.agent_id or task.phase)
+        result = await pool.run(task, on_message, name=task.agent_id or task.phase)
     except JobFailed as failed:
         error = Failure(error_class="internal", message=f"The agent broke: {failed}")
         return AgentResult(head=task.head, duration_ms=0, error=error)
     except (PoolBroken, OSError) as problem:
         raise HostLost(0, str(problem)) from problem
+    if result.error is not None and result.error.error_class == "host-lost":
+        raise HostLost(0, result.error.message)
+    return result
