@@ -83,6 +83,10 @@ class Layout:
         """Held, shared, by each worker until its process trees are dead."""
         return self.home / "locks" / self.repo / f"{job}.workers"
 
+    def stop_request(self, job: JobId) -> Path:
+        """Where whoever wants the run to end says so, before it signals the process that holds it."""
+        return self.home / "locks" / self.repo / f"{job}.stop"
+
     # -- one session -------------------------------------------------------------------------------------------
     def session_state(self, session: SessionId) -> Path:
         """The projection for people and for ``status``."""

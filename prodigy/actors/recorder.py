@@ -14,7 +14,7 @@ import trio
 
 from prodigy import ids
 from prodigy.errors import ProdigyError
-from prodigy.events import AnyEvent, CancelRequested, JobPaused, JournalTruncated, Record, item_of
+from prodigy.events import AnyEvent, JobPaused, JournalTruncated, Record, item_of
 from prodigy.job.fold import apply
 from prodigy.job.state import JobState
 from prodigy.steps.masking import Masker
@@ -194,8 +194,3 @@ async def record(recorder: RecorderRef, event: AnyEvent) -> int:
 async def subscribe(recorder: RecorderRef) -> trio.MemoryReceiveChannel[Record]:
     """Every record from now on."""
     return await recorder.ask(Subscribe, timeout=None)
-
-
-async def cancel_requested(recorder: RecorderRef, signal: int | None, grace: float) -> None:
-    """Note that somebody asked the run to end."""
-    await recorder.tell(Note(CancelRequested(signal=signal, grace_ms=round(grace * 1000))))

@@ -49,6 +49,7 @@ from prodigy.job.state import JobState
 from prodigy.paths import Layout
 from prodigy.steps.protocol import PROTOCOL
 from prodigy.store.journal import JournalReader, JournalWriter, read
+from prodigy.store.stop_requests import StopRequest, take
 from supervisors import (
     ActorGone,
     AnyChild,
@@ -77,6 +78,8 @@ PROGRAM = "prodigy.steps.agent:PROGRAM"
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 UNKNOWN_PARALLEL = 256
 """How many agents the workers are made for while the workflow has not said yet how many there may be."""
+_ASKERS: Mapping[int, str] = {signal.SIGINT: "terminal", signal.SIGHUP: "terminal"}
+"""Who sends a signal, as a rule."""
 RECORDER_SHUTDOWN = 60.0
 """Seconds that the recorder may take to write what it was told."""
 
@@ -264,7 +267,8 @@ class Tree:
     async def live(self, beside: Callable[[], Awaitable[None]]) -> int | None:
         """Run to the end, with ``beside`` (a screen) beside it; the signal that ended it early, if one did.
 
-        The first signal stops everything in order, with the workflow's grace; the next one skips the grace.
+        The first signal stops everything in order, with the workflow's grace; the next one skips the grace. One that
+        comes with a request says by that whether it does.
         """
         received: int | None = None
         with trio.open_signal_receiver(*SIGNALS) as signals:
@@ -282,10 +286,12 @@ class Tree:
                 async def obey() -> None:
                     nonlocal received
                     async for number in signals:
+                        request = take(self._around.layout.stop_request(self._plan.job_id))
+                        again = received is not None
                         if received is None:
                             received = number
-                            nursery.start_soon(self._stop, root, number)
-                        else:
+                            nursery.start_soon(self._stop, root, number, request)
+                        if again if request is None else request.now:
                             self._hurry()
 
                 nursery.start_soon(obey)
@@ -293,9 +299,10 @@ class Tree:
                 nursery.cancel_scope.cancel()
         return received
 
-    async def _stop(self, root: Root, number: int) -> None:
-        grace = self._plan.workflow.grace
-        self._note(events.CancelRequested(signal=number, grace_ms=round(grace * 1000)))
+    async def _stop(self, root: Root, number: int, request: StopRequest | None) -> None:
+        grace = 0.0 if request is not None and request.now else self._plan.workflow.grace
+        by = f"`prodigy stop`, {request.by}" if request is not None else _ASKERS.get(number, "a signal")
+        self._note(events.CancelRequested(signal=number, by=by, grace_ms=round(grace * 1000)))
         await root.stop()
 
     def _hurry(self) -> None:

@@ -24,7 +24,19 @@ from prodigy.errors import InternalError, ProdigyError, UsageError
 
 STDIN = "/dev/stdin"
 """What ``-`` stands for where a file is expected."""
-VERBS = ("run", "resume", "validate", "status", "dlq", "events", "logs", "worktree", "init", "schema")
+VERBS = (
+    "run",
+    "resume",
+    "stop",
+    "validate",
+    "status",
+    "dlq",
+    "events",
+    "logs",
+    "worktree",
+    "init",
+    "schema",
+)
 """In the order of the help page; each is ``prodigy.cli.verbs.{verb}:app``, imported when it is used."""
 
 _ALIASES = {"resume": ("resume-job",)}

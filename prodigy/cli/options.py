@@ -100,3 +100,17 @@ def merge_answer(*, yes: bool, no_merge: bool) -> MergeFlag | None:
             "conflicting-flags", "`--yes` and `--no-merge` exclude each other", hint="give one of them"
         )
     return "flag-yes" if yes else "flag-no" if no_merge else None
+
+
+def seconds(text: str, flag: str) -> float:
+    """The seconds of a duration such as ``15m``, which is the value of ``flag``.
+
+    Raises:
+        UsageError: ``bad-value``.
+    """
+    from prodigy.workflow.scalars import ScalarError, duration
+
+    try:
+        return duration(text)
+    except ScalarError as error:
+        raise UsageError("bad-value", f"`{text}` is no value for `{flag}`", hint=str(error)) from None

@@ -194,7 +194,7 @@ def clean_sessions(
 def _why_kept(known: JobSummary, *, named: bool, force: bool, merged_only: bool) -> str | None:
     """Why a session stays; ``None`` if it may go."""
     if known.live:
-        return "it is running: Ctrl-C it first"
+        return "it is running: `prodigy stop` ends it"
     if merged_only and known.merge != "merged":
         return "it is not merged"
     if _has_value(known) and not (named or force):

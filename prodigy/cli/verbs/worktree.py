@@ -10,10 +10,9 @@ from cyclopts import App, Parameter
 
 from prodigy.cli.here import repository_here
 from prodigy.cli.invocation import Given, Invocation
-from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP
+from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP, seconds
 from prodigy.cli.printer import Column, Part, Span
 from prodigy.cli.text import age
-from prodigy.errors import UsageError
 from prodigy.store.documents import WorktreesDocument, WorktreeSession
 from prodigy.store.runs import worktrees_document
 
@@ -125,7 +124,7 @@ def clean(
     """
     from prodigy.cli.upkeep import clean_sessions
 
-    age_limit = None if older_than is None else _age_limit(older_than)
+    age_limit = None if older_than is None else timedelta(seconds=seconds(older_than, "--older-than"))
     return clean_sessions(
         invocation,
         name,
@@ -135,15 +134,6 @@ def clean(
         older_than=age_limit,
         dry_run=dry_run,
     )
-
-
-def _age_limit(text: str) -> timedelta:
-    from prodigy.workflow.scalars import ScalarError, duration
-
-    try:
-        return timedelta(seconds=duration(text))
-    except ScalarError as error:
-        raise UsageError("bad-value", f"`{text}` is no value for `--older-than`", hint=str(error)) from None
 
 
 def _rows(
