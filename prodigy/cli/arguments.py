@@ -8,8 +8,8 @@ from prodigy.actors.launch import Ground
 from prodigy.errors import UsageError
 from prodigy.git.contents import tracked_files
 from prodigy.job.plan import RunPlan
+from prodigy.workflow.globs import BadGlob, matches_path
 from prodigy.workflow.model import Workflow
-from prodigy.workflow.values import BadModifier, matches_path
 
 _VARIABLE = "PRODIGY_ARG"
 
@@ -65,7 +65,7 @@ def _matching(pattern: str, paths: tuple[str, ...]) -> list[str]:
     glob = pattern.removeprefix("./")
     try:
         found = [path for path in paths if path == glob or matches_path(path, glob)]
-    except BadModifier as bad:
+    except BadGlob as bad:
         raise UsageError("bad-value", f"`{pattern}` is no value for `--map`: {bad.message}") from None
     if not found:
         hint = "a path is relative to the repository's root; `*` stays within a folder, `**` does not"

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from prodigy.errors import RunError
 from prodigy.git.cli import Git, GitResult, readable
-from prodigy.workflow.values import matches
+from prodigy.workflow.globs import matches
 
 NO_COMMIT = "(initial)"
 

@@ -15,7 +15,7 @@ import msgspec
 from prodigy.crash_points import crash_point
 from prodigy.errors import RunError
 from prodigy.git.cli import Git, readable
-from prodigy.workflow.values import matches
+from prodigy.workflow.globs import matches
 
 READY: Final = "prodigy-ready"
 """Name of the file in a worktree's private folder."""

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from prodigy.crash_points import crash_point
-from prodigy.workflow.values import matches
+from prodigy.workflow.globs import matches
 
 
 class OutsideWorktree(Exception):

@@ -4,14 +4,13 @@ Pure. A modifier that does not fit the type of its value is a ``BadModifier``, n
 """
 
 import posixpath
-import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
 import msgspec
 
 from prodigy.errors import WorkflowError
+from prodigy.workflow.globs import BadGlob, matches
 from prodigy.workflow.refs import AnyRef, Filter, Modifier, Ref
 from prodigy.workflow.scope import UNDEFINED
 
@@ -91,7 +90,7 @@ def modified(value: Any, modifier: Modifier) -> Any:
         return _text(value, ":words").split()
     elements = _elements(value, ":" + (",".join(modifier.globs) or modifier.name))
     if modifier.name == "glob":
-        return [element for element in elements if matches(text_of(element), modifier.globs)]
+        return _matching(elements, modifier.globs)
     return _SEPARATORS[modifier.name].join(text_of(element) for element in elements)
 
 
@@ -107,19 +106,11 @@ def filtered(value: Any, step: Filter) -> Any:
     return modified(value, Modifier(step.name)) if is_modifier else _over_text(value, step.name)
 
 
-def matches(text: str, globs: tuple[str, ...]) -> bool:
-    """Whether a path matches one of the globs; without ``/`` a glob speaks of the last part only."""
-    name = text.rpartition("/")[2]
-    return any(_glob(glob).fullmatch(text if "/" in glob else name) for glob in globs)
-
-
-def matches_path(path: str, glob: str) -> bool:
-    """Whether a whole path matches a glob, which speaks of the top folder where it holds no ``/``.
-
-    Raises:
-        BadModifier: it is no glob.
-    """
-    return _glob(glob).fullmatch(path) is not None
+def _matching(elements: list[Any], globs: tuple[str, ...]) -> list[Any]:
+    try:
+        return [element for element in elements if matches(text_of(element), globs)]
+    except BadGlob as bad:
+        raise BadModifier(bad.message) from None
 
 
 def _over_text(value: Any, name: str) -> Any:
@@ -171,25 +162,3 @@ def _elements(value: Any, who: str) -> list[Any]:
     if isinstance(value, list | tuple):
         return list(value)
     raise BadModifier(f"`{who}` needs a list")
-
-
-@lru_cache(maxsize=1024)
-def _glob(glob: str) -> re.Pattern[str]:
-    """A glob as a pattern: ``*`` and ``?`` stay within a folder, ``**`` crosses."""
-    parts: list[str] = []
-    for token in _GLOB_TOKEN.findall(glob):
-        if token in _GLOB_SIGNS:
-            parts.append(_GLOB_SIGNS[token])
-        elif len(token) > 1:
-            inner = token[1:-1].replace("\\", "\\\\").replace("[", "\\[")
-            parts.append(f"[^{inner[1:]}]" if inner[0] in "!^" else f"[{inner}]")
-        else:
-            parts.append(re.escape(token))
-    try:
-        return re.compile("".join(parts), re.DOTALL)
-    except re.error:
-        raise BadModifier(f"`{glob}` is not a glob") from None
-
-
-_GLOB_TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[[!^]?\]?[^\]]+\]|.", re.DOTALL)
-_GLOB_SIGNS = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
