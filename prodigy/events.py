@@ -907,3 +907,34 @@ def event_type(event: Event) -> str:
 def item_of(event: Event) -> str | None:
     """The item that an event belongs to, or ``None``."""
     return getattr(event, "item_id", None)
+
+
+OUTCOMES = (
+    JournalTruncated
+    | JobPaused
+    | CancelRequested
+    | AgentCompleted
+    | StepSpawned
+    | StepDetached
+    | StepCompleted
+    | CommitCreated
+    | HandlerCompleted
+    | WorktreeCreated
+    | WorktreeCreateFailed
+    | WorktreeReleased
+    | WorktreeRescued
+    | WorktreeCleaned
+    | SharedStateChanged
+    | WorktreeMerged
+    | MergeConflicted
+    | MergeFailed
+    | ConflictResolved
+    | WorkerLost
+)
+"""What is still recorded when the disk is full. Failures of steps and agents are not: that the disk was full may be all
+that was wrong, and what has no outcome is done again."""
+
+
+def is_outcome(event: Event) -> bool:
+    """Whether an event only says what came of something that was under way, and so lets nothing begin or be decided."""
+    return isinstance(event, OUTCOMES)

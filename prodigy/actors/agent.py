@@ -4,6 +4,7 @@ The agent itself runs in a worker (``steps.agent``); this actor is its small tas
 recorded, never raised: only a bug raises.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from prodigy.job.state import ItemState
 from prodigy.job.window import Start
 from prodigy.steps.protocol import AgentResult, AgentTask, Outcome
 from prodigy.store.atomic import private_folder
+from prodigy.store.journal import StorageFailed
 from prodigy.workflow.model import MapPhase
 from supervisors import HostLost
 
@@ -75,8 +77,13 @@ class AgentHandle(Task):
         return ids.agent_id(self._item.index, self._start.attempt)
 
     async def work(self) -> None:
-        """Lease a worktree, run the agent in it, merge what it made; or go on with an attempt that was interrupted."""
+        """Make the attempt, or go on with one that was interrupted; it stays as it is once recording has ended."""
         self._began = trio.current_time()
+        with suppress(StorageFailed):  # the run says so
+            await self._make()
+
+    async def _make(self) -> None:
+        """Lease a worktree, run the agent in it, merge what it made."""
         branch = ids.agent_branch(self._tasks.job_id, self._agent_id)
         if self._item.status == "running":
             await self._go_on(branch)
@@ -84,6 +91,8 @@ class AgentHandle(Task):
         base = self._base()
         try:
             leased = await lease(self._services.workspaces, self._item.item_id, self._agent_id, branch, base)
+        except StorageFailed:
+            raise
         except ProdigyError as error:
             await self._failed(Failure(error_class="worktree-error", message=error.message), base, None)
             return

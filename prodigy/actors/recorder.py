@@ -3,6 +3,10 @@
 Started first and stopped last. Whatever waits in its mailbox becomes one group: numbered, written, synced, folded,
 *then* told to whoever relies on it. It never waits for a reader of its stream. A run that ends before its end is
 closed with ``job_paused`` as the very last record.
+
+When the disk is full, its stream ends and every beginning and every decision is refused, so that the run comes to rest;
+the outcomes of what is under way are still recorded, in the room that the journal kept for them. After any other
+failure nothing is recorded any more.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,12 +18,12 @@ import trio
 
 from prodigy import ids
 from prodigy.errors import ProdigyError
-from prodigy.events import AnyEvent, JobPaused, JournalTruncated, Record, item_of
+from prodigy.events import AnyEvent, JobPaused, JournalTruncated, Record, is_outcome, item_of
 from prodigy.job.fold import apply
 from prodigy.job.state import JobState
 from prodigy.steps.masking import Masker
 from prodigy.steps.redaction import masked
-from prodigy.store.journal import Entry, JournalWriter
+from prodigy.store.journal import Entry, JournalWriter, StorageFailed
 from supervisors import Actor, ActorRef, Mailbox, Reason, Reply
 
 
@@ -94,6 +98,7 @@ class Recorder(Actor[Message]):
         self._masker = masker
         self._observers = observers
         self._subscribers: list[trio.MemorySendChannel[Record]] = []
+        self._full: StorageFailed | None = None
         self._failed: ProdigyError | None = None
 
     async def started(self) -> None:
@@ -118,9 +123,14 @@ class Recorder(Actor[Message]):
         del reason
         state = self._ledger.state
         if self._failed is None and state.started is not None and state.status in {"starting", "running"}:
-            await self._write([JobPaused(reason="signal", signal=state.signal)])
+            await self._write([self._pause(state.signal)])
         self._close_subscribers()
         self._writer.close()
+
+    def _pause(self, signal: int | None) -> JobPaused:
+        if self._full is not None and signal is None:
+            return JobPaused(reason="storage")
+        return JobPaused(reason="signal", signal=signal)
 
     def _close_subscribers(self) -> None:
         while self._subscribers:
@@ -135,20 +145,41 @@ class Recorder(Actor[Message]):
                 message.reply.send(self._subscribe())
 
     async def _answered(self, writes: list[Write | Note]) -> None:
-        """One group on disk. A storage failure is a state, not a crash: nothing is recorded any more."""
-        records: list[Record] = []
+        """One group on disk. A storage failure is a state, not a crash."""
+        written: list[tuple[Write | Note, Record]] = []
         if self._failed is None:
             try:
-                records = await self._write([message.event for message in writes])
+                written = await self._written(writes)
             except ProdigyError as error:
                 self._failed = error
                 self._close_subscribers()
-        for number, message in enumerate(writes):
+        numbers = {id(message): record.seq for message, record in written}
+        for message in writes:
             if isinstance(message, Write):
-                if self._failed is not None:
-                    message.reply.fail(self._failed)
-                else:
-                    message.reply.send(records[number].seq)
+                self._answer(message, numbers.get(id(message)))
+
+    def _answer(self, message: Write, number: int | None) -> None:
+        refused = self._failed or self._full
+        if number is not None:
+            message.reply.send(number)
+        elif refused is not None:
+            message.reply.fail(refused)
+
+    async def _written(self, writes: list[Write | Note]) -> list[tuple[Write | Note, Record]]:
+        """What could be recorded of a group, with its records."""
+        if self._full is None:
+            try:
+                return await self._together(writes)
+            except StorageFailed as error:
+                if not self._writer.low:
+                    raise
+                self._full = error
+                self._close_subscribers()
+        return await self._together([message for message in writes if is_outcome(message.event)])
+
+    async def _together(self, writes: list[Write | Note]) -> list[tuple[Write | Note, Record]]:
+        records = await self._write([message.event for message in writes])
+        return list(zip(writes, records, strict=True))
 
     async def _write(self, happened: Sequence[AnyEvent]) -> list[Record]:
         entries = [
@@ -174,7 +205,10 @@ class Recorder(Actor[Message]):
     def _subscribe(self) -> trio.MemoryReceiveChannel[Record]:
         # Unbounded on purpose: a slow reader must cost memory, never hold up the journal.
         send, receive = trio.open_memory_channel[Record](float("inf"))
-        self._subscribers.append(send)
+        if self._full is not None or self._failed is not None:
+            send.close()
+        else:
+            self._subscribers.append(send)
         return receive
 
     def _publish(self, records: Sequence[Record]) -> None:

@@ -40,6 +40,7 @@ from prodigy.actors.services import Services
 from prodigy.actors.task import Task
 from prodigy.actors.tasks import TaskFactory
 from prodigy.actors.workspaces import Workspaces
+from prodigy.errors import ProdigyError
 from prodigy.git.forge import Forge
 from prodigy.git.included import included_in
 from prodigy.git.worktrees import Worktrees
@@ -65,6 +66,7 @@ from supervisors import (
     Restart,
     Root,
     SpawnedWorker,
+    StartFailed,
     Strategy,
     Supervisor,
     TreeEvent,
@@ -269,7 +271,18 @@ class Tree:
 
         The first signal stops everything in order, with the workflow's grace; the next one skips the grace. One that
         comes with a request says by that whether it does.
+
+        Raises:
+            ProdigyError: nothing was begun: the journal cannot be opened or written.
         """
+        try:
+            return await self._live(beside)
+        except StartFailed as failed:
+            if isinstance(failed.__cause__, ProdigyError):
+                raise failed.__cause__ from None
+            raise
+
+    async def _live(self, beside: Callable[[], Awaitable[None]]) -> int | None:
         received: int | None = None
         with trio.open_signal_receiver(*SIGNALS) as signals:
             root_supervisor = Supervisor(

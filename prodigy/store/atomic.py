@@ -47,12 +47,13 @@ def write_file(path: Path, content: bytes) -> None:
     temporary: str | None = None
     try:
         descriptor, temporary = mkstemp(dir=path.parent, prefix=f".{path.name[:64]}.", suffix=".tmp")
-        with os.fdopen(descriptor, "wb") as file:
+        try:
             os.fchmod(descriptor, FILE_MODE)
-            file.write(content)
-            file.flush()
+            write_all(descriptor, content)
             with crash_point("file.sync"):
                 os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
         with crash_point("file.replace"):
             Path(temporary).replace(path)
         temporary = None
@@ -61,8 +62,15 @@ def write_file(path: Path, content: bytes) -> None:
         raise denied(error, path) from error
     finally:
         if temporary is not None:
-            with crash_point("file.discard"):
-                Path(temporary).unlink(missing_ok=True)
+            with crash_point("file.discard"), suppress(OSError):
+                Path(temporary).unlink()
+
+
+def write_all(descriptor: int, content: bytes) -> None:
+    """Write all of ``content``; a short write is carried on, so that its cause shows."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def remove_file(path: Path) -> None:

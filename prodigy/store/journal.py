@@ -8,6 +8,8 @@ of JSON whose last field, ``sum``, is the checksum of all before it. Records are
   never acknowledged. Readers stop before it and tell; the writer moves it aside. Any other damage is ``journal-corrupt``
   and nothing is written.
 - After a failed write or sync nobody knows what is on disk, so the writer refuses from then on; nothing is tried again.
+- Room is reserved ahead of what is written. When the disk has no more of it, one group is refused before anything of it
+  is written; the writer is then *low*, and what is left of its room is for what cannot be left unrecorded.
 - Every format that was ever released stays readable; a newer one is refused, never guessed at.
 """
 
@@ -15,10 +17,11 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from errno import ENOSPC
 from hashlib import sha256
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple, Protocol, Self
+from typing import NamedTuple, Self
 from uuid import UUID
 
 import msgspec
@@ -28,11 +31,17 @@ from msgspec.structs import replace
 from prodigy.crash_points import crash_point
 from prodigy.errors import RunError
 from prodigy.events import FORMAT, AnyEvent, Metadata, Record
-from prodigy.store.atomic import FILE_MODE, private_folder, storage_code, sync_folder
+from prodigy.store.atomic import private_folder, storage_code, sync_folder, write_file
 from prodigy.store.lines import Damaged, group_of, line_of, record_of
+from prodigy.store.segments import FileSegment, Segment
 
 SEGMENT_BYTES = 256 * 1024 * 1024
 """A new segment is begun before a group that would make the present one larger."""
+RESERVE_BYTES = 8 * 1024 * 1024
+"""Room in the journal for the outcomes of what is under way when the disk is full; a disk that has not as much again
+for everybody else is full."""
+_STRIDE = 1024 * 1024
+"""Bytes that are reserved at a time beyond that."""
 
 _CHUNK = 1 << 20
 _BACKWARDS = 4096
@@ -64,50 +73,6 @@ class JournalDamage(Struct, frozen=True, kw_only=True):
 
 class StorageFailed(RunError):  # named like the events: what happened
     """The journal could not be written; nothing after the last acknowledged group counts."""
-
-
-class Segment(Protocol):
-    """One file that is appended to."""
-
-    def write(self, data: bytes) -> None:
-        """Append all of ``data``."""
-        ...
-
-    def sync(self) -> None:
-        """Bring what was written to disk."""
-        ...
-
-    def close(self) -> None:
-        """Close the file."""
-        ...
-
-
-class FileSegment:
-    """A segment on disk; made private and named durably if it does not exist."""
-
-    def __init__(self, path: Path) -> None:
-        new = not path.exists()
-        with crash_point("journal.open"):
-            self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
-        if new:
-            os.fchmod(self._descriptor, FILE_MODE)
-            sync_folder(path.parent)
-
-    def write(self, data: bytes) -> None:
-        """Append all of ``data``; a short write is carried on, so that its cause shows."""
-        view = memoryview(data)
-        with crash_point("journal.write"):
-            while view:
-                view = view[os.write(self._descriptor, view) :]
-
-    def sync(self) -> None:
-        """Bring what was written, and the size of the file, to disk."""
-        with crash_point("journal.sync"):
-            os.fdatasync(self._descriptor)
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._descriptor)
 
 
 # -- reading -------------------------------------------------------------------------------------------------------
@@ -253,7 +218,11 @@ class JournalWriter:
         size: bytes of all segments together.
         segment: the segment to go on with.
         segment_bytes: how large a segment may become.
+        reserve_bytes: how much room is kept behind what is written.
         open_segment: opens a file for appending.
+
+    Attributes:
+        low: whether the disk is full, and only what was reserved is left.
     """
 
     def __init__(
@@ -265,6 +234,7 @@ class JournalWriter:
         size: int = 0,
         segment: Path | None = None,
         segment_bytes: int = SEGMENT_BYTES,
+        reserve_bytes: int = RESERVE_BYTES,
         open_segment: Callable[[Path], Segment] = FileSegment,
     ) -> None:
         self.folder = private_folder(folder)
@@ -275,6 +245,9 @@ class JournalWriter:
         self._path = segment
         self._segment_size = segment.stat().st_size if segment else 0
         self._segment_bytes = segment_bytes
+        self.low = False
+        self._reserve_bytes = reserve_bytes
+        self._room = 0
         self._open_segment = open_segment
         self._segment: Segment | None = None
         self._failure: StorageFailed | None = None
@@ -286,6 +259,7 @@ class JournalWriter:
         metadata: Metadata,
         *,
         segment_bytes: int = SEGMENT_BYTES,
+        reserve_bytes: int = RESERVE_BYTES,
         open_segment: Callable[[Path], Segment] = FileSegment,
     ) -> Self:
         """Go on where ``reader`` found the last good record; it is read to its end if it was not yet.
@@ -303,6 +277,7 @@ class JournalWriter:
             size=reader.size,
             segment=found[-1] if found else None,
             segment_bytes=segment_bytes,
+            reserve_bytes=reserve_bytes,
             open_segment=open_segment,
         )
         writer.damage = damage
@@ -312,7 +287,8 @@ class JournalWriter:
         """Write ``batch`` as one group; when this returns, it is on disk.
 
         Raises:
-            StorageFailed: none of the group counts, and nothing can be appended any more.
+            StorageFailed: none of the group counts, and nothing can be appended any more; unless the writer became
+                ``low`` by it, and then what matters most still can.
             InternalError: ``record-unreadable``: nothing of the group was written.
         """
         if self._failure is not None:
@@ -323,6 +299,7 @@ class JournalWriter:
         data = b"".join(lines)
         try:
             segment = self._segment_for(len(data), records[0].timestamp)
+            self._make_room(segment, len(data))
             segment.write(data)
             segment.sync()
         except OSError as error:
@@ -361,14 +338,38 @@ class JournalWriter:
         return lines, records
 
     def _segment_for(self, size: int, now: datetime) -> Segment:
-        full = self._segment_size > 0 and self._segment_size + size > self._segment_bytes
+        # a new segment would leave behind what is reserved in this one
+        full = self._segment_size > 0 and self._segment_size + size > self._segment_bytes and not self.low
         if self._path is None or full:
             self.close()
             self._path = self.folder / f"events-{_next_stamp(self._path, now)}.jsonl"
             self._segment_size = 0
         if self._segment is None:
             self._segment = self._open_segment(self._path)
+            self._room = 0
         return self._segment
+
+    def _make_room(self, segment: Segment, size: int) -> None:
+        """Reserve what is about to be written, and what is always kept behind it.
+
+        Raises:
+            StorageFailed: the disk has no room for both; the writer is low from now on.
+        """
+        if self.low:
+            return
+        end, room = self._segment_size + size + self._reserve_bytes, self._room
+        try:
+            if end > self._room:
+                segment.reserve(self._segment_size, end + _STRIDE - self._segment_size)
+                room = end + _STRIDE
+            if segment.free() < self._reserve_bytes:
+                raise OSError(ENOSPC, os.strerror(ENOSPC))
+        except OSError as error:
+            if self._room == 0 or storage_code(error) != "storage-full":
+                raise
+            self.low = True
+            raise self._failed(error) from error
+        self._room = room
 
     def _failed(self, error: OSError) -> StorageFailed:
         return StorageFailed(
@@ -405,14 +406,12 @@ def _cut(folder: Path, damage: JournalDamage) -> JournalDamage:
         file.seek(damage.offset)
         torn = file.read() + b"".join(later.read_bytes() for later in after)
     kept = folder / f"torn-{damage.number}-{sha256(torn).hexdigest()[:8]}.jsonl"
+    write_file(kept, torn)
     try:
-        _keep(kept, torn)
         for later in reversed(after):
             with crash_point("journal.drop"):
                 later.unlink()
-        with crash_point("journal.cut"), path.open("r+b") as file:
-            file.truncate(damage.offset)
-            os.fsync(file.fileno())
+        _shorten(path, damage.offset)
         sync_folder(folder)
     except OSError as error:
         raise StorageFailed(
@@ -421,11 +420,11 @@ def _cut(folder: Path, damage: JournalDamage) -> JournalDamage:
     return replace(damage, kept_at=str(kept), sha256=sha256(torn).hexdigest())
 
 
-def _keep(path: Path, content: bytes) -> None:
-    with crash_point("journal.keep-open"):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
-    with crash_point("journal.keep"), os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, FILE_MODE)
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
+def _shorten(path: Path, size: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        with crash_point("journal.cut"):
+            os.ftruncate(descriptor, size)
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -15,7 +15,8 @@ from prodigy.actors.map_phase import MapActor
 from prodigy.actors.merger import Merger
 from prodigy.actors.slots import Slots
 from prodigy.actors.workspaces import Workspaces
-from prodigy.store.journal import FileSegment, StorageFailed
+from prodigy.store.journal import StorageFailed
+from prodigy.store.segments import FileSegment
 
 FLOW = """
 mode: mapreduce

@@ -17,8 +17,9 @@ from prodigy import events
 from prodigy.errors import InternalError, RunError
 from prodigy.events import AnyEvent, Metadata, Record
 from prodigy.store import journal
-from prodigy.store.journal import Entry, FileSegment, JournalWriter, Segment, StorageFailed, read, segments
+from prodigy.store.journal import Entry, JournalWriter, StorageFailed, read, segments
 from prodigy.store.lines import digest
+from prodigy.store.segments import FileSegment, Segment
 
 METADATA = Metadata(host="h", pid=1, boot_id="b")
 START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
@@ -303,6 +304,12 @@ class FullDisk:
         self.real = FileSegment(path)
         self.room = room
 
+    def reserve(self, offset: int, size: int) -> None:
+        """It promises nothing."""
+
+    def free(self) -> int:
+        return 1 << 40
+
     def write(self, data: bytes) -> None:
         self.real.write(data[: self.room])
         if len(data) > self.room:
@@ -361,6 +368,69 @@ def test_a_full_device(folder: Path) -> None:
     writer = JournalWriter(folder, METADATA, open_segment=lambda _: FileSegment(Path("/dev/full")))
     with pytest.raises(StorageFailed, match="storage-full"):
         writer.append([entry(1)])
+
+
+class SmallDisk(FileSegment):
+    """A segment on a disk with so many bytes left, of which reserved ones are taken away."""
+
+    left = 100_000
+    had = 0
+
+    def reserve(self, offset: int, size: int) -> None:
+        more = offset + size - SmallDisk.had
+        if more > SmallDisk.left:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        SmallDisk.left -= more
+        SmallDisk.had = offset + size
+
+    def free(self) -> int:
+        return SmallDisk.left
+
+
+@pytest.fixture
+def small_disk(monkeypatch: pytest.MonkeyPatch) -> type[SmallDisk]:
+    monkeypatch.setattr(SmallDisk, "left", 3_000_000)
+    monkeypatch.setattr(SmallDisk, "had", 0)
+    return SmallDisk
+
+
+def test_a_disk_that_others_fill_refuses_one_group_and_keeps_room_for_more(
+    folder: Path, small_disk: type[SmallDisk]
+) -> None:
+    """Nothing of the refused group is written; a new segment would have no room of its own, so none is begun."""
+    writer = JournalWriter(
+        folder, METADATA, reserve_bytes=100_000, segment_bytes=50_000, open_segment=small_disk
+    )
+    acknowledged = writer.append([entry(1)])
+    small_disk.left = 0
+    with pytest.raises(StorageFailed, match="storage-full"):
+        writer.append([entry(2)])
+    assert writer.low
+    assert list(read(folder)) == acknowledged
+    acknowledged += writer.append([entry(3, "x" * 90_000)])
+    acknowledged += writer.append([entry(4)])
+    assert list(read(folder)) == acknowledged
+    assert len(segments(folder)) == 1
+
+
+def test_a_disk_that_is_full_at_the_start_is_not_begun_on(folder: Path, small_disk: type[SmallDisk]) -> None:
+    small_disk.left = 50_000
+    writer = JournalWriter(folder, METADATA, reserve_bytes=100_000, open_segment=small_disk)
+    for _ in range(2):
+        with pytest.raises(StorageFailed, match="storage-full"):
+            writer.append([entry(1)])
+    assert not writer.low
+
+
+def test_what_is_reserved_is_the_journals_own_and_given_back(folder: Path) -> None:
+    """It shows in the blocks of the file, not in its length."""
+    writer = JournalWriter(folder, METADATA, reserve_bytes=1 << 20)
+    writer.append([entry(1)])
+    (path,) = segments(folder)
+    assert path.stat().st_blocks * 512 > 1 << 20
+    assert path.stat().st_size < 1000
+    writer.close()
+    assert path.stat().st_blocks * 512 < 1 << 16
 
 
 # -- privacy -------------------------------------------------------------------------------------------------------
