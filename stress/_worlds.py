@@ -1,4 +1,4 @@
-"""The tools of the tests of whole runs, for use here: users' worlds, the matrix of options, products without one."""
+"""The tools of the tests of whole runs, for use here: users' worlds, runs that die, the matrix of options, products without one."""
 
 # ruff: noqa: E402 - the path first
 
@@ -9,8 +9,21 @@ TOOLS = Path(__file__).parents[1] / "tests"
 if str(TOOLS) not in sys.path:
     sys.path.insert(0, str(TOOLS))
 
+from dying import Model, Moment, die_and_resume, uninterrupted
 from matrix import TABLE
 from mutants import DEPENDENTS, failing, verdict
 from worlds import World, made_world, pids_with
 
-__all__ = ["DEPENDENTS", "TABLE", "World", "failing", "made_world", "pids_with", "verdict"]
+__all__ = [
+    "DEPENDENTS",
+    "TABLE",
+    "Model",
+    "Moment",
+    "World",
+    "die_and_resume",
+    "failing",
+    "made_world",
+    "pids_with",
+    "uninterrupted",
+    "verdict",
+]

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
-from stress._crash_world import Model, Moment, die_and_resume, uninterrupted
+from stress._worlds import Model, Moment, die_and_resume, uninterrupted
 
 KIND = "stress"
 RUNS = 2000

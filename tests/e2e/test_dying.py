@@ -8,8 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-
-from stress._crash_world import Model, Moment, die_and_resume, uninterrupted
+from dying import Model, Moment, die_and_resume, uninterrupted
 
 SMALL = """
 grace: 300ms

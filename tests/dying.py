@@ -7,23 +7,21 @@ outside of git that it ran, which nothing can undo. It runs in a scratch reposit
 import json
 import os
 import shutil
-import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from worlds import World, eventually, made_world
 
 from prodigy.crash_points import VARIABLE
 
-PATIENCE = 120
+if TYPE_CHECKING:
+    from subprocess import CompletedProcess
+
 KILLED = 137, -9
-ITEMS = ("a", "b")
-SETTLED = 20.0
-"""Seconds that the processes of a killed run may take to be gone."""
 
 
 @dataclass(frozen=True, order=True)
@@ -39,45 +37,8 @@ class Moment:
 
 
 @dataclass
-class CrashWorld:
-    """One repository, one home and one log outside of git, under ``folder``.
-
-    Args:
-        folder: an empty folder of its own.
-        flow: the workflow; ``LOG`` stands for the log file.
-    """
-
-    folder: Path
-    flow: str = ""
-    environ: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self.environ = {
-            **os.environ,
-            "HOME": str(self.folder),
-            "PRODIGY_HOME": str(self.home),
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "PRODIGY_AUTOMATION": "true",
-        }
-        self.repository.mkdir()
-        self.git("init", "--quiet", "--initial-branch=main")
-        self.git("config", "user.name", "Ann")
-        self.git("config", "user.email", "ann@example.com")
-        (self.repository / "README").write_text("a project\n")
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "-m", "first")
-        self.workflow.write_text((self.flow or FLOW).replace("LOG", str(self.log)))
-
-    @property
-    def repository(self) -> Path:
-        """The user's checkout."""
-        return self.folder / "project"
-
-    @property
-    def home(self) -> Path:
-        """Where Prodigy keeps its files."""
-        return self.folder / "home"
+class CrashWorld(World):
+    """A world whose runs note their points, and whose steps tell a log outside of git that they ran."""
 
     @property
     def log(self) -> Path:
@@ -89,34 +50,13 @@ class CrashWorld:
         """Where the points are noted, and the plan stands."""
         return self.folder / "points"
 
-    @property
-    def workflow(self) -> Path:
-        """The workflow file."""
-        return self.folder / "workflow.yml"
-
-    def git(self, *words: str) -> str:
-        """What a git command in the checkout prints."""
-        done = subprocess.run(
-            ["git", *words], cwd=self.repository, env=self.environ, capture_output=True, text=True, check=True
-        )
-        return done.stdout.strip()
-
-    def prodigy(self, *words: str, dying: Moment | None = None) -> "subprocess.CompletedProcess[str]":
-        """Run the command line to its end, with its points noted, and a plan for one of its processes."""
+    def attempt(self, *words: str, dying: Moment | None = None) -> "CompletedProcess[str]":
+        """Run the command line to its end, with a plan for one of its processes."""
         self.points.mkdir(exist_ok=True)
         (self.points / "plan").unlink(missing_ok=True)
         if dying is not None:
             (self.points / "plan").write_text(str(dying))
-        return subprocess.run(
-            [sys.executable, "-P", "-m", "prodigy", *words],
-            cwd=self.repository,
-            env={**self.environ, VARIABLE: str(self.points)},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
+        return self.prodigy(*words)
 
     def passed(self) -> list[tuple[str, str, str]]:
         """Every point that was passed: pid, who, point."""
@@ -133,31 +73,13 @@ class CrashWorld:
             for line in path.read_bytes().split(b"\n")[:-1]:
                 yield json.loads(line)
 
-    def events(self, kind: str) -> list[dict[str, Any]]:
-        """The events of a type."""
-        return [found["event"] for found in self.records() if found["event"]["event_type"] == kind]
 
-    def left(self) -> list[str]:
-        """Branches, worktrees and folders of ours, and processes that know this world."""
-        branches = self.git("branch", "--list", "prodigy-*", "--format=%(refname:short)").split()
-        worktrees = self.git("worktree", "list", "--porcelain").count("worktree ") - 1
-        folders = [str(path) for path in self.home.glob("worktrees/*/*") if path.name != ".metadata"]
-        return [*branches, *["a worktree"] * worktrees, *folders]
-
-    def alive(self) -> list[int]:
-        """Processes that work below this world's folder, or were told of it; zombies aside."""
-        needle = str(self.folder).encode()
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit() and int(entry.name) != os.getpid():
-                try:
-                    mine = needle in (entry / "environ").read_bytes()
-                    state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-                except OSError:
-                    continue
-                if mine and state != "Z":
-                    found.append(int(entry.name))
-        return found
+def crash_world(folder: Path, flow: str) -> tuple[CrashWorld, str]:
+    """A new world, and its workflow file, in which ``LOG`` of ``flow`` is the log."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = made_world(folder)
+    world = CrashWorld(folder, {**made.environ, VARIABLE: str(folder / "points")})
+    return world, world.workflow((flow or FLOW).replace("LOG", str(world.log)))
 
 
 @dataclass
@@ -181,8 +103,8 @@ def uninterrupted(folder: Path, flow: str = "") -> Model:
     Raises:
         AssertionError: it failed.
     """
-    world = CrashWorld(folder, flow)
-    done = world.prodigy("run", str(world.workflow), "-y")
+    world, flow_file = crash_world(folder, flow)
+    done = world.attempt("run", flow_file, "-y")
     assert done.returncode == 0, done.stderr
     times: Counter[tuple[str, str, str]] = Counter(world.passed())
     most: dict[tuple[str, str], int] = {}
@@ -195,7 +117,7 @@ def uninterrupted(folder: Path, flow: str = "") -> Model:
         said=world.said(),
         moments=sorted(moments),
     )
-    assert world.left() == []
+    assert world.leftovers() == []
     shutil.rmtree(folder)
     return model
 
@@ -211,12 +133,12 @@ def die_and_resume(folder: Path, model: Model, moments: list[Moment], flow: str 
     Raises:
         AssertionError: something is lost, done twice, or left.
     """
-    world = CrashWorld(folder, flow)
+    world, flow_file = crash_world(folder, flow)
     began, died = False, False
     told = ""
     for moment in [*moments, None]:
-        words = ("resume", "-y") if began else ("run", str(world.workflow), "-y")
-        done = world.prodigy(*words, dying=moment)
+        words = ("resume", "-y") if began else ("run", flow_file, "-y")
+        done = world.attempt(*words, dying=moment)
         told = f"{' '.join(words)} → {done.returncode}\n{done.stderr}"
         if moment is not None and not (world.points / "plan").exists():
             died = True
@@ -226,7 +148,7 @@ def die_and_resume(folder: Path, model: Model, moments: list[Moment], flow: str 
         if list(world.records()):
             began = True
         else:  # nothing exists in git before the first record does
-            assert world.left() == [], told
+            assert world.leftovers() == [], told
             assert commits(world) == 1, told
     if not began:
         return died
@@ -244,13 +166,25 @@ def _judge(world: CrashWorld, model: Model, told: str) -> None:
     for name, count in said.items():
         spare = allowed.get(name, 0)
         assert count <= model.said[name] + spare, f"{name} ran {count} times, {spare} cut off\n{told}"
-    assert world.left() == [], told
+    assert world.leftovers() == [], told
     assert world.git("status", "--porcelain") == "", told
     world.git("fsck", "--strict")
-    deadline = time.monotonic() + SETTLED
-    while world.alive():
-        assert time.monotonic() < deadline, f"processes left: {world.alive()}\n{told}"
-        time.sleep(0.05)
+    eventually(lambda: not _told_of(world.folder))
+
+
+def _told_of(folder: Path) -> list[int]:
+    """Processes, zombies aside, whose environment names the folder: all that a run in it ever started."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                told = str(folder).encode() in (entry / "environ").read_bytes()
+                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            if told and state != "Z":
+                found.append(int(entry.name))
+    return found
 
 
 def _tries(world: CrashWorld) -> Counter[str]:
