@@ -15,7 +15,7 @@ from prodigy.actors.merger import merges_done
 from prodigy.actors.recorder import Ledger, record
 from prodigy.actors.services import Services
 from prodigy.actors.task import Task
-from prodigy.actors.workspaces import attach_session, close_session, open_session, reclaim
+from prodigy.actors.workspaces import attach_session, clear_agents, close_session, open_session, reclaim
 from prodigy.errors import ProdigyError
 from prodigy.events import Failure, Phase
 from prodigy.workflow.deferred import seconds, settled
@@ -171,15 +171,22 @@ class FinishRun(Task):
 
 
 class CleanRun(Task):
-    """Removes what a run left in the repository, rescuing what is not merged: ``worktree clean``."""
+    """Removes what a run left in the repository, rescuing what is not merged: ``worktree clean``.
 
-    def __init__(self, ledger: Ledger, services: Services) -> None:
+    ``agents_only`` leaves the session worktree and all branches where they are.
+    """
+
+    def __init__(self, ledger: Ledger, services: Services, *, agents_only: bool = False) -> None:
         self._ledger = ledger
         self._services = services
+        self._agents_only = agents_only
 
     async def work(self) -> None:
         """Rescue, remove, record."""
         try:
-            await close_session(self._services.workspaces, forced=True)
+            if self._agents_only:
+                await clear_agents(self._services.workspaces)
+            else:
+                await close_session(self._services.workspaces, forced=True)
         except ProdigyError as error:
             self._ledger.problem = error

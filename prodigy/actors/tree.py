@@ -107,8 +107,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """Descriptors that stay open until every process tree is dead."""
 
 
-Purpose = Literal["run", "merge", "clean"]
-"""Conduct the whole run, or take it up at its final merge, or remove what it left."""
+Purpose = Literal["run", "merge", "clean", "clean-agents"]
+"""Conduct the whole run, or take it up at its final merge, or remove what it left, or what its agents did."""
 
 
 class Opened(NamedTuple):
@@ -191,6 +191,8 @@ class Tree:
                 return lambda: FinishRun(conductor)
             case "clean":
                 return lambda: CleanRun(ledger, services)
+            case "clean-agents":
+                return lambda: CleanRun(ledger, services, agents_only=True)
             case _:
                 assert_never(purpose)
 

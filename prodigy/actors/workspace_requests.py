@@ -122,6 +122,12 @@ class CloseSession(msgspec.Struct, frozen=True):
     reply: Reply[None]
 
 
+class ClearAgents(msgspec.Struct, frozen=True):
+    """Remove the agents' slots and the scratch worktrees; what was cut off in them is kept under refs first."""
+
+    reply: Reply[None]
+
+
 class Lease(msgspec.Struct, frozen=True):
     """Give an agent a clean worktree at ``base`` on a new branch."""
 
@@ -193,6 +199,7 @@ Message = (
     | LeaveMerge
     | CloseScratch
     | CloseSession
+    | ClearAgents
     | Lease
     | Rescue
     | Release

@@ -5,7 +5,7 @@ merge. Requests are served concurrently; what must be serial, the repository's s
 ``git.worktrees``. Requests may be made twice: the service's next incarnation sees what was done already.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from prodigy.actors.slots import Condition, Leased, Slots
 from prodigy.actors.workspace_requests import (
     AttachSession,
     BeginMerge,
+    ClearAgents,
     ClearSession,
     CloseScratch,
     CloseSession,
@@ -47,14 +48,13 @@ from prodigy.actors.workspace_requests import (
     WantedMerge,
     WorkspacesRef,
 )
-from prodigy.crash_points import crash_point
 from prodigy.errors import ProdigyError
 from prodigy.git.cli import Git
 from prodigy.git.included import copy_missing
 from prodigy.git.readiness import is_ready, remember_ready, setup_key
 from prodigy.git.repository import branch_tip
 from prodigy.git.resolution import Begun
-from prodigy.git.worktrees import Worktree, Worktrees
+from prodigy.git.worktrees import Worktree, Worktrees, remove_empty
 from prodigy.job.plan import RunPlan
 from prodigy.job.standing import Standing
 from prodigy.paths import Layout
@@ -142,6 +142,8 @@ class Workspaces(Actor[Message]):
                 await self._serve_scratch(message)
             case CloseSession(forced, reply):
                 await _answer(reply, lambda: self._close(forced=forced))
+            case ClearAgents(reply):
+                await _answer(reply, self._clear_agents)
             case _:
                 await self._serve_agent(message)
 
@@ -304,18 +306,32 @@ class Workspaces(Actor[Message]):
         agents = await self._worktrees.branches(ids.agent_branches(plan.job_id))
         branches = (*agents, plan.branch)
         target = await branch_tip(self._git, plan.target) or plan.base_commit
-        inhabited = self._slots.leased_paths() if forced else []
+        inhabited = [*self._slots.leased_paths(), self._scratch.path] if forced else []
         await self._keeper.everything((*inhabited, self._path), branches, target)
         removed = events.WorktreeRemoveIntended(path=self._path, branches=branches)
         intent = await record(self._recorder, removed)
-        places = (self._scratch.path, str(self._layout.bench(plan.session_id)))
-        scratch = [path for path in places if Path(path).exists()]
-        for path in (*slots, *scratch, self._path):
-            await self._worktrees.remove(path)
+        await self._remove((*slots, *self._scratches(), self._path))
         gone = await self._worktrees.delete_branches(branches)
-        for folder in (self._slots.folder, Path(self._scratch.path).parent):
-            await trio.to_thread.run_sync(_remove_empty, folder, self._layout.worktrees)
         await record(self._recorder, events.WorktreeCleaned(intent=intent, path=self._path, branches=gone))
+
+    async def _clear_agents(self) -> None:
+        """Rescue what was cut off, then remove slots and scratch worktrees; session worktree and branches stay."""
+        base = self._ledger.state.tip or self._plan.base_commit
+        await self._keeper.everything((*self._slots.leased_paths(), self._scratch.path), (), base)
+        folder = str(self._slots.folder)
+        intent = await record(self._recorder, events.WorktreeRemoveIntended(path=folder))
+        await self._remove((*await self._slots.paths(), *self._scratches()))
+        await record(self._recorder, events.WorktreeCleaned(intent=intent, path=folder))
+
+    def _scratches(self) -> list[str]:
+        places = (self._scratch.path, str(self._layout.bench(self._plan.session_id)))
+        return [path for path in places if Path(path).exists()]
+
+    async def _remove(self, places: Sequence[str]) -> None:
+        for path in places:
+            await self._worktrees.remove(path)
+        for folder in (self._slots.folder, Path(self._scratch.path).parent):
+            await trio.to_thread.run_sync(remove_empty, folder, self._layout.worktrees)
 
     # -- the scratch worktree ------------------------------------------------------------------------------------------
     async def _open_scratch(self, commit: str) -> str:
@@ -337,7 +353,7 @@ class Workspaces(Actor[Message]):
         path = self._scratch.path
         intent = await record(self._recorder, events.WorktreeRemoveIntended(path=path))
         await self._worktrees.remove(path)
-        await trio.to_thread.run_sync(_remove_empty, Path(path).parent, self._layout.worktrees)
+        await trio.to_thread.run_sync(remove_empty, Path(path).parent, self._layout.worktrees)
         await record(self._recorder, events.WorktreeCleaned(intent=intent, path=path))
 
 
@@ -349,17 +365,6 @@ async def _answer(reply: Reply[T], act: Callable[[], Awaitable[T]]) -> None:
         reply.fail(error)
     else:
         reply.send(value)
-
-
-def _remove_empty(folder: Path, up_to: Path) -> None:
-    """Remove ``folder`` and its parents below ``up_to``, as far as they are empty; some may be gone already."""
-    while folder != up_to:
-        try:
-            with crash_point("folder.remove"), suppress(FileNotFoundError):
-                folder.rmdir()
-        except OSError:
-            return
-        folder = folder.parent
 
 
 # -- what others say to it -----------------------------------------------------------------------------------------------
@@ -443,6 +448,11 @@ async def leave_merge(workspaces: WorkspacesRef, wanted: WantedMerge, reason: st
 async def close_session(workspaces: WorkspacesRef, *, forced: bool = False) -> None:
     """Remove every worktree and branch of the run; what is not merged is kept under refs first."""
     await persistently(workspaces, partial(CloseSession, forced))
+
+
+async def clear_agents(workspaces: WorkspacesRef) -> None:
+    """Remove the agents' slots and the scratch worktrees; what was cut off in them is kept under refs first."""
+    await persistently(workspaces, ClearAgents)
 
 
 async def lease(

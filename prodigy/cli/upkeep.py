@@ -1,9 +1,6 @@
-"""``worktree merge`` and ``worktree clean``: taking up runs that have ended, one after the other."""
+"""Taking up runs that have ended, one after the other; ``worktree merge``."""
 
-import os
 from collections.abc import Callable, Iterator
-from datetime import timedelta
-from pathlib import Path
 
 import msgspec
 import trio
@@ -16,7 +13,6 @@ from prodigy.actors.upkeep import take_up
 from prodigy.cli.here import repository_here, run_called
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.prompt import confirm
-from prodigy.cli.text import counted
 from prodigy.errors import ProdigyError, UsageError
 from prodigy.job.state import JobState
 from prodigy.job.summary import JobSummary
@@ -35,30 +31,6 @@ class MergeDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="prodig
     """``prodigy.merge/1``."""
 
     merges: list[Merged]
-
-
-class Removed(msgspec.Struct, frozen=True, kw_only=True):
-    """A session whose worktrees and branches are gone, or would be; ``rescue_refs`` keep what was not merged."""
-
-    what: str
-    bytes: int
-    rescue_refs: tuple[str, ...] = ()
-
-
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A session that was left alone."""
-
-    what: str
-    why: str
-
-
-class RemovalDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="prodigy.removal/1"):
-    """``prodigy.removal/1``; ``bytes`` in all."""
-
-    removed: list[Removed]
-    kept: list[Kept]
-    bytes: int
-    dry_run: bool
 
 
 class Upkeep:
@@ -156,105 +128,3 @@ def _detail(state: JobState) -> str | None:
     if state.merge == "declined" and state.merge_answer == "no-tty":
         return "nobody is there to ask, `--yes` merges"
     return None
-
-
-def clean_sessions(
-    invocation: Invocation,
-    name: str | None,
-    *,
-    every: bool,
-    force: bool,
-    merged_only: bool,
-    older_than: timedelta | None,
-    dry_run: bool,
-) -> int:
-    """Remove worktrees and branches of sessions that have ended; what is not merged is rescued first."""
-    upkeep = Upkeep(invocation)
-    oldest = invocation.around.now() - older_than if older_than is not None else None
-    removed: list[Removed] = []
-    kept: list[Kept] = []
-    declined = False
-    for run, known in upkeep.candidates(name, lambda known: not known.branch_removed):
-        why = _why_kept(known, named=name is not None or every, force=force, merged_only=merged_only)
-        if oldest is not None and known.updated_at > oldest:
-            why = "not old enough"
-        if why is not None:
-            kept.append(Kept(what=known.session_id, why=why))
-        elif dry_run:
-            removed.append(Removed(what=known.session_id, bytes=_size(run)))
-        elif _has_value(known) and not force and not upkeep.confirmed(_question(known)):
-            kept.append(Kept(what=known.session_id, why="you said no"))
-            declined = True
-        else:
-            removed.append(_clean(upkeep, run, known))
-    _tell(invocation, RemovalDocument(removed, kept, sum(gone.bytes for gone in removed), dry_run))
-    return 1 if declined else 0
-
-
-def _why_kept(known: JobSummary, *, named: bool, force: bool, merged_only: bool) -> str | None:
-    """Why a session stays; ``None`` if it may go."""
-    if known.live:
-        return "it is running: `prodigy stop` ends it"
-    if merged_only and known.merge != "merged":
-        return "it is not merged"
-    if _has_value(known) and not (named or force):
-        return "it has work that is not merged; `--force` removes it and keeps the work under rescue refs"
-    return None
-
-
-def _has_value(known: JobSummary) -> bool:
-    """Whether something would have to be rescued: work that is not merged, or agents cut off in the middle."""
-    return known.merge not in {"merged", "nothing"} and (known.commits > 0 or known.status != "completed")
-
-
-def _question(known: JobSummary) -> str:
-    return f"Remove {known.session_id} ({known.status}, {counted(known.commits, 'commit')} not merged)?"
-
-
-def _clean(upkeep: Upkeep, run: Run, known: JobSummary) -> Removed:
-    size = _size(run)
-    state = upkeep.take_up(run, "clean")
-    return Removed(what=known.session_id, bytes=size, rescue_refs=tuple(state.rescue_refs))
-
-
-def _size(run: Run) -> int:
-    """Bytes of a run's worktrees."""
-    layout = run.layout
-    places = (layout.session_worktree(run.session_id), layout.slot(run.session_id, 1).parent)
-    return sum(_bytes_in(place) for place in places)
-
-
-def _bytes_in(place: Path) -> int:
-    total = 0
-    for folder, _, files in os.walk(place):
-        for file in files:
-            try:
-                total += Path(folder, file).lstat().st_size
-            except OSError:
-                continue
-    return total
-
-
-def _tell(invocation: Invocation, document: RemovalDocument) -> None:
-    printer = invocation.printer
-    printer.document(document)
-    verb = "would remove" if document.dry_run else "removed"
-    for gone in document.removed:
-        printer.line(f"{verb}  {gone.what}  {_readable(gone.bytes)}")
-        for ref in gone.rescue_refs:
-            printer.line(f"  kept as {ref}")
-    for left in document.kept:
-        printer.line(f"kept     {left.what}  {left.why}")
-    if not document.removed and not document.kept:
-        printer.line("No session has a branch or a worktree")
-    elif len(document.removed) > 1:
-        printer.line(f"{_readable(document.bytes)} in all")
-
-
-def _readable(size: int) -> str:
-    amount = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024 or unit == "GiB":  # noqa: PLR2004 - the base of binary units
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= 1024
-    raise AssertionError("unreachable")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import trio
 
+from prodigy.crash_points import crash_point
 from prodigy.errors import RunError
 from prodigy.git import evidence
 from prodigy.git.cli import Git
@@ -71,7 +72,8 @@ async def _restore_files(here: Git, head: str, merged: str) -> None:
     missing = {path for path in changes if not os.path.lexists(_at(here, path))}
     for path, kind in changes.items():
         if kind == b"A" and path not in different | missing:
-            Path(_at(here, path)).unlink()
+            with crash_point("merge.remove"):
+                Path(_at(here, path)).unlink()
     back = [
         path
         for path, kind in changes.items()
@@ -117,7 +119,8 @@ async def _unlock(here: Git) -> None:
         return
     if await trio.to_thread.run_sync(_is_open, path):
         raise _busy(here, "another git holds the index")
-    Path(path).unlink(missing_ok=True)
+    with crash_point("merge.unlock"):
+        Path(path).unlink(missing_ok=True)
 
 
 async def _private(here: Git, name: str) -> str:

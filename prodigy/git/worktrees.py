@@ -14,6 +14,7 @@ Rules:
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import trio
@@ -327,6 +328,17 @@ def _stands(worktree: Worktree, branch: str | None, commit: str) -> bool:
 def _make_parents(path: str) -> None:
     with crash_point("worktree.parents"):
         Path(path).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def remove_empty(folder: Path, up_to: Path) -> None:
+    """Remove ``folder`` and its parents below ``up_to``, as far as they are empty; some may be gone already."""
+    while folder != up_to:
+        try:
+            with crash_point("folder.remove"), suppress(FileNotFoundError):
+                folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent
 
 
 def _lies_in(path: str, parent: str) -> bool:

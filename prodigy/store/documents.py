@@ -180,6 +180,13 @@ class WorktreeSession(Struct, frozen=True, kw_only=True):
     total_items: int
     merged: bool
     repo: str
+    ahead: int | None = None
+    """Commits that the branch to merge into does not have."""
+    dirty: bool | None = None
+    """Whether the worktree holds what is in no commit."""
+    bytes: int | None = None
+    slots: list[str] | None = None
+    """Paths of the agents' worktrees."""
 
 
 class WorktreeCounts(Struct, frozen=True, kw_only=True):

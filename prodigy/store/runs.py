@@ -31,7 +31,7 @@ from prodigy.store.documents import (
 )
 from prodigy.store.journal import JournalReader, last_seq, read
 from prodigy.store.locks import Holder, holder
-from prodigy.store.projections import fresh_summary
+from prodigy.store.projections import asked_of, fresh_summary
 
 LATEST = "latest"
 
@@ -287,18 +287,21 @@ def worktrees_document(home: Path, repo: str | None) -> WorktreesDocument:
 
 
 def _session(run: JobSummary, home: Path) -> WorktreeSession:
-    items = run.items
+    items, layout, session = run.items, Layout(home, run.repo), SessionId(run.session_id)
+    asked = asked_of(layout, session)
     return WorktreeSession(
         session_id=run.session_id,
         status=run.status,
         workflow_path=run.workflow_path,
+        workflow_args=asked.input_args,
         started_at=run.started_at,
         last_activity=run.updated_at,
         current_step=run.current_step,
+        total_steps=asked.total_steps,
         error_summary=run.error,
         branch_name=run.branch,
         parent_branch=run.target,
-        worktree_path=str(Layout(home, run.repo).session_worktree(SessionId(run.session_id))),
+        worktree_path=str(layout.session_worktree(session)),
         files_changed=run.files_changed,
         commits=run.commits,
         items_processed=items.done + items.failed + items.skipped,

@@ -1,7 +1,11 @@
 """`worktree ls|merge|clean`: what a run left is shown, merged, removed, and never lost."""
 
+import os
+import signal
+from pathlib import Path
+
 import pytest
-from worlds import World
+from worlds import World, eventually
 
 PLAIN = "- shell: echo new > new.txt\n"
 FAILING = "- shell: echo precious > precious.txt\n- shell: 'false'\n"
@@ -98,3 +102,117 @@ def test_a_session_without_work_goes_without_a_question(world: World) -> None:
     assert world.prodigy("run", world.workflow("- shell: 'false'\n")).returncode == 1
     assert world.prodigy("worktree", "clean", "-f").returncode == 0
     assert world.leftovers() == []
+
+
+MAP = """
+mode: mapreduce
+map:
+  input: ["a", "b"]
+  max_parallel: 2
+  agent_template:
+    - shell: 'echo "${item}" > "${item}.txt"; echo $$ >> STARTED; sleep 300'
+"""
+
+
+def interrupted(world: World) -> str:
+    """A run that was killed while two agents worked, with what they had not committed; its session."""
+    running = world.start("run", world.workflow(MAP.replace("STARTED", str(world.folder / "started"))))
+    eventually(
+        lambda: (
+            (world.folder / "started").exists() and len((world.folder / "started").read_text().split()) == 2
+        )
+    )
+    os.kill(running.pid, signal.SIGKILL)
+    running.communicate()
+    [session] = world.json("worktree", "ls")["sessions"]
+    return str(session["session_id"])
+
+
+def test_what_agents_left_in_the_middle_goes_alone_and_is_kept(world: World) -> None:
+    """`--mapreduce`: slots go, the session and its branch stay, and the run can still be gone on with."""
+    session = interrupted(world)
+    pool = next(world.home.glob("worktrees/*/.pool"))
+    refused = world.prodigy("worktree", "clean", "--mapreduce")
+    assert refused.returncode == 0
+    assert "not merged" in refused.stdout
+    assert pool.exists()
+    document = world.json("worktree", "clean", "--mapreduce", "-f")
+    [removed] = document["removed"]
+    assert removed["what"] == session
+    assert removed["bytes"] > 0
+    assert not pool.exists()
+    kept = {world.git("ls-tree", "--name-only", ref) for ref in removed["rescue_refs"]}
+    assert kept == {"README.md\na.txt", "README.md\nb.txt"}
+    [still] = world.json("worktree", "ls")["sessions"]
+    assert Path(still["worktree_path"]).is_dir()
+    assert world.json("status")["resumable"] != []
+
+
+def test_details_are_measured(world: World) -> None:
+    flow = world.workflow("- shell: echo $ARG > $ARG.txt\n")
+    assert world.prodigy("run", flow, "--args", "one", "--no-merge").returncode == 0
+    [plain] = world.json("worktree", "ls")["sessions"]
+    assert (plain["ahead"], plain["dirty"], plain["bytes"], plain["slots"]) == (1, False, None, None)
+    Path(plain["worktree_path"], "loose.txt").write_text("0123456789")
+    [found] = world.json("worktree", "ls", "-d")["sessions"]
+    assert found["dirty"] is True
+    assert found["bytes"] > 10
+    assert found["slots"] == []
+    assert found["workflow_args"] == ["one"]
+    shown = world.prodigy("worktree", "ls", "-d").stdout
+    assert "workflow.yml one" in " ".join(shown.split())
+    world.git("merge", "--quiet", plain["branch_name"])
+    assert world.json("worktree", "ls")["sessions"][0]["ahead"] == 0
+
+
+def test_what_was_merged_by_hand_goes_without_a_question(world: World) -> None:
+    assert world.prodigy("run", world.workflow(PLAIN), "--no-merge").returncode == 0
+    [session] = world.json("worktree", "ls")["sessions"]
+    assert world.json("worktree", "clean")["removed"] == []
+    world.git("merge", "--quiet", session["branch_name"])
+    assert [one["what"] for one in world.json("worktree", "clean", "--merged-only")["removed"]] == [
+        session["session_id"]
+    ]
+    assert world.leftovers() == []
+
+
+def test_clean_takes_only_what_is_old_enough_and_named(world: World) -> None:
+    """`--older-than`, `--job-id`, and the old name of the verb."""
+    for name in ("one", "two"):
+        assert world.prodigy("run", world.workflow("- shell: 'false'\n", f"{name}.yml")).returncode == 1
+    two, one = (session["session_id"] for session in world.json("worktree", "ls")["sessions"])
+    assert world.json("worktree", "clean", "-f", "--older-than", "1d")["removed"] == []
+    job = one.replace("session-", "workflow-")
+    assert [gone["what"] for gone in world.json("worktree", "cleanup", "--job-id", job, "-f")["removed"]] == [
+        one
+    ]
+    assert [left["session_id"] for left in world.json("worktree", "ls")["sessions"]] == [two]
+
+
+def test_a_running_session_is_never_cleaned(world: World) -> None:
+    flow = world.workflow(f"- shell: echo x > new.txt; touch {world.folder}/up; sleep 300\n")
+    running = world.start("run", flow)
+    try:
+        eventually((world.folder / "up").exists)
+        before = world.leftovers()
+        for words in ((), ("--all", "-f"), ("latest", "-f"), ("--mapreduce", "-f")):
+            assert world.json("worktree", "clean", *words)["removed"] == []
+        assert world.json("worktree", "clean-orphaned", "-f")["removed"] == []
+        assert world.leftovers() == before
+    finally:
+        os.kill(running.pid, signal.SIGTERM)
+        running.communicate()
+
+
+def test_one_session_that_cannot_be_cleaned_does_not_keep_the_others(world: World) -> None:
+    for name in ("one", "two"):
+        assert world.prodigy("run", world.workflow("- shell: 'false'\n", f"{name}.yml")).returncode == 1
+    first, second = world.journals()
+    lines = first.read_bytes().splitlines(keepends=True)
+    first.write_bytes(lines[0] + b"{}\n" + b"".join(lines[2:]))
+    document = world.json("worktree", "clean", "-f")
+    assert [one["what"] for one in document["removed"]] == [
+        second.parent.name.replace("workflow-", "session-")
+    ]
+    [kept] = document["kept"]
+    assert kept["why"].startswith("journal-corrupt")

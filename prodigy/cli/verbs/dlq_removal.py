@@ -86,7 +86,8 @@ def _remove(
     invocation: Invocation, doomed: Doomed, reason: Reason, criterion: str, *, yes: bool, dry_run: bool
 ) -> int:
     from prodigy.actors.launch import random_uuid
-    from prodigy.cli.upkeep import Kept, RemovalDocument, Removed, Upkeep
+    from prodigy.cli.removal import Kept, Removed, removal
+    from prodigy.cli.upkeep import Upkeep
     from prodigy.store.evictions import evict
 
     number = sum(len(letters) for _, letters in doomed)
@@ -103,7 +104,7 @@ def _remove(
             gone = evict(run, ids_, reason, criterion, now=around.now, uuid=random_uuid, argv=invocation.argv)
         removed += (Removed(what=_name(run, letter), bytes=0) for letter in gone)
         kept += (Kept(what=_name(run, letter), why="you said no") for letter in letters if not agreed)
-    document = RemovalDocument(removed, kept, 0, dry_run)
+    document = removal(removed, kept, dry_run=dry_run)
     if not invocation.printer.document(document):
         verb = "would be removed" if dry_run else "removed"
         invocation.printer.line(f"{counted(len(removed), 'item')} {verb}")
