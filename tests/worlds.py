@@ -29,7 +29,13 @@ class World:
 
     def git(self, *words: str) -> str:
         return subprocess.run(
-            ["git", *words], cwd=self.repository, env=self.environ, check=True, capture_output=True, text=True
+            ["git", *words],
+            cwd=self.repository,
+            env=self.environ,
+            check=True,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",
         ).stdout.strip()
 
     def write(self, name: str, text: str) -> Path:

@@ -21,7 +21,7 @@ from prodigy.actors import environment
 from prodigy.actors.preparing import Prepared, prepare
 from prodigy.errors import MachineError
 from prodigy.events import Metadata
-from prodigy.git import excludes
+from prodigy.git import admission, excludes
 from prodigy.git.cli import Git
 from prodigy.git.forge import Forge, open_forge
 from prodigy.git.included import find_included, included_in, keep_included
@@ -42,15 +42,13 @@ class Ground(msgspec.Struct, frozen=True):
     repository: Repository
     target: Target
     git: Git
-    uncommitted: int
-    """Files of the user's checkout that are not part of the run."""
 
 
 async def survey(place: Path, environ: Mapping[str, str]) -> Ground:
     """Look at the machine, and at the repository around ``place``.
 
     Raises:
-        MachineError: ``platform-not-supported``, ``not-a-git-repository``, ``unborn-branch``, ``git-not-usable``, ``bare-repository``,
+        MachineError: ``platform-not-supported``, ``not-a-git-repository``, ``unborn-branch``, ``git-not-usable``,
             ``no-target-branch``.
     """
     if sys.platform != "linux":
@@ -68,8 +66,25 @@ async def survey(place: Path, environ: Mapping[str, str]) -> Ground:
             where=repository.root,
             hint="git switch -c main",
         )
-    dirty = await uncommitted(git.at(repository.checkout)) if repository.checkout else 0
-    return Ground(repository, target, git.at(repository.root), dirty)
+    return Ground(repository, target, git.at(repository.root))
+
+
+async def admit(ground: Ground, workflow: Workflow) -> None:
+    """Nothing, if the repository lets the workflow's worktrees, commits and merges be made.
+
+    Raises:
+        MachineError: as ``admission.admit``; ``signing-failed``.
+    """
+    await admission.admit(ground.git, ground.repository)
+    if workflow.map is not None:
+        identity = await excludes.identity(ground.git)
+        await admission.require_signing(ground.git, ground.repository, identity)
+
+
+async def left_out(ground: Ground) -> int:
+    """How many files of the user's checkout are not part of a run, because they are not committed."""
+    checkout = ground.repository.checkout
+    return await uncommitted(ground.git.at(checkout)) if checkout else 0
 
 
 class Source(msgspec.Struct, frozen=True):

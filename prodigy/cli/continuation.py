@@ -116,6 +116,7 @@ class Continuation:
     async def _ground(self, plan: RunPlan) -> launch.Ground:
         """The repository as it is; the branch is the one that the run was begun on."""
         ground = await launch.survey(Path(plan.repository), self._around.environ)
+        await launch.admit(ground, plan.workflow)
         target = msgspec.structs.replace(ground.target, branch=plan.original_branch)
         return msgspec.structs.replace(ground, target=target)
 

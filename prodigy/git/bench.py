@@ -5,6 +5,7 @@ moves. The worktree is made when it is needed first, stands on the last merge's 
 One merge at a time.
 """
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -99,7 +100,24 @@ class Bench:
                 self._worktree = None
         if self._worktree is None:
             self._worktree = await self._worktrees.renew(self._path, tip)
+            await overlook(here)
         return here
+
+
+async def overlook(here: Git) -> None:
+    """Let git take the files of a fresh worktree for unchanged.
+
+    Line ends or filters that attributes ask for and commits do not have make files differ from what they were just
+    made of; git would not merge over them.
+    """
+    with tempfile.TemporaryDirectory(prefix="prodigy-bench-") as folder:
+        # An index that knows nothing of the files: one that was written with them trusts their times.
+        fresh = {"GIT_INDEX_FILE": f"{folder}/index"}
+        await here.run("read-tree", "HEAD", env=fresh)
+        await here.run("update-index", "-q", "--refresh", env=fresh, ok=None)
+        differing = await here.run("diff-files", "--name-only", "--diff-filter=M", "-z", env=fresh)
+    if differing.stdout:
+        await here.run("update-index", "--assume-unchanged", "-z", "--stdin", stdin=differing.stdout)
 
 
 async def _run(here: Git, source: str, how: tuple[str, ...], identity: Mapping[str, str]) -> GitResult:

@@ -5,7 +5,7 @@ folders as long as the configuration's file is the same.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from prodigy.git.attributes import Attributes, named
 from prodigy.git.cli import Git
+from prodigy.git.configuration import is_true, settings
 from prodigy.git.users_files import users_file
 
 Custom = Literal["hooks", "driver", "filter", "signing", "settings"]
@@ -24,10 +25,9 @@ _DECISIVE = ("merge.renormalize", "pull.twohead", "diff.algorithm")
 """Settings that ``git merge`` heeds and ``git merge-tree`` need not; it heeds those of renames and conflicts."""
 
 _ASKED = (
-    r"^(core\.hookspath|commit\.gpgsign|hook\..*\.(event|command)|merge\.default|merge\..*\.driver"
+    r"^(core\.hookspath|core\.ignorecase|commit\.gpgsign|hook\..*\.(event|command)|merge\.default|merge\..*\.driver"
     r"|filter\..*\.(clean|smudge|process)|merge\.renormalize|pull\.twohead|diff\.algorithm)$"
 )
-_FALSE = frozenset({"", "false", "no", "off", "0"})
 
 
 class Settings(Struct, frozen=True):
@@ -40,6 +40,7 @@ class Settings(Struct, frozen=True):
     drivers: frozenset[str]
     filters: frozenset[str]
     default_driver: str | None
+    ignores_case: bool
     outside: tuple[bytes, ...]
     """Attributes that are no files of commits."""
 
@@ -59,17 +60,20 @@ class Customs:
 
     async def of(self, attributes: Attributes) -> frozenset[Custom]:
         """Why a merge into a commit with these attribute files is not to be made without files; nothing: it may be."""
-        settings = await self._settings()
-        found: set[Custom] = set(settings.always)
-        texts = (*attributes.values(), *settings.outside)
-        drivers = named(texts, "merge") | {settings.default_driver}
-        if settings.drivers & drivers:
+        said = await self._settings()
+        found: set[Custom] = set(said.always)
+        texts = (*attributes.values(), *said.outside)
+        if said.drivers & (named(texts, "merge") | {said.default_driver}):
             found.add("driver")
-        if settings.filters & named(texts, "filter"):
+        if said.filters & named(texts, "filter"):
             found.add("filter")
-        if settings.hooks is None or _has_hooks(settings.hooks):
+        if said.hooks is None or _has_hooks(said.hooks):
             found.add("hooks")
         return frozenset(found)
+
+    async def ignores_case(self) -> bool:
+        """Whether its files lie where upper and lower case are the same."""
+        return (await self._settings()).ignores_case
 
     async def _settings(self) -> Settings:
         sight = _sight(self.common_dir)
@@ -80,12 +84,11 @@ class Customs:
 
 async def read_settings(git: Git, common_dir: str) -> Settings:
     """What the configuration in force says now."""
-    listed = await git.run("config", "-z", "--get-regexp", _ASKED, ok=(0, 1))
-    values = dict(map(_setting, listed.fields))
+    values = await settings(git, _ASKED)
     always: set[Custom] = set()
-    if _is_true(values, "commit.gpgsign"):
+    if is_true(values.get("commit.gpgsign")):
         always.add("signing")
-    if any(key in values for key in _DECISIVE[1:]) or _is_true(values, _DECISIVE[0]):
+    if any(key in values for key in _DECISIVE[1:]) or is_true(values.get(_DECISIVE[0])):
         always.add("settings")
     if any(key.startswith("hook.") for key in values):
         always.add("hooks")
@@ -95,24 +98,16 @@ async def read_settings(git: Git, common_dir: str) -> Settings:
         drivers=_middles(values, "merge", {"driver"}),
         filters=_middles(values, "filter", {"clean", "smudge", "process"}),
         default_driver=values.get("merge.default"),
-        outside=await _outside(git, common_dir),
+        ignores_case=is_true(values.get("core.ignorecase")),
+        outside=await attributes_outside(git, common_dir),
     )
 
 
-async def _outside(git: Git, common_dir: str) -> tuple[bytes, ...]:
+async def attributes_outside(git: Git, common_dir: str) -> tuple[bytes, ...]:
+    """The texts of attribute files that hold for a repository and are no files of commits."""
     users = await users_file(git, "core.attributesFile", "attributes")
     files = [Path(common_dir, "info/attributes"), Path("/etc/gitattributes"), *([users] if users else [])]
     return tuple(file.read_bytes() for file in files if file.is_file())
-
-
-def _setting(entry: bytes) -> tuple[str, str]:
-    """Key and value of one ``config -z`` entry; a key without ``=`` means true."""
-    key, newline, value = os.fsdecode(entry).partition("\n")
-    return key, value if newline else "true"
-
-
-def _is_true(values: Mapping[str, str], key: str) -> bool:
-    return values.get(key, "").lower() not in _FALSE
 
 
 def _middles(values: Iterable[str], section: str, ends: set[str]) -> frozenset[str]:

@@ -16,6 +16,7 @@ from prodigy.git import evidence
 from prodigy.git.attributes import Attributes, attribute_folder
 from prodigy.git.cli import Git, GitFailed, readable
 from prodigy.git.forge import Forge
+from prodigy.git.letter_case import same_but_for_case
 from prodigy.git.patience import patiently
 from prodigy.git.repository import ref_tip
 
@@ -59,6 +60,8 @@ async def merge(forge: Forge, target_ref: str, source: str, message: str) -> Mer
         if old is None:
             raise RunError("merge-failed", f"{target_ref} does not exist")
         plan = await _plan(forge, old, source, message)
+        if isinstance(plan, Merged) and await forge.customs.ignores_case():
+            plan = await _distinct(git, plan)
         if isinstance(plan, Conflict):
             return plan
         if await _move(git, target_ref, plan):
@@ -104,6 +107,12 @@ async def _plan(forge: Forge, old: str, source: str, message: str) -> Merged | C
         return tree
     made = await forge.objects.commit(tree, (old, source), message, forge.identity)
     return Merged(old, made, "merge-tree")
+
+
+async def _distinct(git: Git, plan: Merged) -> Merged | Conflict:
+    """The plan, unless files of its result could not lie beside each other."""
+    alike = await same_but_for_case(git, plan.new) if plan.new != plan.old else ()
+    return Conflict(alike) if alike else plan
 
 
 async def _plan_on_bench(

@@ -8,10 +8,11 @@ import os
 import re
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from prodigy.errors import MachineError
 from prodigy.git.cli import Git, GitFailed, GitResult, is_folder
+from prodigy.git.configuration import is_true, settings
 
 OLDEST_GIT = (2, 39)
 
@@ -138,7 +139,22 @@ async def ref_tip(git: Git, ref: str) -> str | None:
 async def worktrees_of(git: Git) -> list[Registration]:
     """All worktrees on git's list, the main one first."""
     listed = await git.run("worktree", "list", "--porcelain", "-z")
-    return [_registration(record) for record in listed.stdout.split(b"\0\0") if record]
+    main, *linked = [_registration(record) for record in listed.stdout.split(b"\0\0") if record]
+    return [await _placed(git, main), *linked]
+
+
+async def _placed(git: Git, main: Registration) -> Registration:
+    """The main worktree where it is: git takes it to be beside its folder, which is wrong if that lies elsewhere.
+
+    Nothing but the worktree itself knows, so it must be the one that ``git`` is in.
+    """
+    if main.bare or os.path.lexists(os.path.join(main.path, ".git")):  # noqa: PTH118 - a path in git's own form
+        return main
+    folder = await git.run("rev-parse", "--absolute-git-dir", ok=None)
+    top = await git.run("rev-parse", "--show-toplevel", ok=None)
+    if top.code != 0 or not _same(folder.path, main.path):
+        return main
+    return structs.replace(main, path=top.path)
 
 
 class _Facts(Struct, frozen=True):
@@ -182,22 +198,15 @@ def _no_repository(here: Git, answer: GitResult) -> MachineError:
 async def _configured(here: Git) -> tuple[frozenset[Trait], str]:
     """Traits and ref format as configuration has them."""
     pattern = r"^(extensions\.(partialclone|refstorage)|remote\..*\.promisor|core\.(bare|sparsecheckout))$"
-    listed = await here.run("config", "-z", "--get-regexp", pattern, ok=(0, 1))
-    found = dict(_setting(entry) for entry in listed.fields)
+    found = await settings(here, pattern)
     traits: set[Trait] = set()
-    if found.get("core.bare") == "true":
+    if is_true(found.get("core.bare")):
         traits.add("bare")
-    if found.get("core.sparsecheckout") == "true":
+    if is_true(found.get("core.sparsecheckout")):
         traits.add("sparse")
     if any(key == "extensions.partialclone" or key.endswith(".promisor") for key in found):
         traits.add("partial")
-    return frozenset(traits), found.get("extensions.refstorage", "files")
-
-
-def _setting(entry: bytes) -> tuple[str, str]:
-    """Key and value of one ``config -z`` entry; a key without ``=`` means true."""
-    key, newline, value = os.fsdecode(entry).partition("\n")
-    return key, value.lower() if newline else "true"
+    return frozenset(traits), found.get("extensions.refstorage", "files").lower()
 
 
 async def _head(here: Git) -> str:

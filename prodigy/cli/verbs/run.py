@@ -125,6 +125,7 @@ async def _dry_run(
 ) -> Forecast:
     environ = invocation.around.environ
     ground = await launch.survey(invocation.place, environ)
+    await launch.admit(ground, source.workflow)
     asked = Asked(
         profile=profile or environ.get("PRODIGY_PROFILE") or None,
         arguments=await arguments.found(ground, environ),
@@ -162,6 +163,7 @@ class _Start:
         """Run to the end and return the exit code."""
         now = self._around.now()
         ground = await launch.survey(self._invocation.place, self._around.environ)
+        await launch.admit(ground, self._source.workflow)
         prepared = await self._prepared(ground)
         layout = launch.layout_for(self._invocation.home, ground, now)
         argv = prepared.masker.data(self._invocation.argv)
@@ -176,7 +178,7 @@ class _Start:
         session = Session(self._invocation, self._merge, strict=self._strict)
         with JobLock.acquire(layout.job_lock(plan.job_id), since=now, argv=plan.argv):
             write_asked(layout, masked(plan, prepared.masker), prepared.masker.raw(self._text), now)
-            self._announce(plan, layout, ground)
+            self._announce(plan, layout, await launch.left_out(ground))
             tree = await session.live(plan, layout, ground, prepared)
         return session.ended(tree, layout.repo, prepared.masker)
 
@@ -189,18 +191,14 @@ class _Start:
         await check_claude(workflow, {**prepared.inherited, **prepared.run.values})
         return prepared
 
-    def _announce(self, plan: RunPlan, layout: Layout, ground: launch.Ground) -> None:
+    def _announce(self, plan: RunPlan, layout: Layout, left_out: int) -> None:
         self._printer.talk(f"session   {plan.session_id}")
         self._printer.talk(f"worktree  {layout.session_worktree(plan.session_id)}")
         self._printer.talk(f"base      {plan.base_commit[:10]}, for {plan.target}")
         if plan.target_fallback:
             self._printer.note(f"{plan.target_fallback}; the work is for `{plan.original_branch}`")
-        if ground.uncommitted:
-            files = (
-                "1 uncommitted file is"
-                if ground.uncommitted == 1
-                else f"{ground.uncommitted} uncommitted files are"
-            )
+        if left_out:
+            files = "1 uncommitted file is" if left_out == 1 else f"{left_out} uncommitted files are"
             self._printer.note(f"{files} not part of this run")
         if not plan.arguments and wants_argument(plan.workflow):
             self._printer.note("the workflow uses `$ARG`, and no value is given: `--args VALUE`")
