@@ -5,7 +5,8 @@ moves. The worktree is made when it is needed first, stands on the last merge's 
 One merge at a time.
 """
 
-import tempfile
+import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from prodigy.git.worktrees import SlotDoubtful, Worktree, Worktrees
 
 PATIENCE_S = 600.0
 """How long a merge may take with all its hooks: one that waits for somebody must not hold up the others for ever."""
+
+_LATER_S = 60.0
 
 FORWARD = ("--ff-only",)
 TRUE_MERGE = ("--no-ff", "--commit", "--no-squash", "--no-edit")
@@ -100,24 +103,19 @@ class Bench:
                 self._worktree = None
         if self._worktree is None:
             self._worktree = await self._worktrees.renew(self._path, tip)
-            await overlook(here)
+            await trust_index(here)
         return here
 
 
-async def overlook(here: Git) -> None:
-    """Let git take the files of a fresh worktree for unchanged.
+async def trust_index(here: Git) -> None:
+    """Let git believe its index about the files of a fresh worktree: it is made younger than all of them.
 
-    Line ends or filters that attributes ask for and commits do not have make files differ from what they were just
-    made of; git would not merge over them.
+    Git looks again into files that are not older than the index, and by attributes which commits may not keep to (line
+    ends, filters) they differ from what they were just made of; it would not merge over them.
     """
-    with tempfile.TemporaryDirectory(prefix="prodigy-bench-") as folder:
-        # An index that knows nothing of the files: one that was written with them trusts their times.
-        fresh = {"GIT_INDEX_FILE": f"{folder}/index"}
-        await here.run("read-tree", "HEAD", env=fresh)
-        await here.run("update-index", "-q", "--refresh", env=fresh, ok=None)
-        differing = await here.run("diff-files", "--name-only", "--diff-filter=M", "-z", env=fresh)
-    if differing.stdout:
-        await here.run("update-index", "--assume-unchanged", "-z", "--stdin", stdin=differing.stdout)
+    index = (await here.run("rev-parse", "--git-path", "index")).path
+    later = time.time() + _LATER_S
+    os.utime(Path(here.cwd, index), (later, later))
 
 
 async def _run(here: Git, source: str, how: tuple[str, ...], identity: Mapping[str, str]) -> GitResult:

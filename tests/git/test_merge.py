@@ -1,8 +1,5 @@
 """Merging in the object database: git's verdicts, compare-and-swap, and no file touched."""
 
-import random
-import shutil
-
 import pytest
 import trio
 from msgspec import structs
@@ -192,63 +189,3 @@ async def test_sha256(repo, tmp_path):
     done = await merge(await other.forge(), TARGET, theirs, "m")
     assert isinstance(done, Merged)
     assert len(done.new) == 64
-
-
-# -- against git merge in a worktree -------------------------------------------------------------------------------
-NAMES = ["a", "b", "dir/a", "dir/b", "dir/sub/c", "new", "dir", "a/x"]
-
-
-def mutate(repo, chance: random.Random) -> None:
-    """A few random changes: edits, additions, deletions, renames, files that become folders and back."""
-    for _ in range(chance.randint(1, 4)):
-        name = chance.choice(NAMES)
-        place = repo.path / name
-        action = chance.choice(["edit", "edit", "edit", "write", "delete", "rename", "mode"])
-        if action == "edit" and place.is_file():
-            lines = place.read_text().splitlines()
-            lines[chance.randrange(len(lines))] = f"line {chance.randint(0, 5)}"
-            place.write_text("\n".join(lines) + "\n")
-        elif action == "delete" and place.is_file():
-            place.unlink()
-        elif action == "mode" and place.is_file():
-            place.chmod(0o755)
-        elif action == "rename" and place.is_file() and place.parent.is_dir():
-            place.rename(place.parent / f"moved-{chance.randint(0, 1)}")
-        elif action == "write":
-            for parent in list(place.relative_to(repo.path).parents)[:-1]:
-                if (repo.path / parent).is_file():
-                    (repo.path / parent).unlink()
-            if place.is_dir():
-                shutil.rmtree(place)
-            repo.write(name, "".join(f"line {chance.randint(0, 3)}\n" for _ in range(8)))
-
-
-async def test_verdicts_and_trees_are_those_of_git_merge(repo, tmp_path):
-    """Over seeded random pairs, many of them conflicting, the engine and `git merge` agree on trees and verdicts."""
-    for name in NAMES[:5]:
-        repo.write(name, "".join(f"{name} {line}\n" for line in range(8)))
-    base = repo.commit("base")
-    checkout = repo.other(tmp_path / "checkout")
-    repo("worktree", "add", "--quiet", "--detach", str(checkout.path))
-    conflicts = 0
-    pairs = 60
-    for seed in range(pairs):
-        chance = random.Random(seed)  # noqa: S311 - seeded on purpose
-        tips = []
-        for _ in range(2):
-            checkout("checkout", "--quiet", "--force", "--detach", base)
-            checkout("clean", "-ffdxq")
-            mutate(checkout, chance)
-            tips.append(checkout.commit(f"seed {seed}"))
-        ours, theirs = tips
-        checkout("checkout", "--quiet", "--force", "--detach", ours)
-        repo("update-ref", TARGET, ours)
-        done = await merge(await repo.forge(), TARGET, theirs, "m")
-        checkout("merge", "--no-ff", "--quiet", "-m", "m", theirs, ok=False)
-        if checkout("ls-files", "--unmerged") or checkout.head == ours != theirs:
-            conflicts += 1
-            assert isinstance(done, Conflict), seed
-        else:
-            assert isinstance(done, Merged), seed
-            assert repo("rev-parse", f"{TARGET}^{{tree}}") == checkout("rev-parse", "HEAD^{tree}"), seed
-    assert pairs / 5 < conflicts < pairs * 4 / 5
