@@ -138,10 +138,9 @@ class Arena:
     async def _reference(self, ours: str, theirs: str, *settings: str) -> Verdict:
         """What ``git merge`` does, among the files of our side."""
         here = self.git.inside(str(self.place / "worktree")).having(*settings)
-        index = (await here.run("rev-parse", "--git-path", "index")).path
-        Path(index).unlink(missing_ok=True)
+        await trio.to_thread.run_sync(_empty, self.place / "worktree")
+        Path((await here.run("rev-parse", "--git-path", "index")).path).unlink(missing_ok=True)
         await here.run("checkout", "--quiet", "--force", "--detach", ours, "--")
-        await here.run("clean", "-ffdxq")
         await trust_index(here)
         done = await here.run("merge", "--quiet", "--no-ff", "-m", "m", theirs, ok=None)
         if done.code == 0:
@@ -167,6 +166,15 @@ class Arena:
         """Leave the disk as it was."""
         await self.forge.bench.close()
         await trio.to_thread.run_sync(shutil.rmtree, self.place)
+
+
+def _empty(worktree: Path) -> None:
+    """Remove all files, also those that no index knows."""
+    for entry in worktree.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        elif entry.name != ".git":
+            entry.unlink()
 
 
 async def make_arena(place: Path, settings: dict[str, str]) -> Arena:
