@@ -48,7 +48,7 @@ SETTINGS: tuple[dict[str, str], ...] = (
 )
 
 Verdict = tuple[str, str, tuple[str, ...]]
-"""How it ended, the tree, and the paths that conflict."""
+"""How it ended, the tree, and the paths that conflict; ``failed`` is a pair on which git itself gives up."""
 
 
 @dataclass
@@ -139,7 +139,9 @@ class Arena:
         """What ``git merge`` does, among the files of our side."""
         here = self.git.inside(str(self.place / "worktree")).having(*settings)
         await trio.to_thread.run_sync(_empty, self.place / "worktree")
-        Path((await here.run("rev-parse", "--git-path", "index")).path).unlink(missing_ok=True)
+        index = Path((await here.run("rev-parse", "--git-path", "index")).path)
+        for file in (index, index.with_name("index.lock")):  # git crashes on some pairs, and leaves its lock
+            file.unlink(missing_ok=True)
         await here.run("checkout", "--quiet", "--force", "--detach", ours, "--")
         await trust_index(here)
         done = await here.run("merge", "--quiet", "--no-ff", "-m", "m", theirs, ok=None)
@@ -149,13 +151,13 @@ class Arena:
         if unmerged.fields:
             paths = {readable(entry.partition(b"\t")[2]) for entry in unmerged.fields}
             return "conflict", "", tuple(sorted(paths))
-        return "failed", done.complaint, ()
+        return "failed", "", ()
 
     async def _ours(self, number: int, ours: str, theirs: str) -> tuple[Verdict, str]:
         try:
             done = await merge(self.forge, f"refs/heads/ours-{number}", theirs, "m")
-        except ProdigyError as error:
-            return ("failed", str(error), ()), "nothing"
+        except ProdigyError:
+            return ("failed", "", ()), "nothing"
         if isinstance(done, Conflict):
             # A file that gives way to a folder is named after its side, which without files has no name.
             paths = {path.replace(f"~{ours}", "~HEAD") for path in done.paths}
