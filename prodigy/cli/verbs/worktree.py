@@ -139,7 +139,7 @@ def clean(
         force=force,
         merged_only=merged_only,
         agents_only=mapreduce,
-        older_than=None if older_than is None else _age_limit(older_than),
+        older_than=None if older_than is None else timedelta(seconds=seconds(older_than, "--older-than")),
         dry_run=dry_run,
     )
     return clean_sessions(invocation, wanted)
