@@ -105,6 +105,27 @@ class ClaudeUse(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether cost and tokens are what its own log adds up to, because it could not give an account of its end."""
 
 
+BudgetKind = Literal["usd", "tokens", "wall", "launches"]
+
+
+class Caps(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the whole job may use: US dollars, tokens, seconds of running, launches of Claude; ``None``: no bound.
+
+    ``soft`` is the share of each at which no more items are started.
+    """
+
+    usd: float | None = None
+    tokens: int | None = None
+    wall: float | None = None
+    launches: int | None = None
+    soft: float = 0.9
+
+    def of(self, kind: BudgetKind) -> float | None:
+        """The bound of one kind."""
+        bound: float | None = getattr(self, kind)
+        return bound
+
+
 class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One entry of a dead letter's ``failure_history``."""
 
@@ -184,6 +205,8 @@ class JobResumed(Event, frozen=True, kw_only=True, tag="job_resumed"):
     """Items that have not come to an end yet."""
     intents_open: int = 0
     """Effects that were intended and whose outcome nobody recorded."""
+    budget: Caps | None = None
+    """What the job may use from now on, where it was given anew; it counts what was used before."""
 
 
 class JournalTruncated(Event, frozen=True, kw_only=True, tag="journal_truncated"):
@@ -486,6 +509,52 @@ class ClaudeCutOff(StepEvent, frozen=True, kw_only=True, tag="claude_cut_off"):
 
     intent: int
     claude: ClaudeUse
+
+
+class ClaudeIntended(StepEvent, frozen=True, kw_only=True, tag="claude_intended"):
+    """A launch of Claude is admitted: it is about to begin or to go on with a conversation."""
+
+    intent: int
+    """Of its leaf."""
+    session_id: str
+    model: str | None = None
+    """That was asked for."""
+    resumes: bool = False
+    """Whether it goes on with a conversation that was cut short."""
+    wanted_usd: float | None = None
+    """What the step lets it cost at most."""
+    reserved_usd: float | None = None
+    """What is set apart for it, and what it may cost at most; ``None`` without a budget in US dollars."""
+
+
+class ClaudeParked(StepEvent, frozen=True, kw_only=True, tag="claude_parked"):
+    """A launch was cut short by something that is not the step's fault; its conversation goes on later."""
+
+    intent: int
+    reason: Literal["quota", "budget"]
+    """``budget``: it used up what was reserved for it."""
+    claude: ClaudeUse
+    message: str = ""
+    until: datetime | None = None
+    """When the quota is said to be free again."""
+
+
+class BudgetWarned(Event, frozen=True, kw_only=True, tag="budget_warned"):
+    """The soft limit of a budget is reached: no more items are started."""
+
+    kind: BudgetKind
+    used: float
+    cap: float
+    reserved: float = 0.0
+
+
+class BudgetExhausted(Event, frozen=True, kw_only=True, tag="budget_exhausted"):
+    """A budget does not let the run go on; it stops and can be taken up again with more."""
+
+    kind: BudgetKind
+    used: float
+    cap: float
+    reserved: float = 0.0
 
 
 class WorkRewound(Event, frozen=True, kw_only=True, tag="work_rewound"):
@@ -832,7 +901,11 @@ AnyEvent = (
     | StepIntended
     | StepSpawned
     | StepDetached
+    | ClaudeIntended
+    | ClaudeParked
     | ClaudeCutOff
+    | BudgetWarned
+    | BudgetExhausted
     | StepCompleted
     | StepFailed
     | WorkRewound

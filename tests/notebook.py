@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from prodigy.events import (
+    ClaudeIntended,
     HandlerCompleted,
     HandlerStarted,
     StepCompleted,
@@ -35,6 +36,10 @@ class Notebook:
 
     async def note(self, event: AgentEvent) -> None:
         await self.record(event)
+
+    async def admit(self, event: ClaudeIntended) -> float | None:
+        await self.record(event)
+        return event.reserved_usd
 
     def outcomes(self) -> dict[str, Outcome]:
         return {

@@ -14,10 +14,10 @@ from msgspec import structs
 
 from prodigy import events, ids
 from prodigy.actors.cut_off import account, claude_log, leaf_under_way, placed
-from prodigy.actors.hosts import run_agent
 from prodigy.actors.merger import merge_agent
 from prodigy.actors.recorder import Ledger, record
 from prodigy.actors.returning import Cut
+from prodigy.actors.running import run_agent
 from prodigy.actors.services import Services
 from prodigy.actors.shared_state import Whose
 from prodigy.actors.slots import Condition, Leased
@@ -201,7 +201,7 @@ class AgentHandle(Task):
         try:
             failure = await set_up(self._services, self._tasks, task)
             if failure is None:
-                result = await run_agent(self._services.hosts, task, self._services.recorder)
+                result = await run_agent(self._services, task)
                 failure = result.error
                 await steps_ended(self._services.workspaces, self._whose(leased, branch))
         except HostLost as lost:

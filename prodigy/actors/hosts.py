@@ -1,19 +1,13 @@
-"""The hosts actor: keeps the pool of worker processes and lends it to agents.
-
-``run_agent`` is how everything runs: it sends a task to a host, passes the agent's events to the recorder, and
-returns its result. A host that is lost raises ``HostLost``; by then nothing of its process trees is alive.
-"""
+"""The hosts actor: keeps the pool of worker processes and lends it to agents (``actors.running``)."""
 
 from collections.abc import Callable
 
 import msgspec
 import trio
 
-from prodigy.actors.recorder import Note, RecorderRef, record
 from prodigy.crash_points import crash_point
-from prodigy.events import Failure, StepCompleted, StepFailed, StepIntended
 from prodigy.steps.protocol import AgentReport, AgentResult, AgentTask, Recorded
-from supervisors import Actor, ActorRef, HostLost, JobFailed, Mailbox, PoolBroken, Reply, WorkerPool
+from supervisors import Actor, ActorRef, Mailbox, Reply, WorkerPool
 
 Pool = WorkerPool[AgentTask, AgentReport, Recorded, AgentResult]
 
@@ -55,30 +49,3 @@ class Hosts(Actor[Message]):
                     case Hurry():
                         pool.hurry()
             nursery.cancel_scope.cancel()
-
-
-async def run_agent(hosts: HostsRef, task: AgentTask, recorder: RecorderRef) -> AgentResult:
-    """Run an agent to its end; an agent that broke over a bug of ours ends with error class ``internal``.
-
-    Raises:
-        HostLost: its worker or its process slot died, or none could be started; its process trees are dead.
-    """
-    pool = await hosts.ask(Borrow, timeout=None)
-
-    async def on_message(report: AgentReport) -> Recorded | None:
-        event = report.event
-        if isinstance(event, StepIntended | StepCompleted | StepFailed):
-            return Recorded(await record(recorder, event))
-        await recorder.tell(Note(event))
-        return None
-
-    try:
-        result = await pool.run(task, on_message, name=task.agent_id or task.phase)
-    except JobFailed as failed:
-        error = Failure(error_class="internal", message=f"The agent broke: {failed}")
-        return AgentResult(head=task.head, duration_ms=0, error=error)
-    except (PoolBroken, OSError) as problem:
-        raise HostLost(0, str(problem)) from problem
-    if result.error is not None and result.error.error_class == "host-lost":
-        raise HostLost(0, result.error.message)
-    return result

@@ -17,6 +17,7 @@ from prodigy.actors.resolver import resolving
 from prodigy.actors.selection import choose, left_out
 from prodigy.actors.workspaces import attach_session, clear_session, detach_session
 from prodigy.events import Failure, Record
+from prodigy.job.budget import drained
 from prodigy.job.policy import Rules, retry_rules, rules_of
 from prodigy.job.retrying import all_failed, reprocessed, unfinished
 from prodigy.job.state import RetryState
@@ -24,6 +25,7 @@ from prodigy.job.window import (
     Bury,
     CloseCircuit,
     Command,
+    Drained,
     Halt,
     OpenCircuit,
     Resolve,
@@ -184,6 +186,10 @@ class MapActor(PhaseActor):
                     await self._resolve(command.item_id, watchers)
                 case Bury():
                     await bury(self._services.dead_letters, command.item_id)
+                case Drained():
+                    warned = next(iter(self._ledger.state.money.warned.values()))
+                    await self._record(drained(warned))
+                    await trio.sleep_forever()  # the run stops all phases
                 case Settle():
                     return True
                 case _:

@@ -15,9 +15,9 @@ from msgspec import structs
 
 from prodigy import events
 from prodigy.actors.cut_off import account
-from prodigy.actors.hosts import run_agent
 from prodigy.actors.recorder import Ledger, record
 from prodigy.actors.returning import Cut
+from prodigy.actors.running import run_agent
 from prodigy.actors.services import Services
 from prodigy.actors.shared_state import Whose
 from prodigy.actors.task import Task
@@ -203,7 +203,7 @@ class PhaseActor(Task):
             failure = await set_up(self._services, self._tasks, task)
             if failure is not None:
                 return AgentResult(head=task.head, duration_ms=0, error=failure)
-        result = await run_agent(self._services.hosts, task, self._services.recorder)
+        result = await run_agent(self._services, task)
         whose = Whose(phase=self._phase, path=task.worktree, branch=self._plan.branch)
         await steps_ended(self._services.workspaces, whose)
         return result
@@ -259,7 +259,7 @@ class WakingActor(PhaseActor):
             self._phase, capturing(body.steps, body.outputs), self._head(), outcomes=self._outcomes()
         )
         with suppress(HostLost):  # and everything that ran in it: those who miss it will say so
-            await run_agent(self._services.hosts, structs.replace(task, waking=True), self._services.recorder)
+            await run_agent(self._services, structs.replace(task, waking=True))
 
 
 class MergeActor(StepsActor):

@@ -13,11 +13,11 @@ from msgspec import structs
 
 from prodigy import events
 from prodigy.actors.agent import AGENT_SHUTDOWN
-from prodigy.actors.hosts import run_agent
 from prodigy.actors.merge_prompt import merge_prompt
 from prodigy.actors.merger import Resolved, merge_resolved, stand
 from prodigy.actors.phase import Setting
 from prodigy.actors.recorder import record
+from prodigy.actors.running import run_agent
 from prodigy.actors.shared_state import Whose
 from prodigy.actors.task import Task
 from prodigy.actors.workspace_requests import WantedMerge
@@ -202,7 +202,7 @@ class Resolver(Task):
             await self._run(task)
 
     async def _run(self, task: AgentTask) -> AgentResult:
-        result = await run_agent(self._services.hosts, task, self._services.recorder)
+        result = await run_agent(self._services, task)
         await steps_ended(
             self._services.workspaces, Whose(phase=task.phase, path=task.worktree, branch="(none)")
         )

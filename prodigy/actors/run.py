@@ -12,12 +12,13 @@ from prodigy import events
 from prodigy.actors.cut_off import account
 from prodigy.actors.finish import Conductor
 from prodigy.actors.merger import merges_done
-from prodigy.actors.recorder import Ledger, record
+from prodigy.actors.recorder import Ledger, record, subscribe
 from prodigy.actors.services import Services
 from prodigy.actors.task import Task
 from prodigy.actors.workspaces import attach_session, clear_agents, close_session, open_session, reclaim
 from prodigy.errors import ProdigyError
 from prodigy.events import Failure, Phase
+from prodigy.job.caps import caps_of
 from prodigy.workflow.deferred import seconds, settled
 from prodigy.workflow.values import TemplateError
 from supervisors import UnknownChild
@@ -59,7 +60,10 @@ class Run(Task):
 
     async def _run_phases(self) -> None:
         began = trio.current_time()
-        failure = await self._in_time()
+        failure = await self._as_far_as_it_goes()
+        if failure is None and self._ledger.state.money.exhausted is not None:
+            await record(self._services.recorder, events.JobPaused(reason="budget"))
+            return
         await self._afterwards("on_success" if failure is None else "on_failure")
         tasks = self._conductor.phases.tasks
         await account(self._ledger, self._services.recorder, tasks.environment, lambda _: True)
@@ -80,12 +84,32 @@ class Run(Task):
             )
         await record(self._services.recorder, ended)
 
+    async def _as_far_as_it_goes(self) -> Failure | None:
+        """Run the phases, or stop everything when a budget is exhausted; why they failed, if they did."""
+        stream = await subscribe(self._services.recorder)
+        failure: Failure | None = None
+        async with trio.open_nursery() as nursery:
+
+            async def run() -> None:
+                nonlocal failure
+                failure = await self._in_time()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(run)
+            async for told in stream:
+                if isinstance(told.event, events.BudgetExhausted):
+                    nursery.cancel_scope.cancel()
+                    with trio.CancelScope(shield=True):
+                        await self._stop_crew()
+        return failure
+
     # -- the phases that do the work -----------------------------------------------------------------------------------
     async def _in_time(self) -> Failure | None:
         """Run the phases within the workflow's own time; why they failed, if they did."""
         try:
-            scope = self._conductor.phases.tasks.scope(next(iter(self._plan.phases()), "steps"))
+            scope = self._conductor.phases.tasks.first_scope()
             limit = seconds(settled(self._plan.workflow.timeout, scope))
+            caps_of(self._plan.workflow.budget, scope)
         except TemplateError as error:
             return Failure(error_class="bad-input", message=error.message)
         with trio.move_on_after(float("inf") if limit is None else limit):

@@ -3,6 +3,7 @@
 import msgspec
 
 from prodigy.actors.dead_letters import DeadLettersRef
+from prodigy.actors.governor import GovernorRef
 from prodigy.actors.hosts import HostsRef
 from prodigy.actors.merger import MergerRef
 from prodigy.actors.recorder import RecorderRef
@@ -18,4 +19,5 @@ class Services(msgspec.Struct, frozen=True):
     hosts: HostsRef
     merger: MergerRef
     dead_letters: DeadLettersRef
+    governor: GovernorRef
     crew: DynamicSupervisorRef

@@ -12,7 +12,7 @@ from prodigy import ids
 from prodigy.actors.preparing import Prepared
 from prodigy.actors.recorder import Ledger
 from prodigy.actors.slots import Leased
-from prodigy.events import Phase
+from prodigy.events import ClaudeUse, Phase
 from prodigy.ids import JobId
 from prodigy.job.aggregates import aggregates
 from prodigy.job.items import item_text
@@ -91,6 +91,10 @@ class TaskFactory:
             secrets=self._prepared.secrets(phase),
         )
 
+    def first_scope(self) -> Variables:
+        """The variables that are known when the run begins."""
+        return self.scope(next(iter(self._plan.phases()), "steps"))
+
     def map_phase(self) -> MapPhase:
         """The map phase with every value known, by what the phases before it left.
 
@@ -165,6 +169,7 @@ class TaskFactory:
             correlation_id=correlation,
             item_id=item.item_id,
             item_text=item_text(item.item, item.item_id),
+            conversations=_of("map", item.conversations),
             agent_id=agent_id,
             attempt=attempt,
             grace=self._plan.workflow.grace if phase.timeouts.grace is None else phase.timeouts.grace,
@@ -207,6 +212,7 @@ class TaskFactory:
             timeout=timeout,
             prefix=prefix,
             outcomes=dict(outcomes or {}),
+            conversations=_of(phase, self._ledger.state.conversations),
             variables=task.variables | own | dict(variables or {}),
             environment=task.environment | self._environment_of_phase(phase),
         )
@@ -268,6 +274,7 @@ class TaskFactory:
             task,
             item_id=item.item_id,
             item_text=item_text(item.item, item.item_id),
+            conversations=_of(task.phase, item.conversations),
             agent_id=item.agent_id,
             attempt=item.attempts,
             correlation_id=self._correlation(item.item_id),
@@ -390,3 +397,9 @@ class TaskFactory:
             "GIT_CEILING_DIRECTORIES": worktree.rpartition("/")[0],
             "PRODIGY_CORRELATION_ID": str(self._correlation(None)),
         }
+
+
+def _of(phase: Phase, conversations: Mapping[str, ClaudeUse]) -> dict[str, ClaudeUse]:
+    """Those of a phase, by the keys of its leaves."""
+    mine = f"{phase}/"
+    return {key.removeprefix(mine): use for key, use in conversations.items() if key.startswith(mine)}

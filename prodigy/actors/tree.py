@@ -8,7 +8,8 @@
     ├── services        one_for_one
     │   ├── workspaces
     │   ├── merger
-    │   └── dead-letters
+    │   ├── dead-letters
+    │   └── governor
     ├── crew            dynamic: the phase that runs, and one actor per agent
     └── run             significant: its end is the end of the tree
 
@@ -29,6 +30,7 @@ from prodigy import events
 from prodigy.actors.agent import AGENT_SHUTDOWN
 from prodigy.actors.dead_letters import DeadLetters
 from prodigy.actors.finish import AskMerge, Conductor
+from prodigy.actors.governor import Governor
 from prodigy.actors.hosts import Hosts, Hurry, Pool
 from prodigy.actors.merger import Merger
 from prodigy.actors.phase import Setting
@@ -44,6 +46,7 @@ from prodigy.errors import ProdigyError
 from prodigy.git.forge import Forge
 from prodigy.git.included import included_in
 from prodigy.git.worktrees import Worktrees
+from prodigy.job.caps import caps_of, raised
 from prodigy.job.fold import fold
 from prodigy.job.plan import RunPlan
 from prodigy.job.state import JobState
@@ -51,6 +54,8 @@ from prodigy.paths import Layout
 from prodigy.steps.protocol import PROTOCOL
 from prodigy.store.journal import JournalReader, JournalWriter, read
 from prodigy.store.stop_requests import StopRequest, take
+from prodigy.workflow.model import Budget
+from prodigy.workflow.values import TemplateError
 from supervisors import (
     ActorGone,
     AnyChild,
@@ -127,6 +132,7 @@ class Tree:
         purpose: how much of a run's life this tree is for; workers are there if steps have to run.
         retry: what the run goes on with, if that is items of its dead letter queue.
         opened: the journal, where it is read already; it is not read, and not kept in memory, a second time.
+        budget: bounds that take the place of those in force.
     """
 
     def __init__(
@@ -136,14 +142,17 @@ class Tree:
         purpose: Purpose = "run",
         retry: events.DlqRetryStarted | None = None,
         opened: Opened | None = None,
+        budget: Budget | None = None,
     ) -> None:
         self._plan = plan
+        self._budget = budget
         self._around = around
         self._purpose = purpose
         self._retry = retry
         self._journal = opened
         self._opened = False
         self.ledger = Ledger()
+        self._tasks = TaskFactory(plan, around.layout, self.ledger, around.environment, around.prepared)
         self._recorder = ChildSpec(
             "recorder", self._make_recorder, drain=True, shutdown=RECORDER_SHUTDOWN, capacity=4096
         )
@@ -175,14 +184,22 @@ class Tree:
             ),
         )
         letters = ChildSpec("dead-letters", lambda: DeadLetters(recorder, ledger))
-        group = ChildSpec("services", lambda: Supervisor([workspaces, merger, letters]))
-        services = Services(recorder, workspaces.ref, self._hosts.ref, merger.ref, letters.ref, crew)
+        governor = ChildSpec("governor", lambda: Governor(self._caps, recorder, ledger, around.stamp.now))
+        group = ChildSpec("services", lambda: Supervisor([workspaces, merger, letters, governor]))
+        services = Services(
+            recorder, workspaces.ref, self._hosts.ref, merger.ref, letters.ref, governor.ref, crew
+        )
         return group, services
+
+    def _caps(self) -> events.Caps:
+        """What the job may use, by the workflow; where that cannot be known the run fails before any step."""
+        with suppress(TemplateError):
+            return caps_of(self._plan.workflow.budget, self._tasks.first_scope())
+        return events.Caps()
 
     def _conductor(self, purpose: Purpose, services: Services) -> Callable[[], Task]:
         plan, ledger, around = self._plan, self.ledger, self._around
-        tasks = TaskFactory(plan, around.layout, ledger, around.environment, around.prepared)
-        phases = PhaseFactory(Setting(plan, ledger, tasks, services, around.forge, around.stamp.now))
+        phases = PhaseFactory(Setting(plan, ledger, self._tasks, services, around.forge, around.stamp.now))
         conductor = Conductor(plan, ledger, around.ask_merge, services, phases)
         match purpose:
             case "run":
@@ -228,7 +245,13 @@ class Tree:
             return None
         pending = sum(state.counts[status] for status in ("pending", "running", "merging"))
         open_ = len(state.intents) + len(state.git_intents)
-        return events.JobResumed(pending_items=pending, intents_open=open_)
+        return events.JobResumed(pending_items=pending, intents_open=open_, budget=self._given(state))
+
+    def _given(self, state: JobState) -> events.Caps | None:
+        """What the job may use from now on, if that is said anew."""
+        if self._budget is None:
+            return None
+        return raised(state.money.caps or self._caps(), self._budget, self._tasks.first_scope())
 
     def _make_pool(self) -> Pool:
         parallel = self._plan.max_parallel or UNKNOWN_PARALLEL

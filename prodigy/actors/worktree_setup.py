@@ -2,7 +2,7 @@
 
 from msgspec import structs
 
-from prodigy.actors.hosts import run_agent
+from prodigy.actors.running import run_agent
 from prodigy.actors.services import Services
 from prodigy.actors.tasks import TaskFactory
 from prodigy.actors.workspaces import setup_done, setup_due
@@ -28,7 +28,7 @@ async def set_up(services: Services, tasks: TaskFactory, task: AgentTask) -> Fai
     if key is None:
         return None
     setup = tasks.worktree_setup(task)
-    failure = _failure(await run_agent(services.hosts, setup, services.recorder), task.head)
+    failure = _failure(await run_agent(services, setup), task.head)
     if failure is not None:
         message = f"The worktree could not be set up: {failure.message}"
         return structs.replace(failure, error_class="worktree-error", message=message)

@@ -22,6 +22,7 @@ from prodigy.store.asked import asked
 from prodigy.store.locks import JobLock
 from prodigy.store.runs import Run, records
 from prodigy.workflow.layers import environments
+from prodigy.workflow.model import Budget
 
 Ending = Callable[[], int]
 """Says how it ended, when the run is nobody's own any more; the exit code."""
@@ -85,6 +86,7 @@ class Continuation:
         answer: Answer | None,
         retry: DlqRetryStarted | None = None,
         before: Callable[[RunPlan, Masker], None] = lambda _plan, _masker: None,
+        budget: Budget | None = None,
     ) -> Ending:
         """Start the tree again and let it come to its end.
 
@@ -95,6 +97,7 @@ class Continuation:
             answer: to the question of the final merge, if it was given ahead.
             retry: what the run goes on with, if that is items of its queue.
             before: called with the plan as it may be kept, and what hides secrets, before anything is recorded.
+            budget: bounds that take the place of those in force.
         """
         _require_secrets(plan)
         lock = self._run.layout.workers_lock(plan.job_id)
@@ -110,7 +113,7 @@ class Continuation:
         retrying = retry is not None or (found.state.retry is not None and found.state.status != "completed")
         session = Session(self._invocation, answer, strict=self._strict, retrying=retrying)
         opened = Opened(self._reader, found.state)
-        tree = await session.live(plan, self._run.layout, ground, prepared, retry, opened)
+        tree = await session.live(plan, self._run.layout, ground, prepared, retry, opened, budget)
         return lambda: session.ended(tree, self._run.layout.repo, prepared.masker)
 
     async def _ground(self, plan: RunPlan) -> launch.Ground:

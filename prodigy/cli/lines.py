@@ -461,6 +461,34 @@ def _circuit_closed(_: JobState, _event: events.CircuitClosed, style: Style) -> 
     yield _line(Level.NORMAL, Span("circuit closed", "good"), f" {style.marks.dash} items are started again")
 
 
+def _claude_parked(state: JobState, event: events.ClaudeParked, style: Style) -> Iterator[Told]:
+    whose = _item_name(state, event.item_id) if event.item_id else event.phase
+    why = "its reserve was used up" if event.reason == "budget" else _first_line(event.message)
+    text = f" {style.marks.dash} {whose}, step {event.step}: {why}; the conversation goes on later"
+    yield _line(Level.VERBOSE, Span("claude waits", "warning"), text)
+
+
+def _budget_warned(_: JobState, event: events.BudgetWarned, style: Style) -> Iterator[Told]:
+    text = f" {style.marks.dash} {spent(event)} used; no more items are started"
+    yield _line(Level.NORMAL, Span("budget", "warning"), text)
+
+
+def _budget_exhausted(_: JobState, event: events.BudgetExhausted, style: Style) -> Iterator[Told]:
+    text = f" {style.marks.dash} {spent(event)} used; the run stops"
+    yield _line(Level.NORMAL, Span("budget exhausted", "bad"), text)
+
+
+def spent(event: events.BudgetWarned | events.BudgetExhausted) -> str:
+    """How much of a budget is used: ``$4.52 of $5.00``."""
+    match event.kind:
+        case "usd":
+            return f"${event.used:.2f} of ${event.cap:.2f}"
+        case "wall":
+            return f"{duration(event.used)} of {duration(event.cap)}"
+        case _:
+            return f"{event.used:,.0f} of {event.cap:,.0f} {event.kind}"
+
+
 def _item_done(item: ItemState, style: Style) -> Told:
     words = (
         item_text(item.item, item.item_id),
@@ -559,7 +587,11 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.StepIntended: _step_intended,
     events.StepSpawned: _nothing,
     events.StepDetached: _step_detached,
+    events.ClaudeIntended: _nothing,
+    events.ClaudeParked: _claude_parked,
     events.ClaudeCutOff: _claude_cut_off,
+    events.BudgetWarned: _budget_warned,
+    events.BudgetExhausted: _budget_exhausted,
     events.StepCompleted: _step_completed,
     events.StepFailed: _step_failed,
     events.WorkRewound: _work_rewound,

@@ -6,11 +6,11 @@ Pure: a state comes in, lines come out.
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from prodigy.cli.lines import retried_text
+from prodigy.cli.lines import retried_text, spent
 from prodigy.cli.printer import Part, Span, Tone
 from prodigy.cli.text import counted, duration
 from prodigy.errors import InternalError, ProdigyError, RunError
-from prodigy.events import Failure
+from prodigy.events import BudgetExhausted, Failure
 from prodigy.ids import tail_of
 from prodigy.job.state import JobState
 from prodigy.job.summary import JobSummary, item_counts, next_command, summarize
@@ -20,7 +20,12 @@ Line = tuple[Part, ...]
 _LABEL_WIDTH = 9
 _SHORT_SHA = 10
 _OUTPUT_LINES = 3
-_TONES: dict[str, Tone] = {"completed": "good", "failed": "bad", "interrupted": "warning"}
+_TONES: dict[str, Tone] = {
+    "completed": "good",
+    "failed": "bad",
+    "interrupted": "warning",
+    "budget-exhausted": "warning",
+}
 _WHY_NOT_MERGED = {
     "no": "",
     "eof": " (no answer)",
@@ -46,12 +51,12 @@ def result_lines(state: JobState, repo: str, now: datetime) -> Iterator[Line]:
     if state.retry is not None and state.retry.ended is not None:
         yield _labelled("retried", retried_text(state.retry.ended))
     yield _labelled("commits", _commits(state, summary.branch))
-    if state.cost_usd:
+    if state.money.usd:
         estimated = f", ${state.estimated_usd:.2f} of it estimated" if state.estimated_usd else ""
-        yield _labelled("claude", f"${state.cost_usd:.2f}{estimated}")
+        yield _labelled("claude", f"${state.money.usd:.2f}{estimated}")
     yield _labelled("merge", _merge(state, summary))
     following = next_command(summary)
-    if state.dead_letters and state.status != "interrupted":
+    if state.dead_letters and state.status not in {"interrupted", "budget-exhausted"}:
         yield _labelled("next", f"prodigy dlq retry {summary.tail}")
     elif following is not None and not summary.unmerged:
         yield _labelled("next", following)
@@ -59,6 +64,8 @@ def result_lines(state: JobState, repo: str, now: datetime) -> Iterator[Line]:
 
 def run_error(state: JobState) -> ProdigyError | None:
     """Why the run failed, as the error to show; ``None`` for a run that did not."""
+    if state.status == "budget-exhausted" and state.money.exhausted is not None:
+        return _out_of_budget(state, state.money.exhausted)
     failure = state.error
     if failure is None:
         return None
@@ -74,6 +81,16 @@ def run_error(state: JobState) -> ProdigyError | None:
         "limit-exceeded" if failure.limit else "step-failed",
         "\n".join((failure.message, *_tail(failure))),
         note="; ".join(filter(None, (note, full))) or None,
+    )
+
+
+def _out_of_budget(state: JobState, exhausted: BudgetExhausted) -> RunError:
+    tail = tail_of(state.started.job_id) if state.started is not None else ""
+    return RunError(
+        "budget-exhausted",
+        f"The budget does not let the run go on: {spent(exhausted)} used",
+        note="what is finished is kept; nothing of it is paid again",
+        hint=f"go on with more: `prodigy resume {tail} --budget {exhausted.kind}=…` (it counts the whole job)",
     )
 
 

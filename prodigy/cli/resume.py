@@ -17,6 +17,7 @@ from prodigy.job.retrying import in_force
 from prodigy.job.state import JobState
 from prodigy.job.summary import JobSummary
 from prodigy.store.runs import LATEST, Run, status_document, summaries
+from prodigy.workflow.model import Budget
 
 _NOTHING = "nothing to resume"
 
@@ -28,6 +29,7 @@ def resume(
     merge: Answer | None,
     strict: bool,
     workflow: Path | None = None,
+    budget: Budget | None = None,
 ) -> int:
     """Take up a run and conduct it to its end; the exit code is that of ``run``.
 
@@ -37,6 +39,7 @@ def resume(
         merge: the answer to the question of the final merge; ``None``: as the run was begun, else asked.
         strict: whether items in the dead letter queue make the exit code 1.
         workflow: the file that the run must have been begun with.
+        budget: bounds that take the place of those in force.
 
     Raises:
         UsageError: ``run-not-found``, ``ambiguous-run``, ``workflow-mismatch``.
@@ -47,7 +50,7 @@ def resume(
         invocation.printer.document(status_document(invocation.home, _here(invocation)))
         invocation.printer.line(f"{_NOTHING}: every run of this repository came to its end")
         return 0
-    return trio.run(_Resumption(invocation, run, merge, strict=strict, workflow=workflow).run)
+    return trio.run(_Resumption(invocation, run, merge, strict=strict, workflow=workflow, budget=budget).run)
 
 
 def _chosen(invocation: Invocation, name: str | None) -> Run | None:
@@ -89,8 +92,10 @@ class _Resumption(Continuation):
         *,
         strict: bool,
         workflow: Path | None,
+        budget: Budget | None,
     ) -> None:
         super().__init__(invocation, run, merge, strict=strict)
+        self._budget = budget
         self._workflow = workflow
 
     async def go_on(self, found: Recorded) -> Ending:
@@ -107,7 +112,8 @@ class _Resumption(Continuation):
         plan = in_force(self._asked(state), state)
         self._compare(plan)
         agreed: Answer | None = "flag-yes" if _agreed(plan, state) else None
-        return await self._live(plan, found, await self._ground(plan), self._merge or agreed)
+        ground = await self._ground(plan)
+        return await self._live(plan, found, ground, self._merge or agreed, budget=self._budget)
 
     def _tell_nothing(self, state: JobState) -> int:
         self._printer.document(report(state, self._run.repo, self._around.now()))

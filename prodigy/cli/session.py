@@ -25,6 +25,7 @@ from prodigy.steps.masking import Masker
 from prodigy.steps.redaction import masked, without_secrets
 from prodigy.store.locks import SharedLock
 from prodigy.store.projections import Projections
+from prodigy.workflow.model import Budget
 
 
 class Session:
@@ -56,16 +57,17 @@ class Session:
         prepared: Prepared,
         retry: DlqRetryStarted | None = None,
         opened: Opened | None = None,
+        budget: Budget | None = None,
     ) -> Tree:
         """Run to the end, or to a signal; what is recorded of it is then in the tree's ledger.
 
-        ``retry`` and ``opened`` as the tree takes them.
+        ``retry``, ``opened`` and ``budget`` as the tree takes them.
         """
         watcher = self._watcher = self._make_watcher(plan, layout)
         share = SharedLock(layout.workers_lock(plan.job_id))
         try:
             around = await self._surroundings(plan, layout, ground, prepared, share.descriptor)
-            tree = Tree(plan, around, retry=retry, opened=opened)
+            tree = Tree(plan, around, retry=retry, opened=opened, budget=budget)
             self._signal = await tree.live(lambda: watcher.show(lambda: tree.ledger.state))
         finally:
             share.close()

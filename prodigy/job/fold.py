@@ -28,6 +28,7 @@ from prodigy import events
 from prodigy.events import Attempt, Failure, Phase, Record
 from prodigy.job.iterations import path_within
 from prodigy.job.letters import LETTER_RULES, Rule
+from prodigy.job.money import MONEY_RULES, begin_clock, leaf_key, pay
 from prodigy.job.moves import failed_for_good, forget_outcomes, forgive, item_done, move, note_duration
 from prodigy.job.state import (
     Circuit,
@@ -66,11 +67,6 @@ def apply(state: JobState, record: Record) -> None:
     state.updated_at = record.timestamp
 
 
-def leaf_key(phase: Phase, step: str, try_: int) -> str:
-    """The name under which the outcome of one leaf is kept: ``phase/path/try``."""
-    return f"{phase}/{step}/{try_}"
-
-
 # -- job -----------------------------------------------------------------------------------------------------------
 def _job_started(state: JobState, event: events.JobStarted, record: Record) -> None:
     state.started = event
@@ -79,9 +75,12 @@ def _job_started(state: JobState, event: events.JobStarted, record: Record) -> N
     state.tip = state.base_commit = event.base_commit
     state.workflow_sha256 = event.workflow_sha256
     state.template_sha256 = event.template_sha256
+    begin_clock(state, record)
 
 
-def _job_resumed(state: JobState, _: events.JobResumed, __: Record) -> None:
+def _job_resumed(state: JobState, event: events.JobResumed, record: Record) -> None:
+    begin_clock(state, record)
+    state.money.caps = event.budget or state.money.caps
     if state.status == "failed":
         _reopen(state)
     state.status = "running" if state.phases else "starting"
@@ -115,7 +114,7 @@ def _forget_step(state: JobState, phase: Phase, path: str) -> None:
 
 
 def _job_paused(state: JobState, event: events.JobPaused, record: Record) -> None:
-    state.status = "interrupted"
+    state.status = "budget-exhausted" if event.reason == "budget" else "interrupted"
     state.ended_at = record.timestamp
     state.signal = event.signal or state.signal
 
@@ -333,9 +332,11 @@ def _attempt_ended(state: JobState, item_id: str, duration_ms: int, cost_usd: fl
 def _forget_leaves(state: JobState, item: ItemState) -> None:
     """The attempt's process tree is dead, and the next attempt starts from the beginning."""
     item.outcomes = {}
+    item.conversations = {}
     item.claude_session = None
     for seq in [seq for seq, intent in state.intents.items() if intent.item_id == item.item_id]:
         del state.intents[seq]
+        state.money.under_way.pop(seq, None)
 
 
 def _failed_attempt(state: JobState, item: ItemState, error: Failure, record: Record) -> Attempt:
@@ -367,6 +368,7 @@ def _failed_attempt(state: JobState, item: ItemState, error: Failure, record: Re
 def _step_intended(state: JobState, event: events.StepIntended, record: Record) -> None:
     for seq in [seq for seq, intent in state.intents.items() if _same_leaf(intent, event)]:
         del state.intents[seq]  # it was cut off, and is done again
+        state.money.under_way.pop(seq, None)
     state.intents[record.seq] = event
     name = event.name or first_line(event.command)
     if event.item_id is None:
@@ -437,33 +439,11 @@ def _step_ended(state: JobState, event: events.StepCompleted | events.StepFailed
     intent = state.intents.pop(event.intent, None)
     label = first_line(intent.command) or intent.name if intent else event.step
     state.command_timings.append(CommandTiming(f"{event.kind}: {label}", event.duration_ms))
-    _pay(state, event, event.claude)
+    pay(state, event, event.claude)
     owner = state if event.item_id is None else state.items[event.item_id]
-    owner.outcomes[leaf_key(event.phase, event.step, event.try_)] = event
-
-
-def _claude_cut_off(state: JobState, event: events.ClaudeCutOff, _: Record) -> None:
-    _pay(state, event, event.claude)
-
-
-def _pay(
-    state: JobState,
-    event: events.StepCompleted | events.StepFailed | events.ClaudeCutOff,
-    use: events.ClaudeUse | None,
-) -> None:
-    """A launch has ended; it is paid for whether its outcome counts or is forgotten."""
-    state.launches.pop(event.intent, None)
-    if use is None:
-        return
-    if use.estimated:
-        state.estimated_usd += use.cost_usd
-    item = None if event.item_id is None else state.items[event.item_id]
-    if item is not None and event.phase == "map":
-        item.spent_usd += use.cost_usd  # the end of the attempt tells of it
-        return
-    state.cost_usd += use.cost_usd
-    if item is not None:
-        item.cost_usd += use.cost_usd
+    key = leaf_key(event.phase, event.step, event.try_)
+    owner.outcomes[key] = event
+    owner.conversations.pop(key, None)
 
 
 def first_line(text: str) -> str:
@@ -718,7 +698,6 @@ RULES: Final[Mapping[type[events.Event], Rule]] = {
     events.StepIntended: _step_intended,
     events.StepSpawned: _step_spawned,
     events.StepDetached: _step_detached,
-    events.ClaudeCutOff: _claude_cut_off,
     events.StepCompleted: _step_completed,
     events.StepFailed: _step_failed,
     events.WorkRewound: _work_rewound,
@@ -746,6 +725,7 @@ RULES: Final[Mapping[type[events.Event], Rule]] = {
     events.ConflictResolutionFailed: _resolution_failed,
     events.MergePrompted: _merge_prompted,
     **LETTER_RULES,
+    **MONEY_RULES,
     events.ChildDown: _nothing,
     events.ChildRestarted: _nothing,
     events.WorkerStarted: _worker_started,

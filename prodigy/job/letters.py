@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from prodigy import events
 from prodigy.events import Attempt, Failure, Phase, Record
+from prodigy.job.money import begin_clock
 from prodigy.job.moves import failed_for_good, forget_outcomes, forgive, move
 from prodigy.job.state import DeadLetter, ItemState, JobState, RetryState
 
@@ -78,6 +79,7 @@ def _failed(state: JobState, item: ItemState, signature: str) -> None:
 
 # -- again -----------------------------------------------------------------------------------------------------------
 def _retry_started(state: JobState, event: events.DlqRetryStarted, record: Record) -> None:
+    begin_clock(state, record)
     state.retry = RetryState(started=event, started_at=record.timestamp, items=frozenset(event.item_ids))
     state.status = "running"
     state.ended_at = state.signal = state.error = None

@@ -59,3 +59,5 @@ def forget_outcomes(state: JobState, phase: Phase) -> None:
     """Let a phase begin anew: none of its leaves was ever done."""
     for key in [key for key in state.outcomes if key.startswith(f"{phase}/")]:
         del state.outcomes[key]
+    for key in [key for key in state.conversations if key.startswith(f"{phase}/")]:
+        del state.conversations[key]

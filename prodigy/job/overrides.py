@@ -4,7 +4,8 @@ from typing import Any
 
 from msgspec import Struct, structs
 
-from prodigy.workflow.model import ClaudeOptions, OnConflict, Workflow
+from prodigy.job.caps import budgeted
+from prodigy.workflow.model import Budget, ClaudeOptions, OnConflict, Workflow
 
 
 class Overrides(Struct, frozen=True, kw_only=True):
@@ -17,11 +18,17 @@ class Overrides(Struct, frozen=True, kw_only=True):
     max_items: int | None = None
     on_conflict: OnConflict | None = None
     model: str | None = None
+    budget: Budget | None = None
+    """Bounds that take the place of the workflow's."""
 
 
 def overridden(workflow: Workflow, chosen: Overrides) -> Workflow:
     """The workflow with the choices put over its own."""
-    workflow = structs.replace(workflow, on_conflict=chosen.on_conflict or workflow.on_conflict)
+    workflow = structs.replace(
+        workflow,
+        on_conflict=chosen.on_conflict or workflow.on_conflict,
+        budget=budgeted(workflow.budget, chosen.budget),
+    )
     if workflow.map is not None:
         own = workflow.map
         bounded = structs.replace(

@@ -124,7 +124,7 @@ def report(state: JobState, repo: str, now: datetime, *, holder_pid: int | None 
         items=_items(state),
         failures=failure_groups(state),
         merges=state.merges,
-        cost=CostReport(usd=state.cost_usd, estimated_usd=state.estimated_usd),
+        cost=CostReport(usd=state.cost_usd, estimated_usd=state.estimated_usd, launches=state.money.launches),
         commits=state.commit_log,
         branch=run.branch,
         merge=state.merge,
@@ -150,7 +150,7 @@ def exit_code(run: JobSummary, signal: int | None) -> int | None:
             return _BY_SIGNAL + (signal or _SIGINT)
         case "starting" | "running":
             return None
-        case "failed" | "corrupt":
+        case "failed" | "budget-exhausted" | "corrupt":
             return 1
 
 

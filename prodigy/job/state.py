@@ -12,11 +12,11 @@ from uuid import UUID
 from msgspec import Struct, field
 
 from prodigy import events, ids
-from prodigy.events import Attempt, Failure, Phase
+from prodigy.events import Attempt, BudgetExhausted, BudgetKind, BudgetWarned, Caps, ClaudeUse, Failure, Phase
 from prodigy.ids import SessionId
 
 ItemStatus = Literal["pending", "running", "merging", "done", "failed", "skipped"]
-JobStatus = Literal["starting", "running", "completed", "failed", "interrupted"]
+JobStatus = Literal["starting", "running", "completed", "failed", "interrupted", "budget-exhausted"]
 MergeStatus = Literal["pending", "merged", "declined", "nothing", "failed"]
 
 
@@ -84,8 +84,37 @@ class ItemState(Struct, kw_only=True):
     """Recorded leaf outcomes of the attempt that runs, by ``phase/path/try``; emptied when it ends."""
     claude_session: str | None = None
     """The conversation that the last launch of Claude began, in the attempt that runs."""
+    conversations: dict[str, ClaudeUse] = {}
+    """Those of leaves without an outcome, by ``phase/path/try``, with what they used so far."""
     spent_usd: float = 0.0
     """What the attempt that runs spent on Claude so far; it belongs to ``cost_usd`` once the attempt has ended."""
+
+
+class Money(Struct, kw_only=True):
+    """What a run has spent on Claude up to now, attempts that still run included, and what is set apart."""
+
+    usd: float = 0.0
+    tokens: int = 0
+    launches: int = 0
+    under_way: dict[int, float] = {}
+    """Launches whose end is not told yet, by the intents of their leaves: US dollars that are reserved for them."""
+    samples: list[tuple[float, int]] = []
+    """US dollars and tokens of the latest launches, oldest first."""
+    wall: float = 0.0
+    """Seconds that the processes before this one ran."""
+    awake_since: datetime | None = None
+    """When this one took the run up."""
+    warned: dict[BudgetKind, BudgetWarned] = {}
+    """Soft limits that this process reached."""
+    exhausted: BudgetExhausted | None = None
+    """Why the run does not go on."""
+    caps: Caps | None = None
+    """What was given in the place of the workflow's own budget when the run was taken up."""
+
+    @property
+    def reserved(self) -> float:
+        """US dollars that launches under way may still cost."""
+        return sum(self.under_way.values())
 
 
 class DeadLetter(Struct, kw_only=True):
@@ -265,6 +294,9 @@ class JobState(Struct, kw_only=True):
     """Recorded leaf outcomes of the phases other than map, by ``phase/path/try``."""
     intents: dict[int, events.StepIntended] = {}
     """Leaves without an outcome, by sequence number."""
+    conversations: dict[str, ClaudeUse] = {}
+    """Those of leaves without an outcome, in phases other than map; see ``ItemState.conversations``."""
+    money: Money = field(default_factory=Money)
     launches: dict[int, events.StepSpawned] = {}
     """Launches of Claude of which nobody has told the end, by their intents."""
     git_intents: dict[int, GitIntent] = {}

@@ -16,7 +16,9 @@ from prodigy.events import Phase
 from prodigy.ids import Kind
 from prodigy.job.state import JobState, MergeStatus
 
-SummaryStatus = Literal["starting", "running", "completed", "failed", "interrupted", "corrupt"]
+SummaryStatus = Literal[
+    "starting", "running", "completed", "failed", "interrupted", "budget-exhausted", "corrupt"
+]
 
 Known = TypeVar("Known")
 
@@ -78,7 +80,10 @@ class JobSummary(Struct, frozen=True, kw_only=True):
     @property
     def resumable(self) -> bool:
         """Whether work is left that the run was asked for."""
-        return self.status in {"interrupted", "failed", "corrupt"} and not self.branch_removed
+        return (
+            self.status in {"interrupted", "budget-exhausted", "failed", "corrupt"}
+            and not self.branch_removed
+        )
 
     @property
     def waiting(self) -> bool:

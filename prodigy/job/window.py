@@ -104,11 +104,17 @@ class CloseCircuit(Struct, frozen=True):
     """Record that items start as before."""
 
 
+class Drained(Struct, frozen=True):
+    """Record that a budget's soft limit left items that are not started any more, and all others have ended."""
+
+
 class Settle(Struct, frozen=True):
     """Nothing is left to start, to wait for or to decide."""
 
 
-Command = Start | Retry | Resolve | Bury | Unbury | Skip | Halt | OpenCircuit | CloseCircuit | Settle
+Command = (
+    Start | Retry | Resolve | Bury | Unbury | Skip | Halt | OpenCircuit | CloseCircuit | Drained | Settle
+)
 
 
 class _Item(Struct):
@@ -144,6 +150,7 @@ class Window:
         self._failed = 0
         self._halted = state.halted is not None
         self._settled = False
+        self._draining = bool(state.money.warned)
         self._queue = set(state.dead_letters)
         self._alike, self._signature = state.alike, state.alike_signature
         for item in items_of(state):
@@ -194,7 +201,7 @@ class Window:
         times = [self._breaker.paused_until, self._delayed[0][0] if self._delayed else None]
         return (
             None
-            if self._halted
+            if self._stopped
             else min((time for time in times if time is not None and time > at), default=None)
         )
 
@@ -222,6 +229,8 @@ class Window:
                 self._breaker.opened(event.opening, at + event.pause_ms / 1000)
             case events.CircuitClosed():
                 self._breaker.closed()
+            case events.BudgetWarned():
+                self._draining = True
             case _:
                 return [*self._ended(event), *self._fill(at)]
         return self._fill(at)
@@ -380,16 +389,22 @@ class Window:
             commands.append(Resolve(self._resolving))
         testing = self._breaker.testing
         trials = sum(self._items[item_id].trial for item_id in self._running) if testing else 0
-        while not self._halted and self._waiting and self._busy() < self._rules.max_parallel:
+        while not self._stopped and self._waiting and self._busy() < self._rules.max_parallel:
             if self._breaker.room(trials, at) < 1:
                 break
             commands.append(self._start(self._waiting.popleft()))
             trials += testing
-        left = (self._waiting or self._delayed) and not self._halted
-        if not (self._settled or left or self._running or self._merging or self._deciding):
-            self._settled = True
-            commands.append(Settle())
+        if not (self._settled or self._running or self._merging or self._deciding):
+            left = (self._waiting or self._delayed) and not self._halted
+            self._settled = self._draining or not left
+            if self._settled:
+                commands.append(Drained() if left else Settle())
         return commands
+
+    @property
+    def _stopped(self) -> bool:
+        """Whether no more items are started."""
+        return self._halted or self._draining
 
     def _busy(self) -> int:
         """How many places are taken; work that others are to start from takes one until it is merged."""

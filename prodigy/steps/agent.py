@@ -11,7 +11,7 @@ from uuid import uuid4
 import trio
 from msgspec import structs
 
-from prodigy.events import Failure
+from prodigy.events import ClaudeIntended, Failure
 from prodigy.git import changes
 from prodigy.git.changes import Changes, Standing
 from prodigy.git.cli import Git
@@ -73,7 +73,7 @@ async def _serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: S
     commands = SlotCommands(slots, task.logs, task.grace, Allowance(task.limits), recorder, place, hidden)
     outcomes = {key: revealed(outcome, hidden.masker) for key, outcome in task.outcomes.items()}
     stage = Stage(
-        door=Door(recorder, place, outcomes, closed=task.waking),
+        door=Door(recorder, place, outcomes, task.conversations, closed=task.waking),
         commands=commands,
         worktree=AgentWorktree(git, hidden),
         author=Author(task, hidden),
@@ -193,6 +193,10 @@ class LinkRecorder:
     async def note(self, event: AgentEvent) -> None:
         """Send the event up."""
         await self._link.tell(self._report(event))
+
+    async def admit(self, event: ClaudeIntended) -> float | None:
+        """Wait for leave to launch Claude; what that may cost."""
+        return (await self._link.ask(self._report(event))).reserved_usd
 
     def _report(self, event: AgentEvent) -> AgentReport:
         return AgentReport(masked(event, self._hidden.masker))

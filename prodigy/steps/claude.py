@@ -9,13 +9,16 @@ from uuid import uuid4
 
 from msgspec import structs
 
-from prodigy.events import ClaudeUse, Failure
+from prodigy.events import ClaudeIntended, ClaudeParked, ClaudeUse, Failure
+from prodigy.job.money import beyond, together
 from prodigy.steps.claude_cli import Call, ClaudeCli
+from prodigy.steps.claude_limits import Launched, parked
 from prodigy.steps.claude_stream import Answer
 from prodigy.steps.durable import Done, LeafFailed, Texts
 from prodigy.steps.nested import stream_of
 from prodigy.steps.output import cut, last_line, short_tail
 from prodigy.steps.runner import Ended, Program, Runner
+from prodigy.workflow.deferred import share
 from prodigy.workflow.model import Claude, ClaudeOptions, Step, Text
 
 SHORT = 500
@@ -72,7 +75,48 @@ async def claude(
         LeafFailed: ``claude-error``, what ended the launch early, or a text that cannot be filled in.
     """
     backend = backend or ClaudeCli()
-    call = _call(runner, step, action)
+    before = runner.door.conversation(path, try_)
+    while True:
+        call = _call(runner, step, action, before, backend)
+        before = before if call.resumes else None
+        call = await _admitted(runner, call, before, path, try_)
+        launched = await _launch(runner, step, call, backend, path, try_)
+        launched = structs.replace(launched, use=beyond(before, launched.use))
+        why = parked(launched, call)
+        if why is None:
+            return _outcome(launched, call, together(before, launched.use))
+        told = ClaudeParked(
+            **runner.door.place.at(path, try_),
+            intent=runner.door.intent(path, try_),
+            reason=why.reason,
+            claude=launched.use,
+            message=why.message,
+            until=why.until,
+        )
+        await runner.door.recorder.record(told)
+        before = together(before, launched.use)
+
+
+async def _admitted(runner: Runner, call: Call, before: ClaudeUse | None, path: str, try_: int) -> Call:
+    """Ask whether the launch may begin, and wait until it may."""
+    spent = 0.0 if before is None else before.cost_usd
+    own = call.options.max_budget_usd
+    reserved = await runner.door.recorder.admit(
+        ClaudeIntended(
+            **runner.door.place.at(path, try_),
+            intent=runner.door.intent(path, try_),
+            session_id=call.session_id,
+            model=call.options.model,
+            resumes=call.resumes,
+            wanted_usd=None if own is None else max(0.0, share(own) - spent),
+        )
+    )
+    return call if reserved is None else structs.replace(call, cap_usd=spent + reserved)
+
+
+async def _launch(
+    runner: Runner, step: Step, call: Call, backend: ClaudeBackend, path: str, try_: int
+) -> Launched:
     reader = backend.reader(call)
     patient = step if call.streaming else structs.replace(step, idle_timeout=None)
     program = structs.replace(_checked(backend.program(call)), claude_session=call.session_id)
@@ -80,22 +124,35 @@ async def claude(
     answer = reader.answer()
     use = backend.spent(call, reader.unanswered()) if answer is None else answer.use
     use = structs.replace(use, json_log_location=backend.session_file(call))
+    return Launched(answer, ended, use, reader.objection)
+
+
+def _outcome(launched: Launched, call: Call, whole: ClaudeUse) -> Done:
+    answer, ended = launched.answer, launched.ended
     failure = _failure(answer, ended, wants_value=call.options.json_schema is not None)
-    if reader.objection is not None:
-        failure = _claude_error(reader.objection, ended)
-    return _done(answer, ended, use) if failure is None else _fail(failure, answer, ended, use)
+    if launched.objection is not None:
+        failure = _claude_error(launched.objection, ended)
+    done = structs.replace(_done(answer, ended, launched.use), value=_fields(whole))
+    return done if failure is None else _fail(failure, done)
 
 
-def _call(runner: Runner, step: Step, action: Claude) -> Call:
+def _call(
+    runner: Runner, step: Step, action: Claude, before: ClaudeUse | None, backend: ClaudeBackend
+) -> Call:
     environment = runner.environment(step)
     prompt = runner.text(Text(action.prompt, action.mark)) if step.interpolate else action.prompt
-    return Call(
+    call = Call(
         prompt=prompt,
-        session_id=str(uuid4()),
+        session_id=str(uuid4()) if before is None else before.session_id,
         options=_filled(runner, step.claude),
         environment=environment,
         streaming=environment.get("PRODIGY_CLAUDE_STREAMING", "").lower() != "false",
     )
+    if before is None:
+        return call
+    if backend.session_file(call) is None:  # it ended before it had begun
+        return structs.replace(call, session_id=str(uuid4()))
+    return structs.replace(call, resumes=True)
 
 
 def _filled(runner: Runner, options: ClaudeOptions) -> ClaudeOptions:
@@ -161,15 +218,14 @@ def _done(answer: Answer | None, ended: Ended, use: ClaudeUse) -> Done:
     )
 
 
-def _fail(failure: Failure, answer: Answer | None, ended: Ended, use: ClaudeUse) -> NoReturn:
-    done = _done(answer, ended, use)
+def _fail(failure: Failure, done: Done) -> NoReturn:
     raise LeafFailed(
         structs.replace(failure, stdout_tail=short_tail(done.stdout.tail)),
         stdout=done.stdout,
         stderr=done.stderr,
         value=done.value,
         texts=done.texts,
-        claude=use,
+        claude=done.claude,
     )
 
 

@@ -11,13 +11,19 @@ from prodigy.events import ClaudeUse
 from prodigy.steps.claude_session import estimated, session_file
 from prodigy.steps.claude_stream import ClaudeStream
 from prodigy.steps.runner import Program
-from prodigy.workflow.model import ClaudeOptions, Text
+from prodigy.workflow.deferred import share
+from prodigy.workflow.model import ClaudeOptions, Share, Text
 
 MAX_PROMPT = 96 * 1024
 """Bytes of a prompt that still go through argv; Linux refuses single arguments of 128 KiB."""
 
 LINGER = 60.0
 """Seconds that the CLI may be silent after its result before it is ended."""
+GO_ON = (
+    "You were interrupted from outside; nothing was wrong with what you did. Look at what is there, since files may"
+    " not be as you left them, then go on with the task and finish it as it was asked."
+)
+"""What a conversation that was cut short is told."""
 RETRIES = 2
 """How often the CLI repeats a request that failed; left alone it does so for minutes."""
 
@@ -41,6 +47,10 @@ class Call(Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str] = {}
     streaming: bool = True
     """Whether events come as they happen, or the result alone."""
+    resumes: bool = False
+    """Whether it goes on with a conversation that was cut short; the prompt is in there already."""
+    cap_usd: float | None = None
+    """What the whole conversation may cost at most, beside what the options say."""
 
 
 class ClaudeCli:
@@ -61,9 +71,10 @@ class ClaudeCli:
 
     def program(self, call: Call) -> Program:
         """What to execute: the prompt is the last argument, or standard input if it is long."""
-        prompt = call.prompt.encode("utf-8", "surrogateescape")
+        words = GO_ON if call.resumes else call.prompt
+        prompt = words.encode("utf-8", "surrogateescape")
         inline = len(prompt) <= MAX_PROMPT
-        argv = (*self._command, *_flags(call), *(("--", call.prompt) if inline else ()))
+        argv = (*self._command, *_flags(call), *(("--", words) if inline else ()))
         return Program(argv=argv, env=self._environment(call.environment), stdin=b"" if inline else prompt)
 
     def reader(self, call: Call) -> ClaudeStream:
@@ -103,7 +114,7 @@ def _flags(call: Call) -> Iterator[str]:
     yield from (
         ("--output-format", "stream-json", "--verbose") if call.streaming else ("--output-format", "json")
     )
-    yield from ("--session-id", call.session_id)
+    yield from ("--resume" if call.resumes else "--session-id", call.session_id)
     if skips_permissions(options):
         yield "--dangerously-skip-permissions"
     else:
@@ -111,7 +122,7 @@ def _flags(call: Call) -> Iterator[str]:
     yield from _flag("model", options.model)
     yield from _flag("fallback-model", options.fallback_model)
     yield from _flag("max-turns", options.max_turns)
-    yield from _flag("max-budget-usd", options.max_budget_usd)
+    yield from _flag("max-budget-usd", _least(options.max_budget_usd, call.cap_usd))
     yield from _flag("effort", options.effort)
     yield from _flag("system-prompt", options.system_prompt)
     yield from _flag("append-system-prompt", options.append_system_prompt)
@@ -123,6 +134,11 @@ def _flags(call: Call) -> Iterator[str]:
     if options.strict_mcp_config:
         yield "--strict-mcp-config"
     yield from options.extra_args or ()
+
+
+def _least(own: Share | None, cap: float | None) -> float | None:
+    bounds = [bound for bound in (None if own is None else share(own), cap) if bound is not None]
+    return min(bounds, default=None)
 
 
 def _flags_of_lists(options: ClaudeOptions) -> Iterator[str]:

@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 
 from prodigy.events import (
     Captured,
+    ClaudeIntended,
     ClaudeUse,
     Failure,
     Phase,
@@ -35,6 +36,10 @@ class StepRecorder(Protocol):
 
     async def note(self, event: AgentEvent) -> None:
         """Hand the event over without waiting for the disk."""
+        ...
+
+    async def admit(self, event: ClaudeIntended) -> float | None:
+        """Wait until a launch may begin, and is recorded; the US dollars that it may cost at most."""
         ...
 
 
@@ -142,16 +147,24 @@ class Door:
         recorder: where events go.
         place: the agent's identity.
         recorded: outcomes of an earlier, cut-off run of the same attempt, keyed by ``outcome_key``.
+        conversations: with Claude, that an earlier run of leaves without an outcome began; keyed likewise.
         closed: whether nothing but what is recorded comes through it.
     """
 
     def __init__(
-        self, recorder: StepRecorder, place: Place, recorded: Mapping[str, Outcome], *, closed: bool = False
+        self,
+        recorder: StepRecorder,
+        place: Place,
+        recorded: Mapping[str, Outcome],
+        conversations: Mapping[str, ClaudeUse] | None = None,
+        *,
+        closed: bool = False,
     ) -> None:
         self.recorder = recorder
         self.place = place
         self.closed = closed
         self._recorded = recorded
+        self._conversations = conversations or {}
         self._under_way: dict[str, int] = {}
 
     def knows(self, path: str, try_: int) -> bool:
@@ -171,6 +184,10 @@ class Door:
         )
         first = min(known, key=lambda outcome: outcome.intent, default=None)
         return None if first is None else first.head_before
+
+    def conversation(self, path: str, try_: int) -> ClaudeUse | None:
+        """The conversation that a leaf began with Claude before it was cut off, and what that used."""
+        return self._conversations.get(outcome_key(path, try_))
 
     def intent(self, path: str, try_: int) -> int:
         """The sequence number of the intent of a leaf that is being acted out."""

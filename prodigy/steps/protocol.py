@@ -10,6 +10,9 @@ from uuid import UUID
 from msgspec import Struct, field
 
 from prodigy.events import (
+    ClaudeIntended,
+    ClaudeParked,
+    ClaudeUse,
     CommitCreated,
     Failure,
     HandlerCompleted,
@@ -30,6 +33,8 @@ from supervisors import JobProtocol
 Outcome = StepCompleted | StepFailed
 AgentEvent = (
     StepIntended
+    | ClaudeIntended
+    | ClaudeParked
     | StepSpawned
     | StepDetached
     | StepCompleted
@@ -81,6 +86,8 @@ class AgentTask(Struct, frozen=True, kw_only=True):
     variables: dict[str, Any] = {}
     environment: dict[str, str] = {}
     outcomes: dict[str, Outcome] = {}
+    conversations: dict[str, ClaudeUse] = {}
+    """Conversations with Claude that were cut short, by the leaves that began them, and what they used so far."""
     secrets: tuple[str, ...] = ()
     declared: tuple[str, ...] = ()
     """Names of variables of ``environment`` that the workflow declares, which texts may use as ``${NAME}``."""
@@ -107,6 +114,8 @@ class Recorded(Struct, frozen=True):
     """The answer to a report: its sequence number; the record is on disk."""
 
     seq: int
+    reserved_usd: float | None = None
+    """Of a launch of Claude: what it may cost at most."""
 
 
 class AgentResult(Struct, frozen=True, kw_only=True):

@@ -38,6 +38,7 @@ _SESSION_STATUS = {
     "completed": "Completed",
     "failed": "Failed",
     "interrupted": "Interrupted",
+    "budget-exhausted": "BudgetExhausted",
 }
 _TURNS = (
     events.JobStarted
@@ -398,9 +399,9 @@ def _worktree_record(state: JobState, layout: Layout, git_dir: str | None) -> Wo
         merge_commit=state.merge_commit,
         merge_prompt_shown=state.merge_answer in {"yes", "no", "eof"},
         merge_prompt_response=state.merge_answer,
-        interrupted_at=state.ended_at if state.status == "interrupted" else None,
+        interrupted_at=state.ended_at if state.status in {"interrupted", "budget-exhausted"} else None,
         error=state.error.message if state.error else None,
-        resumable=state.status in {"failed", "interrupted"} and not state.branch_removed,
+        resumable=state.status in {"failed", "interrupted", "budget-exhausted"} and not state.branch_removed,
     )
 
 

@@ -86,7 +86,6 @@ class _Document:
         standard = Workflow(name=name, mode=mode)
         max_capture = reader.fixed_size(get("max_capture"))
         inherit = reader.boolean(get("inherit"))
-        self._refuse_bounds_on_claude()
         return structs.replace(
             standard,
             name=reader.filled(get("name")) or name,
@@ -118,13 +117,6 @@ class _Document:
             max_capture=standard.max_capture if max_capture is None else max_capture,
             mark=reader.mark(self.root),
         )
-
-    def _refuse_bounds_on_claude(self) -> None:
-        """Who bounds what Claude may cost must not believe that the bound holds before it does."""
-        for name in ("budget", "max_concurrent_starts"):
-            entry = self.fields.get(name)
-            if entry is not None:
-                self.reader.not_yet(entry.key, quoted(entry.key.text))
 
     def _inherited(self) -> Inherited:
         """What the workflow gives to every step that does not say otherwise."""

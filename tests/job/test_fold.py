@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from prodigy import events
 from prodigy.events import AnyEvent, Attempt, Event, Failure, Record
-from prodigy.job.fold import RULES, apply, fold, leaf_key
+from prodigy.job.fold import RULES, apply, fold
+from prodigy.job.money import leaf_key
 from prodigy.job.moves import duration_window
 from prodigy.job.state import ItemState, JobState
 

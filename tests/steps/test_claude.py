@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from prodigy.steps.claude import claude
 from prodigy.steps.claude_cli import MAX_PROMPT, Call, ClaudeCli
 from prodigy.steps.claude_stream import ClaudeStream
-from prodigy.steps.durable import Done, LeafFailed
+from prodigy.steps.durable import Done, Leaf, LeafFailed
 from prodigy.workflow.model import Claude, ClaudeOptions, Step, Text
 
 FAKES = Path(__file__).parents[1] / "fakes"
@@ -46,9 +46,25 @@ def desk(tmp_path: Path) -> Desk:
     return made
 
 
-async def ask(desk: Desk, prompt: str, **options: Any) -> Done:
+async def ask(desk: Desk, prompt: str, backend: ClaudeCli | None = None, **options: Any) -> Done:
+    """The step within its leaf, as the interpreter runs it."""
     action = Claude(prompt)
-    return await claude(desk, Step(action=action, **options), action, "1", 1)
+    came: list[Done | LeafFailed] = []
+
+    async def act(_intent: int) -> Done:
+        try:
+            done = await claude(desk, Step(action=action, **options), action, "1", 1, backend)
+        except LeafFailed as failed:
+            came.append(failed)
+            raise
+        came.append(done)
+        return done
+
+    await desk.door.durable("1", 1, Leaf(kind="claude"), act)
+    [ended] = came
+    if isinstance(ended, LeafFailed):
+        raise ended
+    return ended
 
 
 async def failing(desk: Desk, prompt: str, **options: Any) -> LeafFailed:
@@ -314,6 +330,5 @@ def test_silence_after_a_result() -> None:
 
 async def test_a_launch_that_does_not_end(desk: Desk) -> None:
     """It is ended after its result, which counts."""
-    action = Claude("/first done\n/hang")
-    done = await claude(desk, Step(action=action), action, "1", 1, ClaudeCli(linger=0.1))
+    done = await ask(desk, "/first done\n/hang", ClaudeCli(linger=0.1))
     assert done.stdout.tail == "done"

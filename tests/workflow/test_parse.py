@@ -188,8 +188,6 @@ MAP = "map: {input: [1], agent_template: [shell: a]}"
         ("grace: none\ncommands: [shell: a]", ["1:8 bad-duration"]),
         ("timeout: 0\ncommands: [shell: a]", ["1:10 bad-value"]),
         ("max_capture: much\ncommands: [shell: a]", ["1:14 bad-size"]),
-        ("max_concurrent_starts: 2\ncommands: [shell: a]", ["1:1 not-yet-supported"]),
-        ("budget: {usd: 5}\ncommands: [shell: a]", ["1:1 not-yet-supported"]),
         ("inherit: no\ncommands: [shell: a]", ["1:10 wrong-type"]),
         ("worktree: {setup_key: a.lock}\ncommands: [shell: a]", ["1:12 no-effect"]),
         ("worktree: {included: a}\ncommands: [shell: a]", ["1:12 unknown-key"]),

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from prodigy.cli.budget import BudgetFlag, given_budget
 from prodigy.cli.invocation import Given
 from prodigy.cli.options import merge_answer
 
@@ -12,7 +13,8 @@ app = App(
     help_epilogue="""Examples:
   prodigy resume               the only run that can be resumed
   prodigy resume latest        the newest of them
-  prodigy resume k7m2pq -y     this one, and merge at the end without asking""",
+  prodigy resume k7m2pq -y     this one, and merge at the end without asking
+  prodigy resume latest --budget usd=25    one whose budget was exhausted, with more""",
 )
 
 
@@ -23,6 +25,7 @@ def resume(
     *,
     yes: Annotated[bool, Parameter(name=("--yes", "-y"))] = False,
     no_merge: bool = False,
+    budget: BudgetFlag = None,
     strict: bool = False,
     invocation: Given,
 ) -> int:
@@ -36,10 +39,11 @@ def resume(
         run: Any id of the run, or latest; may be left out if only one can be resumed.
         yes: Merge at the end without asking.
         no_merge: Do not merge and do not ask; the branch stays.
+        budget: What the whole run may spend, what it has spent included, such as usd=25.
         strict: Exit with 1 if items are left in the dead letter queue.
         invocation: Who asks.
     """
     from prodigy.cli.resume import resume as take_up
 
     merge = merge_answer(yes=yes, no_merge=no_merge)
-    return take_up(invocation, run, merge=merge, strict=strict)
+    return take_up(invocation, run, merge=merge, strict=strict, budget=given_budget(budget))

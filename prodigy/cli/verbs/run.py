@@ -11,6 +11,7 @@ from prodigy.actors.claude_ready import check_claude
 from prodigy.actors.finish import Answer
 from prodigy.actors.preparing import Prepared
 from prodigy.cli.arguments import Arguments
+from prodigy.cli.budget import BudgetFlag, given_budget
 from prodigy.cli.dry_run import Asked, Forecast, forecast, forecast_lines
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.options import Positive, merge_answer
@@ -61,6 +62,7 @@ def run(  # noqa: PLR0913 - one parameter per flag
     param_file: Annotated[tuple[str, ...], Parameter(metavar="FILE")] = (),
     on_conflict: OnConflict | None = None,
     model: str | None = None,
+    budget: BudgetFlag = None,
     profile: str | None = None,
     strict: bool = False,
     dry_run: bool = False,
@@ -83,6 +85,7 @@ def run(  # noqa: PLR0913 - one parameter per flag
         param_file: A JSON or YAML file of values of parameters.
         on_conflict: What becomes of an item whose work conflicts.
         model: For Claude steps that name none.
+        budget: What the whole run may spend, such as usd=5,tokens=2M,wall=2h,launches=300.
         profile: The profile of the workflow's environment.
         strict: Exit with 1 if items are left in the dead letter queue.
         dry_run: Show the plan; nothing is started and nothing is written.
@@ -96,9 +99,16 @@ def run(  # noqa: PLR0913 - one parameter per flag
             message = "`--resume` goes on with what the run was begun with, and takes no flag that changes it"
             raise UsageError("conflicting-flags", message, hint="`prodigy resume --help` lists what it takes")
         path = find_workflow(workflow, invocation)
-        return take_up(invocation, resume, merge=merge, strict=strict, workflow=path)
+        bounds = given_budget(budget)
+        return take_up(invocation, resume, merge=merge, strict=strict, workflow=path, budget=bounds)
     arguments = Arguments(values=args, patterns=map_, iterations=max_iterations, fail_fast=fail_fast)
-    chosen = Overrides(max_parallel=max_parallel, max_items=max_items, on_conflict=on_conflict, model=model)
+    chosen = Overrides(
+        max_parallel=max_parallel,
+        max_items=max_items,
+        on_conflict=on_conflict,
+        model=model,
+        budget=given_budget(budget),
+    )
     parameters = given_parameters(param, param_file, invocation.around.directory)
     reading = read_workflow(workflow, invocation, parameters or {}, strict=strict)
     loaded = reading.loaded

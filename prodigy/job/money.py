@@ -1,0 +1,148 @@
+"""What a run spends: the rules of the fold for launches of Claude, from their admission to their bill.
+
+Pure. A launch is *under way* from ``claude_intended`` until its end is told; what is reserved for it counts as spent
+meanwhile. A conversation may take several launches: each pays for what it added.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from msgspec import structs
+
+from prodigy import events
+from prodigy.events import ClaudeUse, Record
+from prodigy.job.state import JobState
+
+SAMPLES = 200
+"""How many of the latest launches say what the next one will cost."""
+_SUMS: Final = (
+    "cost_usd",
+    "input_tokens",
+    "output_tokens",
+    "cache_read_tokens",
+    "cache_creation_tokens",
+    "turns",
+    "tool_failures",
+    "permission_denials",
+)
+
+
+def leaf_key(phase: events.Phase, step: str, try_: int) -> str:
+    """The name under which what belongs to one leaf is kept: ``phase/path/try``."""
+    return f"{phase}/{step}/{try_}"
+
+
+def tokens(use: ClaudeUse) -> int:
+    """All tokens, cached ones too."""
+    return use.input_tokens + use.output_tokens + use.cache_read_tokens + use.cache_creation_tokens
+
+
+def together(before: ClaudeUse | None, then: ClaudeUse) -> ClaudeUse:
+    """What two launches of one conversation used, told as by the second."""
+    if before is None:
+        return then
+    return structs.replace(then, **{name: getattr(before, name) + getattr(then, name) for name in _SUMS})
+
+
+def beyond(before: ClaudeUse | None, whole: ClaudeUse) -> ClaudeUse:
+    """What the last launch of a conversation added, given what the whole conversation used; never less than nothing."""
+    if before is None:
+        return whole
+    return structs.replace(
+        whole, **{name: max(0, getattr(whole, name) - getattr(before, name)) for name in _SUMS}
+    )
+
+
+# -- rules ---------------------------------------------------------------------------------------------------------
+def _claude_intended(state: JobState, event: events.ClaudeIntended, _: Record) -> None:
+    state.money.launches += 1
+    state.money.under_way[event.intent] = event.reserved_usd or 0.0
+    conversations = _conversations(state, event)
+    key = leaf_key(event.phase, event.step, event.try_)
+    known = conversations.get(key)
+    if known is None or known.session_id != event.session_id:
+        conversations[key] = ClaudeUse(session_id=event.session_id, model=event.model)
+
+
+def _claude_parked(state: JobState, event: events.ClaudeParked, _: Record) -> None:
+    pay(state, event, event.claude)
+
+
+def _claude_cut_off(state: JobState, event: events.ClaudeCutOff, _: Record) -> None:
+    pay(state, event, event.claude)
+
+
+def _budget_warned(state: JobState, event: events.BudgetWarned, _: Record) -> None:
+    state.money.warned[event.kind] = event
+
+
+def _budget_exhausted(state: JobState, event: events.BudgetExhausted, _: Record) -> None:
+    state.money.exhausted = event
+
+
+Launched = events.StepCompleted | events.StepFailed | events.ClaudeCutOff | events.ClaudeParked
+
+
+def pay(state: JobState, event: Launched, use: ClaudeUse | None) -> None:
+    """A launch has ended; it is paid for whether its outcome counts or is forgotten."""
+    state.launches.pop(event.intent, None)
+    launched = state.money.under_way.pop(event.intent, None) is not None
+    if use is None:
+        return
+    _count(state, event, use, launched=launched)
+    if use.estimated:
+        state.estimated_usd += use.cost_usd
+    item = None if event.item_id is None else state.items[event.item_id]
+    if item is not None and event.phase == "map":
+        item.spent_usd += use.cost_usd  # the end of the attempt tells of it
+        return
+    state.cost_usd += use.cost_usd
+    if item is not None:
+        item.cost_usd += use.cost_usd
+
+
+def _count(state: JobState, event: Launched, use: ClaudeUse, *, launched: bool) -> None:
+    money = state.money
+    money.usd += use.cost_usd
+    money.tokens += tokens(use)
+    if not launched:  # as earlier releases recorded it
+        money.launches += 1
+    if use.cost_usd > 0:
+        money.samples.append((use.cost_usd, tokens(use)))
+        del money.samples[:-SAMPLES]
+    conversations = _conversations(state, event)
+    key = leaf_key(event.phase, event.step, event.try_)
+    known = conversations.get(key)
+    if known is not None and known.session_id == use.session_id:
+        conversations[key] = together(known, use)
+
+
+def conversation(state: JobState, event: events.ClaudeIntended) -> ClaudeUse | None:
+    """The conversation that a leaf began with Claude, and what it used so far."""
+    return _conversations(state, event).get(leaf_key(event.phase, event.step, event.try_))
+
+
+def _conversations(state: JobState, event: Launched | events.ClaudeIntended) -> dict[str, ClaudeUse]:
+    return (state if event.item_id is None else state.items[event.item_id]).conversations
+
+
+def begin_clock(state: JobState, record: Record) -> None:
+    """A process takes the run up: from now on it runs, since the last record of the one before it did not."""
+    money = state.money
+    if money.awake_since is not None and state.updated_at is not None:
+        money.wall += (state.updated_at - money.awake_since).total_seconds()
+    money.awake_since = record.timestamp
+    money.exhausted = None
+    money.warned.clear()
+    money.under_way = {
+        intent: reserved for intent, reserved in money.under_way.items() if intent in state.launches
+    }
+
+
+MONEY_RULES: Final[Mapping[type[events.Event], Callable[[JobState, Any, Record], None]]] = {
+    events.ClaudeIntended: _claude_intended,
+    events.ClaudeParked: _claude_parked,
+    events.ClaudeCutOff: _claude_cut_off,
+    events.BudgetWarned: _budget_warned,
+    events.BudgetExhausted: _budget_exhausted,
+}

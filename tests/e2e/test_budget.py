@@ -1,0 +1,111 @@
+"""Runs that may spend so much and no more: they stop in order, and go on with a higher cap."""
+
+import json
+from pathlib import Path
+
+import pytest
+from worlds import World
+
+FAKES = Path(__file__).parents[1] / "fakes"
+REPLY = 0.10
+
+FLOW = """
+mode: mapreduce
+map:
+  input: {list: [a, b, c, d, e, f]}
+  max_parallel: 2
+  agent_template:
+    - claude: |
+        /replies 2 0.10
+        /sh echo ${item} > ${item}.txt
+"""
+
+
+@pytest.fixture
+def priced(world: World) -> World:
+    world.environ |= {
+        "PATH": f"{FAKES}:{world.environ['PATH']}",
+        "FAKE_CLAUDE_LOG": str(world.folder / "claude.log"),
+        "CLAUDE_CONFIG_DIR": str(world.folder / "claude"),
+    }
+    return world
+
+
+def launches(world: World) -> list[dict[str, str]]:
+    log = world.folder / "claude.log"
+    return [json.loads(line)["options"] for line in log.read_text().splitlines()]
+
+
+def bill(world: World) -> float:
+    """What the conversations cost by their own logs."""
+    files = (world.folder / "claude").glob("projects/*/*.jsonl")
+    last = [[json.loads(line) for line in file.read_text().splitlines()][-1] for file in files]
+    return sum(entry.get("spent", 0.0) for entry in last)
+
+
+def test_a_run_stops_at_its_budget_and_goes_on_with_a_higher_one(priced: World) -> None:
+    done = priced.prodigy("run", priced.workflow(FLOW), "-y", "--budget", "usd=0.75")
+    assert done.returncode == 1, done.stderr
+    assert "budget-exhausted" in done.stderr
+    assert priced.json("status")["resumable"][0]["status"] == "budget-exhausted"
+    assert bill(priced) <= 0.75 + 2 * REPLY
+    assert all(float(launch["--max-budget-usd"]) <= 0.75 + REPLY for launch in launches(priced))
+    report = priced.json("resume", "latest", "-y", "--budget", "usd=5")
+    assert (report["status"], report["items"]["done"]) == ("completed", 6)
+    assert report["cost"]["usd"] == pytest.approx(1.20)
+    assert bill(priced) == pytest.approx(1.20)
+    assert [event["charged_to"] for event in priced.events("agent_retrying")] == []
+    assert {f"{name}.txt" for name in "abcdef"} <= {file.name for file in priced.repository.iterdir()}
+
+
+def test_a_conversation_that_outgrows_its_reserve_goes_on_in_the_same_step(priced: World) -> None:
+    flow = """
+    - claude: /replies 1 0.10
+    - claude: /replies 5 0.10
+    """
+    done = priced.prodigy("run", priced.workflow(flow), "-y", "--budget", "usd=5")
+    assert done.returncode == 0, done.stderr
+    parked = priced.events("claude_parked")
+    assert parked
+    assert {event["reason"] for event in parked} == {"budget"}
+    second = {event["session_id"] for event in priced.events("claude_intended") if event["step"] == "2"}
+    assert len(second) == 1
+    assert bill(priced) == pytest.approx(0.6)
+
+
+def test_launches_are_counted(priced: World) -> None:
+    done = priced.prodigy("run", priced.workflow(FLOW), "-y", "--budget", "launches=4,soft=1")
+    assert done.returncode == 1
+    assert len(launches(priced)) == 4
+    [exhausted] = priced.events("budget_exhausted")
+    assert (exhausted["kind"], exhausted["used"], exhausted["cap"]) == ("launches", 4, 4)
+    assert priced.prodigy("resume", "latest", "-y", "--budget", "launches=6").returncode == 0
+    assert len(launches(priced)) == 6
+
+
+def test_at_the_soft_limit_what_runs_comes_to_its_end(priced: World) -> None:
+    done = priced.prodigy("run", priced.workflow(FLOW), "-y", "--budget", "usd=40,soft=0.01")
+    assert done.returncode == 1
+    [warned] = priced.events("budget_warned")
+    assert warned["cap"] == 40
+    begun = {event["item_id"] for event in priced.events("agent_started")}
+    ended = {event["item_id"] for event in priced.events("agent_completed")}
+    assert begun == ended
+    assert 2 <= len(begun) < 6
+
+
+def test_the_time_of_a_run_is_bounded(priced: World) -> None:
+    flow = """
+    budget: {wall: 2s}
+    commands: [shell: sleep 600]
+    """
+    done = priced.prodigy("run", priced.workflow(flow), "-y")
+    assert done.returncode == 1
+    [exhausted] = priced.events("budget_exhausted")
+    assert exhausted["kind"] == "wall"
+
+
+def test_a_bound_that_is_none(world: World) -> None:
+    done = world.prodigy("run", world.workflow("- shell: 'true'"), "--budget", "euro=5")
+    assert done.returncode == 2
+    assert "euro=5" in done.stderr
