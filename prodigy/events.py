@@ -262,12 +262,13 @@ class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase_started"):
 
 
 class PhaseCompleted(Event, frozen=True, kw_only=True, tag="phase_completed"):
-    """A phase ended well; ``variables`` are what later phases can read."""
+    """A phase ended well; ``variables`` are what later phases can read, ``fields`` what of them is no part of a value."""
 
     phase: Phase
     duration_ms: int
     head: str | None = None
     variables: dict[str, Any] = {}
+    fields: dict[str, dict[str, Any]] = {}
 
 
 class PhaseFailed(Event, frozen=True, kw_only=True, tag="phase_failed"):

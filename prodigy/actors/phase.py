@@ -85,6 +85,8 @@ class PhaseActor(Task):
         self._now = setting.now
         self._variables: dict[str, Any] = {}
         """What later phases can read of this one."""
+        self._fields: dict[str, dict[str, Any]] = {}
+        """And of those variables besides their values."""
         self._cut: str | None = None
         """Why its steps may have been cut off, if anything is known."""
 
@@ -102,7 +104,11 @@ class PhaseActor(Task):
         if failure is not None:
             return events.PhaseFailed(phase=self._phase, duration_ms=duration, error=failure)
         return events.PhaseCompleted(
-            phase=self._phase, duration_ms=duration, head=self._ledger.state.tip, variables=self._variables
+            phase=self._phase,
+            duration_ms=duration,
+            head=self._ledger.state.tip,
+            variables=self._variables,
+            fields=self._fields,
         )
 
     async def _attempt(self) -> Failure | None:
@@ -242,6 +248,7 @@ class StepsActor(PhaseActor):
         result = await self._run_steps(steps, timeout=self._limit(), prefix=prefix, variables=roots)
         if result.error is None:
             self._variables = result.variables | values(body.outputs, result.variables)
+            self._fields = result.fields
         return result.error
 
     async def roots(self) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from prodigy.workflow.model import MapPhase, Step
 from prodigy.workflow.scope import old_item_names
 
 AFTER_MAP: Final[frozenset[Phase]] = frozenset({"reduce", "merge", "on_success", "on_failure"})
+_AFTER_REDUCE: Final = AFTER_MAP - {"reduce"}
 """Phases that can read what became of the items."""
 MAX_ARGUMENTS = 128 * 1024
 """Characters of all ``ARG_n`` together; longer lists reach commands by reference in their text only."""
@@ -86,6 +87,7 @@ class TaskFactory:
         worktree = str(self.session_worktree)
         return Variables(
             self._common(phase, worktree),
+            fields=self._common_fields(),
             environment=self._common_environment(phase, worktree),
             declared=self._prepared.declared(phase),
             secrets=self._prepared.secrets(phase),
@@ -214,6 +216,7 @@ class TaskFactory:
             outcomes=dict(outcomes or {}),
             conversations=_of(phase, self._ledger.state.conversations),
             variables=task.variables | own | dict(variables or {}),
+            fields=task.fields | self._fields_of_phase(phase),
             environment=task.environment | self._environment_of_phase(phase),
         )
 
@@ -230,11 +233,16 @@ class TaskFactory:
                 lenient=phase == "on_failure",
             )
             roots |= own | {"map": about | own}
-        if phase in {"merge", "on_success", "on_failure"} and (reduced := state.phases.get("reduce")):
+        if phase in _AFTER_REDUCE and (reduced := state.phases.get("reduce")):
             roots |= reduced.variables
         if phase == "on_failure":
             roots["error"] = self._error()
         return roots
+
+    def _fields_of_phase(self, phase: Phase) -> dict[str, dict[str, Any]]:
+        """Fields of variables that only some phases know."""
+        reduced = self._ledger.state.phases.get("reduce") if phase in _AFTER_REDUCE else None
+        return {} if reduced is None else reduced.fields
 
     def _error(self) -> dict[str, Any]:
         """``${error.…}`` of the phase that failed."""
@@ -298,6 +306,7 @@ class TaskFactory:
             base_commit=task.head,
             outcomes={},
             variables=bare.variables,
+            fields=bare.fields,
             environment=bare.environment,
         )
 
@@ -317,6 +326,7 @@ class TaskFactory:
             correlation_id=self._correlation(None),
             grace=self._plan.workflow.grace,
             variables=self._common(phase, worktree),
+            fields=self._common_fields(),
             environment=self._common_environment(phase, worktree),
             secrets=self._prepared.secrets(phase),
             declared=self._prepared.declared(phase),
@@ -370,6 +380,11 @@ class TaskFactory:
     def environment(self) -> Mapping[str, str]:
         """What every child inherits."""
         return self._environment
+
+    def _common_fields(self) -> dict[str, dict[str, Any]]:
+        """Fields of what setup captured, by both its names."""
+        setup = self._ledger.state.phases.get("setup")
+        return {} if setup is None else setup.fields | {"setup": setup.fields}
 
     def _common_environment(self, phase: Phase, worktree: str) -> dict[str, str]:
         agreed = (

@@ -159,7 +159,7 @@ def _phase_completed(state: JobState, event: events.PhaseCompleted, record: Reco
     phase = _phase_ended(state, event.phase, record)
     phase.status = "completed"
     phase.duration_ms = event.duration_ms
-    phase.variables = event.variables
+    phase.variables, phase.fields = event.variables, event.fields
     state.tip = event.head or state.tip
 
 

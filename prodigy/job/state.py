@@ -178,6 +178,7 @@ class PhaseState(Struct, kw_only=True):
     base_commit: str | None = None
     max_parallel: int | None = None
     variables: dict[str, Any] = {}
+    fields: dict[str, dict[str, Any]] = {}
     error: Failure | None = None
 
 

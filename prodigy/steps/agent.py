@@ -11,7 +11,7 @@ from uuid import uuid4
 import trio
 from msgspec import structs
 
-from prodigy.events import ClaudeIntended, Failure
+from prodigy.events import ClaudeIntended, Failure, Phase
 from prodigy.git import changes
 from prodigy.git.changes import Changes, Standing
 from prodigy.git.cli import Git
@@ -28,11 +28,12 @@ from prodigy.git.evidence import (
     snapshot,
 )
 from prodigy.steps.commands import SlotCommands
+from prodigy.steps.course import Course
 from prodigy.steps.durable import Closed, Door, LeafFailed, Place
 from prodigy.steps.hidden import Hidden
 from prodigy.steps.interpreter import Interpreter, StepFailure
 from prodigy.steps.limits import Allowance, least
-from prodigy.steps.output import short_tail
+from prodigy.steps.output import cut, short_tail
 from prodigy.steps.protocol import PROTOCOL, AgentEvent, AgentReport, AgentResult, AgentTask, Recorded
 from prodigy.steps.redaction import masked, revealed
 from prodigy.steps.slot_git import SlotGit
@@ -44,6 +45,7 @@ from supervisors import JobLink, SlotLost, SlotPool, WorkerProgram
 
 SUBJECT = 72
 """Characters of a commit's first line."""
+_LABEL = 80
 
 
 async def serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: SlotPool) -> AgentResult:
@@ -88,6 +90,7 @@ async def _serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: S
     )
     variables = Variables(
         hidden.masker.reveal(task.variables),
+        fields=hidden.masker.reveal(task.fields),
         environment=task.environment,
         declared=(*task.declared, *(variable.name for variable in task.later)),
         secrets=task.secrets,
@@ -126,8 +129,26 @@ async def _run(interpreter: Interpreter, task: AgentTask) -> Failure | None:
     text = f"{round(limit, 2):g} s"  # what is left of a phase's time is no round number
     if limit == task.timeout:
         whose = "The agent's" if task.phase == "map" else f"The {task.phase} phase's"
-        return Failure(error_class="timeout", message=f"{whose} time of {text} was up", limit=text)
-    return Failure(error_class="limit-exceeded", message=f"wall {text} > {text}", limit=f"wall > {text}")
+        failure = Failure(error_class="timeout", message=f"{whose} time of {text} was up", limit=text)
+    else:
+        message = f"wall {text} > {text}"
+        failure = Failure(error_class="limit-exceeded", message=message, limit=f"wall > {text}")
+    return _cut_short(failure, interpreter.reached, task.phase)
+
+
+def _cut_short(failure: Failure, reached: Course | None, phase: Phase) -> Failure:
+    """The failure with the step that ran when the time was up, if one had begun.
+
+    A phase that failed is taken up at the step that its failure blames, whose outcomes are forgotten; this step did
+    nothing wrong, and what it has done is kept. An item begins anew anyhow.
+    """
+    if reached is None:
+        return failure
+    label = reached.step.label
+    named = structs.replace(
+        failure, step_name=label, message=f"{failure.message} in step {reached.path}, {cut(label, _LABEL)}"
+    )
+    return structs.replace(named, step=reached.path) if phase == "map" else named
 
 
 async def _result(
@@ -140,6 +161,7 @@ async def _result(
         duration_ms=0,
         output=short_tail(output),
         variables=interpreter.variables.captured(),
+        fields=interpreter.variables.captured_fields(),
         error=failure,
     )
     if failure is not None or stage.head == task.base_commit:

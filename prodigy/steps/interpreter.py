@@ -301,6 +301,11 @@ class Interpreter:
         return dict(self.current.environment)
 
     @property
+    def reached(self) -> Course | None:
+        """The step of our list that began last; ``None`` before the first."""
+        return self._course
+
+    @property
     def current(self) -> Course:
         """The step that runs."""
         assert self._course is not None, "no step runs"

@@ -4,13 +4,16 @@ Pure. ``capturing`` makes the steps concerned keep what they print; ``values`` r
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final, Literal
 
 from msgspec import structs
 
 from prodigy.steps.captures import CaptureError, parsed
 from prodigy.workflow.model import Capture, PhaseOutput, Step
 from prodigy.workflow.values import TemplateError
+
+FACTS: Final[tuple[Literal["exit_code", "success", "duration"], ...]] = ("exit_code", "success", "duration")
+"""What can be read of the step beside each output, as in ``${NAME.exit_code}``."""
 
 
 def capturing(steps: tuple[Step, ...], outputs: Sequence[PhaseOutput]) -> tuple[Step, ...]:
@@ -22,7 +25,9 @@ def capturing(steps: tuple[Step, ...], outputs: Sequence[PhaseOutput]) -> tuple[
     changed = list(steps)
     for output in outputs:
         place = _place(steps, output)
-        capture = Capture(name=output.name, source=output.source, format="raw", mark=output.mark)
+        capture = Capture(
+            name=output.name, source=output.source, format="raw", fields=FACTS, mark=output.mark
+        )
         changed[place] = structs.replace(changed[place], captures=(*changed[place].captures, capture))
     return tuple(changed)
 

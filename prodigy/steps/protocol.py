@@ -84,6 +84,8 @@ class AgentTask(Struct, frozen=True, kw_only=True):
     prefix: str = ""
     """Put before the steps' paths, e.g. ``input.``."""
     variables: dict[str, Any] = {}
+    fields: dict[str, dict[str, Any]] = {}
+    """Fields of variables that are no mappings themselves, as in ``${NAME.exit_code}``."""
     environment: dict[str, str] = {}
     outcomes: dict[str, Outcome] = {}
     conversations: dict[str, ClaudeUse] = {}
@@ -119,7 +121,7 @@ class Recorded(Struct, frozen=True):
 
 
 class AgentResult(Struct, frozen=True, kw_only=True):
-    """How an agent ended: ``error`` is ``None`` if all its steps succeeded; ``variables`` are its captures."""
+    """How an agent ended: ``error`` is ``None`` if all its steps succeeded; ``variables`` are its captures, ``fields`` theirs."""
 
     head: str
     duration_ms: int
@@ -127,6 +129,7 @@ class AgentResult(Struct, frozen=True, kw_only=True):
     files_changed: tuple[str, ...] = ()
     output: str = ""
     variables: dict[str, Any] = field(default_factory=dict)
+    fields: dict[str, dict[str, Any]] = field(default_factory=dict)
     error: Failure | None = None
 
 

@@ -8,6 +8,7 @@ ours live together::
     recent     shell.*, last.*, step.*, error.* …; of this list alone
     asked      what only git or the clock can tell, asked because a text refers to it
     roots      what the agent was given: item, map, workflow, captures of setup, parameters …
+    fields     of captures that the agent was given
     declared   variables of the environment that the workflow declares
 """
 
@@ -69,6 +70,7 @@ class Variables:
 
     Args:
         roots: what the agent was given.
+        fields: of captures among them that are no mappings themselves.
         environment: what its processes find, for ``${env.NAME}``.
         declared: names in it that texts may use as ``${NAME}``.
         secrets: names in it whose values scripts must not hold.
@@ -79,6 +81,7 @@ class Variables:
         self,
         roots: Mapping[str, Any],
         *,
+        fields: Mapping[str, Any] | None = None,
         environment: Mapping[str, str] | None = None,
         declared: Iterable[str] = (),
         secrets: Iterable[str] = (),
@@ -89,6 +92,7 @@ class Variables:
         self._declared = frozenset(declared) | self.secrets
         self._set = layers or Layers()
         self._roots = dict(roots)
+        self._fields = dict(fields or {})
         self._asked: dict[str, Any] = {}
         self._computed: dict[Question, Any] = {}
         self._own: dict[str, Any] = {}
@@ -146,7 +150,8 @@ class Variables:
 
     def _layers(self) -> tuple[Mapping[str, Any], ...]:
         ours = self._set
-        return self._own, ours.local, ours.kept, ours.fields, ours.recent, self._asked, self._roots
+        set_here = self._own, ours.local, ours.kept, ours.fields, ours.recent, self._asked
+        return *set_here, self._roots, self._fields
 
     def _of_environment(self, path: Path) -> Any:
         root, *rest = path
@@ -172,6 +177,7 @@ class Variables:
     def _with(self, layers: Layers) -> Self:
         inner = type(self)(
             self._roots,
+            fields=self._fields,
             environment=self.environment,
             declared=self._declared,
             secrets=self.secrets,
@@ -255,6 +261,10 @@ class Variables:
     def captured(self) -> dict[str, Any]:
         """All captures and ids so far."""
         return dict(self._set.kept)
+
+    def captured_fields(self) -> dict[str, Any]:
+        """The fields of all captures so far."""
+        return dict(self._set.fields)
 
     def failing(self, step: Step, outcome: Outcome, failure: Failure, index: int) -> None:
         """Set the scene for a handler: ``error.*``, ``test.*``, and ``shell.output`` as stdout then stderr."""

@@ -205,7 +205,7 @@ def test_captures_reach_the_phases_after(world: World) -> None:
     mode: mapreduce
     setup:
       commands:
-        - {shell: "echo 2", capture: N, capture_format: number}
+        - {shell: "echo 2; exit 7", capture: N, capture_format: number, continue_on_error: true}
         - {id: version, shell: "echo version 1.4.2; echo noise >&2"}
         - {shell: 'echo "{\\"list\\": [1, 2, 3]}"'}
       capture_outputs:
@@ -219,10 +219,14 @@ def test_captures_reach_the_phases_after(world: World) -> None:
       max_items: "${LAST}"
       agent_template:
         - {shell: "echo ${item}-${VERSION}-${setup.N}", capture: mark}
+        - {shell: "test ${N.exit_code}${N.success}${setup.N.exit_code}${VERSION.exit_code} = 7false70"}
+        - {shell: "echo ${item}-${VERSION}-${setup.N}"}
     reduce:
       - {shell: "echo '${N} ${VERSION} ${setup.LAST} ${NONE}'", capture: first}
       - shell: echo '${map.results[1].variables.mark} ${map.results[2].output}' > marks
       - shell: echo '${first}' > first
+    merge:
+      - {shell: "test ${setup.N.exit_code}${N.success}${first.exit_code} = 7false0", when: "first.success and N.duration >= 0"}
     """
     done = world.prodigy("run", world.workflow(flow), "-y")
     assert done.returncode == 0, done.stderr
@@ -317,6 +321,26 @@ def test_on_failure_runs_after_the_runs_own_timeout(world: World, tag: str) -> N
     assert pids_with(tag) == []
 
 
+def test_an_agent_whose_time_is_up_names_the_step_that_ran(world: World, tag: str) -> None:
+    flow = f"""
+    grace: 100ms
+    mode: mapreduce
+    map:
+      input: {{list: [1]}}
+      agent_timeout_secs: 1
+      agent_template:
+        - {{shell: "true"}}
+        - name: slow one
+          foreach: [a]
+          do: [{{shell: "python3 -c 'import time; time.sleep(600)' {tag}"}}]
+    """
+    world.prodigy("run", world.workflow(flow))
+    error = world.events("agent_failed")[0]["error"]
+    assert error["message"] == "The agent's time of 1 s was up in step 2, slow one"
+    assert (error["step"], error["step_name"]) == ("2", "slow one")
+    assert pids_with(tag) == []
+
+
 def test_a_phases_own_timeout_fails_it(world: World, tag: str) -> None:
     flow = f"""
     grace: 100ms
@@ -328,7 +352,10 @@ def test_a_phases_own_timeout_fails_it(world: World, tag: str) -> None:
     done = world.prodigy("run", world.workflow(flow))
     assert done.returncode == 1
     error = world.events("phase_failed")[0]["error"]
-    assert (error["class"], error["message"]) == ("timeout", "The setup phase's time of 1 s was up")
+    assert error["class"] == "timeout"
+    assert error["message"].startswith("The setup phase's time of 1 s was up in step 2, python3 -c")
+    assert error["step_name"].startswith("python3 -c")
+    assert "step" not in error, "nothing of the step is forgotten when the run goes on"
     assert pids_with(tag) == []
 
 

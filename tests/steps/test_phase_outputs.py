@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from prodigy.steps.captures import CaptureError
-from prodigy.steps.phase_outputs import capturing, values
+from prodigy.steps.phase_outputs import FACTS, capturing, values
 from prodigy.workflow.model import Capture, PhaseOutput, Shell, Step
 
 STEPS = (
@@ -23,7 +23,7 @@ def read(text: Any, **fields: Any) -> Any:
 @pytest.mark.parametrize(("step", "place"), [(0, 0), (1, 1), ("first", 0), ("the second", 1)])
 def test_a_step_is_named_by_index_id_or_name(step: int | str, place: int) -> None:
     made = capturing(STEPS, [PhaseOutput(name="x", step=step, source="both")])
-    assert made[place].captures[-1] == Capture(name="x", source="both", format="raw")
+    assert made[place].captures[-1] == Capture(name="x", source="both", format="raw", fields=FACTS)
     assert [len(one.captures) for one in made] == [1 + (place == 0), int(place == 1)]
 
 
