@@ -35,6 +35,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
         env: the whole environment; nothing is added.
         stdin: what it can read; a whole text, held in memory until it has been started.
         open_files: how many descriptors it and its descendants may open each; ``None``: as many as we were started with.
+        one_pipe: whether what it writes to its error output comes out of ``stdout`` too, as it was written in between;
+            ``stderr`` is then at its end from the beginning.
     """
 
     argv: tuple[str, ...]
@@ -42,6 +44,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, str]
     stdin: bytes = b""
     open_files: int | None = None
+    one_pipe: bool = False
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True):

@@ -102,7 +102,7 @@ class Slot:
             command = msgspec.structs.replace(command, open_files=limits.open_files)
         try:
             buried = self._sampler.buried(self._line.pid, limits)
-            outputs, its_streams = _streams(command.stdin)
+            outputs, its_streams = _streams(command)
         except OSError as error:
             raise SpawnFailed(error.errno or 0, str(error)) from error
         try:
@@ -189,19 +189,21 @@ async def open_slots(*, table: ProcessTable | None = None, tick: float = TICK) -
 Outputs = tuple[OutputStream, OutputStream]
 
 
-def _streams(stdin: bytes) -> tuple[Outputs, tuple[int, int, int]]:
-    """Our ends of a command's stdout and stderr, and its ends of all three streams.
+def _streams(command: Command) -> tuple[Outputs, tuple[int, int, int]]:
+    """Our ends of a command's stdout and stderr, and its ends of all three streams; of one pipe it has two ends.
 
     Raises:
         OSError: the system is out of descriptors; none is left open.
     """
     opened: list[int] = []
     try:
-        its_stdin = _readable(stdin)
+        its_stdin = _readable(command.stdin)
         opened.append(its_stdin)
         stdout, its_stdout = os.pipe()
         opened += (stdout, its_stdout)
         stderr, its_stderr = os.pipe()
+        if command.one_pipe:
+            os.dup2(its_stdout, its_stderr, inheritable=False)
     except OSError:
         for descriptor in opened:
             os.close(descriptor)

@@ -1,7 +1,7 @@
 """Every option of a step, as steps that show it and what they leave as a proof, and every place where steps stand.
 
 In the steps of a cell ``PROOF`` is the file for the proof, ``CELL`` a name of its own, ``TAG`` a number for command
-lines, ``LONG`` a time in seconds that nobody waits for.
+lines, ``LONG`` a time in seconds that nobody waits for, ``FLAGS`` a command that prints what Claude was launched with.
 """
 
 import json
@@ -14,6 +14,7 @@ import yaml
 from worlds import World
 
 FAKES = Path(__file__).parent / "fakes"
+FLAGS = r"tr '\\0' ' ' < /proc/\\$PPID/cmdline"
 
 OPTIONS = r"""
 when:
@@ -22,6 +23,9 @@ when:
 name:
   - [{name: "a name", shell: "true"}, {shell: "echo '${step.name}' > PROOF"}]
   - a name
+description:
+  - [{description: "what it is for", shell: "true"}, {shell: "echo '${step.name}' > PROOF"}]
+  - what it is for
 timeout:
   - [{shell: "sleep LONG", timeout: 100ms, on_failure: {shell: "echo ${error.class} > PROOF", retry_original: false}}]
   - timeout
@@ -64,6 +68,25 @@ max_attempts:
 fail_workflow:
   - [{shell: "exit 4", on_failure: {shell: "exit 5", fail_workflow: false}}, {shell: "echo went on > PROOF"}]
   - went on
+retry_original:
+  - [{shell: "echo tried >> PROOF; false", on_failure: {shell: "echo handled >> PROOF"}, retry_original: false}]
+  - "tried\nhandled"
+handler_failure_fatal:
+  - - foreach: [x]
+      do:
+        - {shell: "exit 4", on_failure: {shell: "exit 5", fail_workflow: false, handler_failure_fatal: true}}
+        - {shell: "echo went on >> PROOF"}
+      continue_on_error: true
+    - {shell: "echo over >> PROOF"}
+  - over
+handler_timeout:
+  - - {shell: "exit 4", on_failure: {shell: "sleep LONG; echo late >> PROOF", timeout: 100ms, fail_workflow: false}}
+    - {shell: "echo went on >> PROOF"}
+  - went on
+handler_capture:
+  - - {shell: "exit 4", on_failure: {shell: "echo repaired", capture: cap_handler, strategy: fallback}}
+    - {shell: "echo ${cap_handler} > PROOF"}
+  - repaired
 strategy:
   - [{shell: "echo tried >> PROOF; false", on_failure: {shell: "echo instead >> PROOF", strategy: fallback}}]
   - "tried\ninstead"
@@ -90,8 +113,11 @@ capture_format:
     - {shell: "echo ${cap_json.a[1].b} ${cap_json:json} > PROOF"}
   - 'true {"a":[1,{"b":true}]}'
 capture_streams:
-  - [{shell: "echo one; echo two >&2", capture: cap_both, capture_streams: both}, {shell: "printf '%s\\n' ${cap_both:words} | sort > PROOF"}]
-  - "one\ntwo"
+  - - shell: "for i in 1 2 3 4 5 6 7 8; do echo $i; echo -$i >&2; done"
+      capture: cap_both
+      capture_streams: both
+    - {shell: "echo ${cap_both:words} > PROOF"}
+  - "1 -1 2 -2 3 -3 4 -4 5 -5 6 -6 7 -7 8 -8"
 output_file:
   - [{shell: "echo kept", output_file: CELL/out.txt}, {shell: "cp CELL/out.txt PROOF"}]
   - kept
@@ -132,10 +158,27 @@ validate:
       validate: {shell: "test -f CELL.txt", on_incomplete: {shell: "echo '${validation.completion}' > CELL.txt"}}
     - {shell: "cp CELL.txt PROOF"}
   - "0"
+skip_validation:
+  - [{shell: "echo ran >> PROOF", validate: {shell: "false"}, skip_validation: true}, {shell: "echo went on >> PROOF"}]
+  - "ran\nwent on"
+validation_timeout:
+  - - shell: "true"
+      validate: {shell: "sleep LONG", on_incomplete: {shell: "echo late >> PROOF", fail_workflow: false}}
+      validation_timeout: 100ms
+    - {shell: "echo went on >> PROOF"}
+  - "late\nlate\nwent on"
+ignore_validation_failure:
+  - [{shell: "echo ran >> PROOF", validate: {shell: "false"}, ignore_validation_failure: true}, {shell: "echo went on >> PROOF"}]
+  - "ran\nwent on"
 detach:
-  - - {shell: "echo $$ > PROOF; exec sleep LONG 0.0TAG", detach: agent}
-    - {shell: "until test -s PROOF; do sleep 0.02; done; kill -0 $(cat PROOF) && echo up > PROOF"}
-  - up
+  - - {shell: "echo agent $$ >> PROOF; exec sleep LONG 0.0TAG", detach: agent}
+    - {shell: "echo run $$ >> PROOF; exec sleep LONG 0.0TAG", detach: run}
+    - {shell: "echo forever $$ >> PROOF; exec sleep LONG 0.0TAG", detach: forever}
+    - shell: |
+        until test $(grep -c . PROOF) = 3; do sleep 0.02; done
+        up=$(sort PROOF | while read kind pid; do kill -0 $pid && echo $kind; test $kind != forever || kill $pid; done)
+        echo "$up" > PROOF
+  - "agent\nforever\nrun"
 interpolate:
   - [{shell: "echo '${workflow.name}' > PROOF", interpolate: false}]
   - "${workflow.name}"
@@ -145,8 +188,31 @@ shell_program:
 claude_options:
   - - claude: "/sh tr '\\0' ' ' < /proc/\\$PPID/cmdline | grep -o -e '--m[a-z-]* [a-z0-9]*' > PROOF"
       claude_options: {model: opus}
-      max_turns: 7
-  - "--model opus\n--max-turns 7"
+  - "--model opus"
+model:
+  - [{claude: "/sh FLAGS | grep -o -e '--mode[l] [a-z]*' > PROOF", model: opus}]
+  - "--model opus"
+max_turns:
+  - [{claude: "/sh FLAGS | grep -o -e '--max-turn[s] [0-9]*' > PROOF", max_turns: 7}]
+  - "--max-turns 7"
+allowed_tools:
+  - [{claude: "/sh FLAGS | grep -o -e '--allowed-tool[s] [A-Z][a-z]* [A-Z][a-z]*' > PROOF", allowed_tools: [Read, Edit]}]
+  - "--allowed-tools Read Edit"
+disallowed_tools:
+  - [{claude: "/sh FLAGS | grep -o -e '--disallowed-tool[s] [A-Z][a-z]*' > PROOF", disallowed_tools: [Bash]}]
+  - "--disallowed-tools Bash"
+append_system_prompt:
+  - [{claude: "/sh FLAGS | grep -o -e '--append-system-promp[t] [a-z ]*' > PROOF", append_system_prompt: "be brief in ${workflow.name}"}]
+  - "--append-system-prompt be brief in matrix "
+permission_mode:
+  - [{claude: "/sh FLAGS | grep -o -e '--permission-mod[e] [a-z]*' > PROOF", permission_mode: plan}]
+  - "--permission-mode plan"
+json_schema:
+  - [{claude: "/sh FLAGS | grep -o -e '--json-schem[a] {[a-z:\"]*}' > PROOF\n/value {}", json_schema: {type: object}}]
+  - '--json-schema {"type":"object"}'
+effort:
+  - [{claude: "/sh FLAGS | grep -o -e '--effor[t] [a-z]*' > PROOF", effort: low}]
+  - "--effort low"
 claude:
   - [{claude: "/say hello ${workflow.name}"}, {shell: "echo ${claude.output}, ${claude.cost_usd} > PROOF"}]
   - hello matrix, 0.01
@@ -208,6 +274,7 @@ class Matrix:
             .replace("CELL", name)
             .replace("TAG", str(int(self.tag.removeprefix("tag-"), 16)))
             .replace("LONG", str(self.long))
+            .replace("FLAGS", FLAGS)
         )
         return name, FRAMES[frame](json.loads(text)), str(proof).replace("CELL", name) + "\n"
 

@@ -19,6 +19,8 @@ STEPS = frozenset({"a step", "`on_failure`", "`on_incomplete`", "`test`"})
 ELSEWHERE = {
     "retry_on": ("retry_on", frozenset({"`retry`"})),
     "retry_fallback": ("on_failure", frozenset({"`retry`"})),
+    "handler_timeout": ("timeout", frozenset({"`on_failure`"})),
+    "handler_capture": ("capture", frozenset({"`on_failure`"})),
 }
 """Options that are a key of something else."""
 

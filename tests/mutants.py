@@ -12,7 +12,10 @@ from typing import Any
 from matrix import FRAMES, MARK, SEQUENTIAL, TABLE, Matrix, Steps, prepared
 from worlds import World
 
+from prodigy.workflow.language_steps import CLAUDE_SHORT_CUTS
+
 PROGRAM = Path(__file__).parent / "mutant_program.py"
+OF_CLAUDE = ("claude_options", *(key.name for key in CLAUDE_SHORT_CUTS))
 HANDLED = "the proof is what a handler says of the failure"
 DEPENDENTS: dict[str, dict[str, str]] = {
     "name": {"commit_config": "the message of the commit names the step"},
@@ -20,7 +23,19 @@ DEPENDENTS: dict[str, dict[str, str]] = {
         "outputs": "an output is read by the id of its step",
         "goal_seek": "the attempts of this very search are read by its id",
     },
-    "timeout": {"grace": "there is a grace only when something is ended"},
+    "timeout": {
+        "grace": "there is a grace only when something is ended",
+        "handler_timeout": "it is the same key, in a handler",
+    },
+    "retry_original": {"commit_required": "its handler does not repair, and the step is not run again"},
+    "validate": {"validation_timeout": "it is a limit of the check"},
+    "fail_workflow": {
+        "handler_timeout": "what is seen is that the run goes on",
+        "validation_timeout": "what is seen is that the run goes on",
+    },
+    "strategy": {"handler_capture": "a step that fails again has no later steps"},
+    "foreach": {"handler_failure_fatal": "its steps are those of a `foreach`"},
+    "continue_on_error": {"handler_failure_fatal": "the `foreach` around it goes on"},
     "retry": {"retry_fallback": "what follows the last attempt is part of `retry`"},
     "on_failure": {
         "timeout": HANDLED,
@@ -31,14 +46,18 @@ DEPENDENTS: dict[str, dict[str, str]] = {
         "fail_workflow": "it is an option of the handler",
         "strategy": "it is an option of the handler",
         "test": "its handler is that of the step",
+        "retry_original": "it is an option of the handler",
+        "handler_timeout": "it is an option of the handler",
+        "handler_capture": "it is an option of the handler",
     },
     "capture": {
         "capture_format": "it says how what is captured is read",
         "capture_streams": "it says what of the step is captured",
+        "handler_capture": "it is the same key, in a handler",
     },
     "claude": {
         "idle_timeout": "only a step of Claude can be idle",
-        "claude_options": "they are options of a step of Claude",
+        **dict.fromkeys(OF_CLAUDE, "it is an option of a step of Claude"),
     },
     "env": {"clear_env": "what is left is the environment of the step"},
 }

@@ -20,6 +20,7 @@ from prodigy.job.iterations import argument_roots, numbered_arguments
 from prodigy.job.plan import RunPlan
 from prodigy.job.results import map_variables
 from prodigy.job.state import ItemState
+from prodigy.job.streams import read_apart
 from prodigy.job.timing import attempt_limit, timed_steps
 from prodigy.paths import Layout
 from prodigy.steps.protocol import SETUP, AgentTask, Outcome
@@ -61,6 +62,7 @@ class TaskFactory:
         self._ledger = ledger
         self._environment = environment
         self._prepared = prepared
+        self._read_apart = tuple(sorted(read_apart(plan.workflow)))
         self._numbered = numbered_arguments(plan.workflow) if plan.arguments else frozenset()
 
     @property
@@ -333,6 +335,7 @@ class TaskFactory:
             later=self._prepared.later(phase),
             profile=self._prepared.profile,
             max_capture=self._plan.workflow.max_capture,
+            read_apart=self._read_apart,
         )
 
     def _correlation(self, item_id: str | None) -> UUID:

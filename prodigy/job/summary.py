@@ -14,7 +14,7 @@ from prodigy import ids
 from prodigy.errors import InternalError
 from prodigy.events import Phase
 from prodigy.ids import Kind
-from prodigy.job.state import JobState, MergeStatus
+from prodigy.job.state import Detached, JobState, MergeStatus
 
 SummaryStatus = Literal[
     "starting", "running", "completed", "failed", "interrupted", "budget-exhausted", "corrupt"
@@ -66,6 +66,8 @@ class JobSummary(Struct, frozen=True, kw_only=True):
     eta_ms: int | None = None
     pid: int | None = None
     next: str | None = None
+    detached: list[Detached] = []
+    """What its steps left running, whether it still runs or not; once the run has ended, for good."""
 
     @property
     def tail(self) -> str:
@@ -149,6 +151,7 @@ def summarize(state: JobState, repo: str) -> JobSummary:
         updated_at=recorded(state.updated_at),
         ended_at=state.ended_at,
         eta_ms=eta_ms(state),
+        detached=[one for one in state.detached if one.until == "forever" or state.ended_at is None],
     )
     return replace(summary, next=next_command(summary))
 

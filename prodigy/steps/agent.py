@@ -85,6 +85,7 @@ async def _serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: S
         head=task.head,
         base=task.workflow_base or task.base_commit,
         max_capture=task.max_capture,
+        read_apart=frozenset(task.read_apart),
         profile=task.profile,
         learn=hidden.learn,
     )

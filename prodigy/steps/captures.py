@@ -19,6 +19,8 @@ from prodigy.workflow.values import LARGEST_INTEGER, TemplateError
 
 OF_TEXT: Final = frozenset({"stdout", "stderr", "both", "json", "pattern"})
 """Sources that read what the step printed."""
+OF_ONE: Final = OF_TEXT - {"both"}
+"""Sources that read one of the two streams."""
 _WORDS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _SHOWN = 60
 _INTEGER = re.compile(r"[-+]?\d+", re.ASCII)
@@ -41,6 +43,26 @@ def reads_text(step: Step) -> bool:
     """Whether the captures of a step, or its ``output_file``, need what it printed in full."""
     of_text = any(capture.source in OF_TEXT or set(capture.fields) & OF_TEXT for capture in step.captures)
     return of_text or step.output_file is not None
+
+
+def in_one(step: Step, read_apart: frozenset[str]) -> bool:
+    """Whether a step's two streams are wanted in the order in which they were written, and nobody wants one of them alone.
+
+    Args:
+        step: it runs a command.
+        read_apart: names of which some text reads one stream.
+    """
+    if not any(capture.source == "both" for capture in step.captures):
+        return False
+    alone = any(capture.source in OF_ONE for capture in step.captures) or step.output_file is not None
+    names = {
+        step.id,
+        step.kind,
+        "shell",
+        "last",
+        *(capture.name.rpartition(".")[2] for capture in step.captures),
+    }
+    return not alone and names.isdisjoint(read_apart)
 
 
 def take(captures: tuple[Capture, ...], done: Done, facts: Facts) -> dict[str, Captured]:

@@ -50,6 +50,8 @@ class Order(Struct, frozen=True, kw_only=True):
     grace: float | None = None
     limits: Limits | None = None
     keep: int = 0
+    one_pipe: bool = False
+    """Whether its error output is part of its standard output, each in its place."""
     listen: Listener | None = None
     """Told each chunk of standard output; says when the command has said enough."""
     private: bool = False
@@ -263,7 +265,9 @@ class SlotCommands:
 
     @asynccontextmanager
     async def _tree(self, slots: SlotPool, order: Order) -> AsyncGenerator[ProcessTree]:
-        command = Command(argv=order.argv, cwd=order.cwd, env=dict(order.env), stdin=order.stdin)
+        command = Command(
+            argv=order.argv, cwd=order.cwd, env=dict(order.env), stdin=order.stdin, one_pipe=order.one_pipe
+        )
         limits = self._allowance.limits(order.limits, order.idle)
         async with AsyncExitStack() as running:
             slot = await running.enter_async_context(slots.lease())

@@ -76,7 +76,7 @@ class Texts(Struct, frozen=True, kw_only=True):
     stdout: str = ""
     stderr: str = ""
     both: str = ""
-    """The two in the order in which they came."""
+    """The two in the order in which they came; exactly so where they came through one pipe."""
     cut: bool = False
 
 

@@ -145,7 +145,8 @@ async def _shell(walker: Walker, course: Course, script: str, intent: int) -> Do
         await walker.stage.commands.detach(order, leaf, step.detach)
         return Done()
     keep = walker.stage.max_capture if captures.reads_text(step) else 0
-    ran = await walker.stage.commands.run(structs.replace(order, keep=keep), leaf)
+    one_pipe = captures.in_one(step, walker.stage.read_apart)
+    ran = await walker.stage.commands.run(structs.replace(order, keep=keep, one_pipe=one_pipe), leaf)
     if ran.failure is not None:
         raise LeafFailed(ran.failure, stdout=ran.stdout, stderr=ran.stderr, texts=ran.texts)
     return Done(stdout=ran.stdout, stderr=ran.stderr, texts=ran.texts)

@@ -100,6 +100,8 @@ class AgentTask(Struct, frozen=True, kw_only=True):
     limits: Limits | None = None
     max_capture: int = 10 * 1024 * 1024
     """Bytes of one stream that a capture may hold."""
+    read_apart: tuple[str, ...] = ()
+    """Names of which some text of the workflow reads one output stream alone, as in ``${NAME.stderr}``."""
     waking: bool = False
     """Whether its steps have ended: then only what they left running until the run's end is started again."""
     workflow_base: str | None = None

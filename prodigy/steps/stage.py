@@ -103,6 +103,7 @@ class Stage:
         base: the commit that ``${workflow.commits}`` counts from.
         dirty: whether the last step left changes uncommitted.
         max_capture: bytes of a stream that a capture may hold.
+        read_apart: names of which some text of the workflow reads one output stream alone.
         profile: name of the active profile of the environment.
         learn: told secrets that are found on the way, by name, before anything can show them.
     """
@@ -118,5 +119,6 @@ class Stage:
     base: str
     dirty: bool = False
     max_capture: int = 10 * 1024 * 1024
+    read_apart: frozenset[str] = frozenset()
     profile: str | None = None
     learn: Callable[[Mapping[str, str]], None] = forget

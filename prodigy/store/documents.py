@@ -4,11 +4,12 @@ Every field is always there; what is unknown is ``null``. Fields are only ever a
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
-from msgspec import Struct, field
+from msgspec import Struct, field, structs
 
 from prodigy.events import Attempt, ErrorClass, Phase, Record
+from prodigy.job.state import Detached
 from prodigy.job.summary import JobSummary
 
 
@@ -20,6 +21,29 @@ class StatusDocument(Struct, frozen=True, kw_only=True):
     resumable: list[JobSummary]
     waiting: list[JobSummary]
     unmerged: list[JobSummary]
+    detached: list["LeftRunning"] = []
+    """Processes that steps left running on purpose and that live, newest run first."""
+
+
+class LeftRunning(Struct, frozen=True, kw_only=True):
+    """A process that a step of a run left running, named for ever by pid, start time and boot."""
+
+    job_id: str
+    repo: str
+    workflow: str
+    pid: int
+    start_time: int
+    boot_id: str
+    until: Literal["agent", "run", "forever"]
+    phase: Phase
+    step: str
+    item_id: str | None
+    command: str
+
+    @classmethod
+    def of(cls, run: JobSummary, one: Detached) -> "LeftRunning":
+        """A process with the run that it is of."""
+        return cls(job_id=run.job_id, repo=run.repo, workflow=run.workflow, **structs.asdict(one))
 
 
 # -- dead letters --------------------------------------------------------------------------------------------------

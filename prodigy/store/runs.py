@@ -17,13 +17,14 @@ from prodigy import ids
 from prodigy.errors import RunError, UsageError
 from prodigy.ids import JobId, Kind, SessionId, Stem
 from prodigy.job.fold import apply
-from prodigy.job.state import JobState
+from prodigy.job.state import Detached, JobState
 from prodigy.job.summary import JobSummary, lived, summarize
 from prodigy.paths import Layout
 from prodigy.store.dead_letters import DlqFilter, dlq_list
 from prodigy.store.documents import (
     DlqListDocument,
     JobsDocument,
+    LeftRunning,
     StatusDocument,
     WorktreeCounts,
     WorktreesDocument,
@@ -247,7 +248,12 @@ def status_document(home: Path, repo: str | None) -> StatusDocument:
         resumable=[run for run in known if run.resumable],
         waiting=[replace(run, next=f"prodigy dlq retry {run.tail}") for run in known if run.waiting],
         unmerged=[run for run in known if run.unmerged],
+        detached=[LeftRunning.of(run, one) for run in known for one in run.detached if _lives(one)],
     )
+
+
+def _lives(one: Detached) -> bool:
+    return Holder(pid=one.pid, start_time=one.start_time, boot_id=one.boot_id).alive()
 
 
 def jobs_document(home: Path, repo: str | None, limit: int = 100) -> JobsDocument:

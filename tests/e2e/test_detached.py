@@ -82,6 +82,10 @@ def test_each_kind_lives_as_long_as_it_is_to(world: World, mortal: str, forever:
     [agent], [run], [for_good] = (pids(world, name) for name in ("agent", "run", "forever"))
     assert not Path(f"/proc/{agent}").exists(), "the setup phase has ended"
     assert run in pids_with(mortal)
+    assert {one["until"]: one["pid"] for one in world.json("status")["detached"]} == {
+        "run": run,
+        "forever": for_good,
+    }
     (world.folder / "hold").unlink()
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 0, stderr
@@ -90,6 +94,12 @@ def test_each_kind_lives_as_long_as_it_is_to(world: World, mortal: str, forever:
     left = {event["until"]: event for event in world.events("step_detached")}
     assert (left["run"]["pid"], left["forever"]["pid"]) == (run, for_good)
     assert f"left running for good: pid {for_good}" in stderr
+    [named] = world.json("status")["detached"]
+    assert (named["pid"], named["until"], named["workflow"]) == (for_good, "forever", "workflow")
+    assert f"kill {for_good}" in world.prodigy("status").stdout
+    os.kill(for_good, signal.SIGKILL)
+    eventually(lambda: not pids_with(forever))
+    assert world.json("status")["detached"] == []
 
 
 def ctrl_c(_: World, process: Popen[str]) -> None:

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodigy.events import Captured, Stream
-from prodigy.steps.captures import CaptureError, Facts, parsed, take
+from prodigy.steps.captures import CaptureError, Facts, in_one, parsed, take
 from prodigy.steps.durable import Done, Texts
-from prodigy.workflow.model import Capture
+from prodigy.workflow.model import Capture, Shell, Step, Text
 
 DONE = Done(texts=Texts(stdout="one\ntwo 2\n", stderr="oops\n", both="one\noops\ntwo 2\n"))
 WELL = Facts(0, True, 1.5)
@@ -117,3 +117,28 @@ def test_of_a_failed_step_what_has_no_value_is_null() -> None:
         "code": Captured(value=3, fields={"success": False, "stderr": "oops"}),
         "text": Captured(value="one\ntwo 2"),
     }
+
+
+BOTH = Capture(name="all", source="both")
+
+
+@pytest.mark.parametrize(
+    ("captures", "options", "read_apart", "one"),
+    [
+        ((BOTH,), {}, set(), True),
+        ((BOTH, Capture(name="c", source="exit_code")), {}, {"other"}, True),
+        ((Capture(name="x"),), {}, set(), False),
+        ((BOTH, Capture(name="e", source="stderr")), {}, set(), False),
+        ((BOTH, Capture(name="n", source="json", argument="$.n")), {}, set(), False),
+        ((BOTH,), {"output_file": Text("out.txt")}, set(), False),
+        ((BOTH,), {}, {"all"}, False),
+        ((Capture(name="a.b", source="both"),), {}, {"b"}, False),
+        ((BOTH,), {"id": "build"}, {"build"}, False),
+        ((BOTH,), {}, {"shell"}, False),
+        ((BOTH,), {}, {"last"}, False),
+    ],
+)
+def test_streams_are_one_where_nobody_reads_one_alone(
+    captures: tuple[Capture, ...], options: dict[str, Any], read_apart: set[str], one: bool
+) -> None:
+    assert in_one(Step(action=Shell("true"), captures=captures, **options), frozenset(read_apart)) is one

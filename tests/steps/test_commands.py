@@ -69,6 +69,18 @@ async def test_what_a_command_prints_is_logged_and_kept(tmp_path: Path) -> None:
     assert (spawned.intent, spawned.step, spawned.try_) == (5, "2.on_failure#1.1", 2)
 
 
+async def test_through_one_pipe_everything_comes_in_the_order_in_which_it_was_written(tmp_path: Path) -> None:
+    script = "i=0; while [ $i -lt 300 ]; do echo o$i; echo e$i >&2; i=$((i + 1)); done; exit 3"
+    async with open_slots() as slots:
+        ran = await commands(slots, tmp_path).run(order(script, keep=100_000, one_pipe=True), LEAF)
+    written = "".join(f"o{number}\ne{number}\n" for number in range(300))
+    assert ran.texts is not None
+    assert (ran.texts.both, ran.stdout.tail, ran.stderr.tail) == (written, written, "")
+    assert ran.failure is not None
+    assert ran.failure.message == "Exited with 3: e299"
+    assert (tmp_path / "02.h1.01-shell.t2.out").read_text() == written
+
+
 async def test_more_than_may_be_kept_is_told(tmp_path: Path) -> None:
     async with open_slots() as slots:
         ran = await commands(slots, tmp_path).run(order("echo 12345678", keep=8), LEAF)

@@ -1,4 +1,4 @@
-"""``prodigy status``: what runs, what can be taken up again, what failed, what is not merged."""
+"""``prodigy status``: what runs, what can be taken up again, what failed, what is not merged, what was left running."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -9,8 +9,9 @@ from prodigy.cli.here import repository_here
 from prodigy.cli.invocation import Given
 from prodigy.cli.printer import Column, Part, Span, Tone
 from prodigy.cli.text import about, age, counted
+from prodigy.ids import stem_of, tail_of
 from prodigy.job.summary import JobSummary
-from prodigy.store.documents import StatusDocument
+from prodigy.store.documents import LeftRunning, StatusDocument
 from prodigy.store.runs import status_document
 
 app = App(
@@ -35,7 +36,7 @@ _COLUMNS = (
 
 @app.default
 def status(*, all_repos: bool = False, invocation: Given) -> None:
-    """Show what runs, what can be taken up again, what failed and what is not merged.
+    """Show what runs, what can be taken up again, what failed, what is not merged and what was left running.
 
     Args:
         all_repos: Look at every repository, not only at this one.
@@ -61,6 +62,8 @@ def _rows(document: StatusDocument, now: datetime, *, all_repos: bool) -> Iterat
     for label, tone, runs in lists:
         for run in runs:
             yield _row(label, tone, run, now, all_repos=all_repos)
+    for one in document.detached:
+        yield _detached_row(one, all_repos=all_repos)
 
 
 def _row(label: str, tone: Tone, run: JobSummary, now: datetime, *, all_repos: bool) -> Row:
@@ -68,6 +71,17 @@ def _row(label: str, tone: Tone, run: JobSummary, now: datetime, *, all_repos: b
     cost = f"${run.cost_usd:.2f}" if run.cost_usd else ""
     following = _live(run) if run.live else _next(label, run)
     return Span(label, tone), Span(run.tail, "strong"), name, _state(label, run, now), cost, following
+
+
+def _detached_row(one: LeftRunning, *, all_repos: bool) -> Row:
+    name = f"{one.repo}: {one.workflow}" if all_repos else one.workflow
+    what = next(iter(one.command.splitlines()), f"step {one.step}")
+    for_good = one.until == "forever"
+    until = "for good" if for_good else f"until the {one.until} ends"
+    tail = tail_of(stem_of(one.job_id))
+    label, run = Span("DETACHED", "accent"), Span(tail, "strong")
+    following = f"kill {one.pid}" if for_good else f"pid {one.pid}"
+    return label, run, name, f"{until}: {what}", "", following
 
 
 def _next(label: str, run: JobSummary) -> str:
