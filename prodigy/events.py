@@ -520,12 +520,20 @@ class ClaudeIntended(StepEvent, frozen=True, kw_only=True, tag="claude_intended"
     session_id: str
     model: str | None = None
     """That was asked for."""
+    account: str = ""
+    """A short digest of what the account is chosen by: launches of one account share its quota."""
     resumes: bool = False
     """Whether it goes on with a conversation that was cut short."""
     wanted_usd: float | None = None
     """What the step lets it cost at most."""
     reserved_usd: float | None = None
     """What is set apart for it, and what it may cost at most; ``None`` without a budget in US dollars."""
+
+
+class ClaudeAnswered(StepEvent, frozen=True, kw_only=True, tag="claude_answered"):
+    """The API has answered a launch for the first time."""
+
+    intent: int
 
 
 class ClaudeParked(StepEvent, frozen=True, kw_only=True, tag="claude_parked"):
@@ -556,6 +564,38 @@ class BudgetExhausted(Event, frozen=True, kw_only=True, tag="budget_exhausted"):
     used: float
     cap: float
     reserved: float = 0.0
+
+
+class QuotaBlocked(Event, frozen=True, kw_only=True, tag="quota_blocked"):
+    """The API turned a launch away: none of its account and model begins before ``until``, then one as a probe."""
+
+    account: str
+    model: str | None
+    until: datetime
+    parked: int = 0
+    """Conversations that wait."""
+    row: int = 1
+    """Blocks since the API answered last."""
+    known: bool = False
+    """Whether the API said until when."""
+
+
+class QuotaCleared(Event, frozen=True, kw_only=True, tag="quota_cleared"):
+    """The probe was answered: launches begin again, a few at first."""
+
+    account: str
+    model: str | None
+    parked: int = 0
+
+
+class ParallelismChanged(Event, frozen=True, kw_only=True, tag="parallelism_changed"):
+    """Another number of Claudes of one account and model may be under way at a time."""
+
+    from_: int = field(name="from")
+    to: int
+    reason: str
+    account: str = ""
+    model: str | None = None
 
 
 class WorkRewound(Event, frozen=True, kw_only=True, tag="work_rewound"):
@@ -903,8 +943,12 @@ AnyEvent = (
     | StepSpawned
     | StepDetached
     | ClaudeIntended
+    | ClaudeAnswered
     | ClaudeParked
     | ClaudeCutOff
+    | QuotaBlocked
+    | QuotaCleared
+    | ParallelismChanged
     | BudgetWarned
     | BudgetExhausted
     | StepCompleted
@@ -991,6 +1035,7 @@ OUTCOMES = (
     | StepSpawned
     | StepDetached
     | StepCompleted
+    | ClaudeParked
     | CommitCreated
     | HandlerCompleted
     | WorktreeCreated

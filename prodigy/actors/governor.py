@@ -1,12 +1,12 @@
 """The governor: every launch of Claude asks it before it begins.
 
 It decides by what is recorded, one launch after the other: an admission is on disk, and so counts, before the next one
-is decided. What it was doing when it crashed is asked of it again; what it knows is in the ledger.
+is decided. What the job may spend is in ``job.budget``, what the API lets it do in ``job.quota``, by account and model.
+What it was doing when it crashed is asked of it again; what it knows is in the ledger.
 """
 
-from collections import deque
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 
 import msgspec
@@ -14,19 +14,26 @@ import trio
 from msgspec import structs
 
 from prodigy.actors.recorder import Ledger, RecorderRef, record, subscribe
+from prodigy.errors import ProdigyError
 from prodigy.events import (
     BudgetExhausted,
     Caps,
+    ClaudeAnswered,
     ClaudeCutOff,
     ClaudeIntended,
     ClaudeParked,
+    ParallelismChanged,
+    QuotaBlocked,
+    QuotaCleared,
     Record,
     StepCompleted,
     StepFailed,
 )
 from prodigy.job.budget import Grant, Wait, decide, next_look, out_of_time, warnings
 from prodigy.job.money import conversation
-from prodigy.job.state import JobState
+from prodigy.job.policy import unit
+from prodigy.job.quota import START_UP, Breaker
+from prodigy.job.state import JobState, Lane
 from prodigy.steps.protocol import Recorded
 from prodigy.store.journal import StorageFailed
 from supervisors import Actor, ActorRef, Mailbox, Reply
@@ -43,29 +50,51 @@ Message = Admit
 GovernorRef = ActorRef[Message]
 
 
+class Rules(msgspec.Struct, frozen=True):
+    """What a run lets its launches do.
+
+    ``caps`` is what the job may use by the workflow and the command line; ``most`` is how many launches there can be
+    at a time, ``starts`` how many may start at the same time.
+    """
+
+    caps: Callable[[], Caps]
+    most: int
+    starts: int
+
+
 class Governor(Actor[Message]):
     """Admits launches.
 
     Args:
-        caps: what the job may use, by the workflow and the command line.
+        rules: of the run.
         recorder: where admissions are recorded.
         ledger: what is recorded by now.
         now: the clock of the records.
     """
 
     def __init__(
-        self, caps: Callable[[], Caps], recorder: RecorderRef, ledger: Ledger, now: Callable[[], datetime]
+        self, rules: Rules, recorder: RecorderRef, ledger: Ledger, now: Callable[[], datetime]
     ) -> None:
-        self._of_plan = cache(caps)
+        self._rules = rules
+        self._of_plan = cache(rules.caps)
         self._recorder = recorder
         self._ledger = ledger
         self._now = now
-        self._waiting: deque[Admit] = deque()
+        self._waiting: list[Admit] = []
+        self._happened: list[Record] = []
+        self._lanes: dict[Lane, Breaker] = {}
+        self._of_launch: dict[int, Lane] = {}
+        self._starting: dict[int, float] = {}
+        """Launches that said nothing yet, and when they were admitted."""
+        self._failed: ProdigyError | None = None
         self._changed = trio.Event()
 
     async def run(self, mailbox: Mailbox[Message]) -> None:
-        """Decide again whenever somebody asks, a launch has ended, or time is up."""
+        """Decide again whenever somebody asks, a launch was answered or has ended, or time is up."""
         stream = await subscribe(self._recorder)
+        for launch, lane in self._state.money.lanes.items():  # of a governor before this one
+            self._lane(lane).began(launch)
+            self._of_launch[launch] = lane
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._hear, stream)
             nursery.start_soon(self._govern)
@@ -76,7 +105,8 @@ class Governor(Actor[Message]):
 
     async def _hear(self, stream: trio.MemoryReceiveChannel[Record]) -> None:
         async for told in stream:
-            if ends_launch(told):
+            if concerns_launches(told):
+                self._happened.append(told)
                 self._changed.set()
 
     async def _govern(self) -> None:
@@ -84,15 +114,26 @@ class Governor(Actor[Message]):
             self._changed = trio.Event()
             try:
                 await self._look()
-            except StorageFailed:
-                return  # nothing can be recorded any more; whoever waits is told by the recorder
+            except StorageFailed as error:
+                self._failed = error
+            if self._failed is not None:
+                self._refuse(self._failed)
             wait = self._patience()
             with trio.move_on_after(float("inf") if wait is None else wait):
                 await self._changed.wait()
 
+    def _refuse(self, error: ProdigyError) -> None:
+        """Nothing can be recorded any more, so nothing begins."""
+        for asked in self._waiting:
+            asked.reply.fail(error)
+        self._waiting.clear()
+
+    # -- what happened -----------------------------------------------------------------------------------------------
     async def _look(self) -> None:
+        while self._happened:
+            await self._note(self._happened.pop(0))
         state, caps = self._state, self._caps
-        if state.money.exhausted is not None or state.started is None:
+        if state.money.exhausted is not None or state.started is None or self._failed is not None:
             return
         for warned in warnings(caps, state.money, self._wall()):
             await record(self._recorder, warned)
@@ -100,25 +141,106 @@ class Governor(Actor[Message]):
         if over is not None:
             await record(self._recorder, over)
             return
-        while self._waiting and await self._answer(self._waiting[0], caps):
-            self._waiting.popleft()
+        for asked in tuple(self._waiting):
+            if await self._answer(asked, caps):
+                self._waiting.remove(asked)
 
+    async def _note(self, told: Record) -> None:
+        event = told.event
+        launch = getattr(event, "intent", 0)
+        lane = self._of_launch.get(launch)
+        if lane is None:
+            return
+        self._starting.pop(launch, None)
+        breaker, width = self._lane(lane), self._lane(lane).width
+        at = told.timestamp.timestamp()
+        match event:
+            case ClaudeAnswered() | StepCompleted():
+                if breaker.answered(launch):
+                    account, model = lane
+                    cleared = QuotaCleared(account=account, model=model, parked=len(self._state.parked))
+                    await record(self._recorder, cleared)
+            case ClaudeParked(reason="quota"):
+                await self._turned_away(event, lane, at)
+            case _:
+                pass
+        if not isinstance(event, ClaudeAnswered):
+            breaker.ended(launch)
+            del self._of_launch[launch]
+        await self._tell_width(lane, width)
+
+    async def _turned_away(self, event: ClaudeParked, lane: Lane, at: float) -> None:
+        until = None if event.until is None else event.until.timestamp()
+        block = self._lane(lane).turned_away(
+            event.intent, at, until, unit(event.claude.session_id, event.intent)
+        )
+        if block is None:
+            return
+        account, model = lane
+        blocked = QuotaBlocked(
+            account=account,
+            model=model,
+            until=datetime.fromtimestamp(block.until, UTC),
+            parked=len(self._state.parked),
+            row=block.row,
+            known=event.until is not None,
+        )
+        await record(self._recorder, blocked)
+
+    async def _tell_width(self, lane: Lane, before: int) -> None:
+        """Record that more or fewer launches may be under way: every fall, and every time that it has doubled."""
+        width, told = self._lane(lane).width, self._told_width(lane)
+        if width == before or (told < width < 2 * told and width < self._rules.most):
+            return
+        account, model = lane
+        reason = "quota" if width < told else "answered"
+        changed = ParallelismChanged(from_=told, to=width, reason=reason, account=account, model=model)
+        await record(self._recorder, changed)
+
+    def _told_width(self, lane: Lane) -> int:
+        quota = self._state.quotas.get(lane)
+        return self._rules.most if quota is None or quota.width is None else quota.width
+
+    # -- what may begin ----------------------------------------------------------------------------------------------
     async def _answer(self, asked: Admit, caps: Caps) -> bool:
-        """Decide about the launch that has waited longest; whether it was admitted."""
+        """Decide about one launch; whether it was admitted."""
         event = asked.event
+        lane = (event.account, event.model)
+        now = self._now().timestamp()
+        if self._starts(now) >= self._rules.starts or not self._lane(lane).admits(now):
+            return False
+        if self._state.money.exhausted is not None:
+            return False
         paid = conversation(self._state, event)
         spent = paid.cost_usd if paid is not None and event.resumes else 0.0
         decision = decide(caps, self._state.money, event.wanted_usd, spent)
         match decision:
             case Grant(reserved):
                 admitted = structs.replace(event, reserved_usd=reserved)
-                asked.reply.send(Recorded(await record(self._recorder, admitted), reserved))
+                seq = await record(self._recorder, admitted)
+                self._lane(lane).began(event.intent)
+                self._of_launch[event.intent] = lane
+                self._starting[event.intent] = now
+                asked.reply.send(Recorded(seq, reserved))
                 return True
             case BudgetExhausted():
                 await record(self._recorder, decision)
             case Wait():
                 pass
         return False
+
+    def _starts(self, now: float) -> int:
+        """How many launches are starting."""
+        return sum(now - begun < START_UP for begun in self._starting.values())
+
+    def _lane(self, lane: Lane) -> Breaker:
+        if lane not in self._lanes:
+            quota = self._state.quotas.get(lane)
+            until = None if quota is None or quota.until is None else quota.until.timestamp()
+            width = None if quota is None else quota.width
+            row = 0 if quota is None else quota.row
+            self._lanes[lane] = Breaker(self._rules.most, until, row, width)
+        return self._lanes[lane]
 
     @property
     def _state(self) -> JobState:
@@ -135,15 +257,23 @@ class Governor(Actor[Message]):
         return money.wall + max(0.0, awake)
 
     def _patience(self) -> float | None:
-        return None if self._state.money.exhausted is not None else next_look(self._caps, self._wall())
+        """Seconds until time alone changes something."""
+        if self._state.money.exhausted is not None or self._failed is not None:
+            return None
+        now = self._now().timestamp()
+        waits = [next_look(self._caps, self._wall())]
+        if self._waiting:
+            waits += [breaker.until - now for breaker in self._lanes.values() if breaker.until is not None]
+            waits += [begun + START_UP - now for begun in self._starting.values()]
+        return min((wait for wait in waits if wait is not None and wait > 0), default=None)
 
 
-def ends_launch(told: Record) -> bool:
+def concerns_launches(told: Record) -> bool:
     """Whether a record may change what can be admitted."""
     match told.event:
         case StepCompleted(claude=use) | StepFailed(claude=use):
             return use is not None
-        case ClaudeParked() | ClaudeCutOff():
+        case ClaudeAnswered() | ClaudeParked() | ClaudeCutOff():
             return True
         case _:
             return False

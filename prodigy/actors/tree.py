@@ -30,7 +30,7 @@ from prodigy import events
 from prodigy.actors.agent import AGENT_SHUTDOWN
 from prodigy.actors.dead_letters import DeadLetters
 from prodigy.actors.finish import AskMerge, Conductor
-from prodigy.actors.governor import Governor
+from prodigy.actors.governor import Governor, Rules
 from prodigy.actors.hosts import Hosts, Hurry, Pool
 from prodigy.actors.merger import Merger
 from prodigy.actors.phase import Setting
@@ -184,12 +184,16 @@ class Tree:
             ),
         )
         letters = ChildSpec("dead-letters", lambda: DeadLetters(recorder, ledger))
-        governor = ChildSpec("governor", lambda: Governor(self._caps, recorder, ledger, around.stamp.now))
+        governor = ChildSpec("governor", lambda: Governor(self._rules(), recorder, ledger, around.stamp.now))
         group = ChildSpec("services", lambda: Supervisor([workspaces, merger, letters, governor]))
         services = Services(
             recorder, workspaces.ref, self._hosts.ref, merger.ref, letters.ref, governor.ref, crew
         )
         return group, services
+
+    def _rules(self) -> Rules:
+        most = self._plan.max_parallel or UNKNOWN_PARALLEL
+        return Rules(self._caps, most, self._plan.workflow.max_concurrent_starts)
 
     def _caps(self) -> events.Caps:
         """What the job may use, by the workflow; where that cannot be known the run fails before any step."""

@@ -468,6 +468,23 @@ def _claude_parked(state: JobState, event: events.ClaudeParked, style: Style) ->
     yield _line(Level.VERBOSE, Span("claude waits", "warning"), text)
 
 
+def _quota_blocked(_: JobState, event: events.QuotaBlocked, style: Style) -> Iterator[Told]:
+    until = event.until.astimezone().strftime("%H:%M:%S")
+    whose = f"{event.model or 'Claude'} is turned away"
+    text = f" {style.marks.dash} {whose}; {counted(event.parked, 'conversation')} wait until {until}"
+    yield _line(Level.NORMAL, Span("quota", "warning"), text)
+
+
+def _quota_cleared(_: JobState, event: events.QuotaCleared, style: Style) -> Iterator[Told]:
+    text = f" {style.marks.dash} {event.model or 'Claude'} answers again"
+    yield _line(Level.NORMAL, Span("quota", "good"), text)
+
+
+def _parallelism_changed(_: JobState, event: events.ParallelismChanged, style: Style) -> Iterator[Told]:
+    text = f"{event.model or 'Claude'}: up to {event.to} at a time {style.marks.dash} {event.reason}"
+    yield _line(Level.VERBOSE, Span(text, "dim"))
+
+
 def _budget_warned(_: JobState, event: events.BudgetWarned, style: Style) -> Iterator[Told]:
     text = f" {style.marks.dash} {spent(event)} used; no more items are started"
     yield _line(Level.NORMAL, Span("budget", "warning"), text)
@@ -588,7 +605,11 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.StepSpawned: _nothing,
     events.StepDetached: _step_detached,
     events.ClaudeIntended: _nothing,
+    events.ClaudeAnswered: _nothing,
     events.ClaudeParked: _claude_parked,
+    events.QuotaBlocked: _quota_blocked,
+    events.QuotaCleared: _quota_cleared,
+    events.ParallelismChanged: _parallelism_changed,
     events.ClaudeCutOff: _claude_cut_off,
     events.BudgetWarned: _budget_warned,
     events.BudgetExhausted: _budget_exhausted,

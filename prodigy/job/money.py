@@ -11,7 +11,7 @@ from msgspec import structs
 
 from prodigy import events
 from prodigy.events import ClaudeUse, Record
-from prodigy.job.state import JobState
+from prodigy.job.state import JobState, Quota
 
 SAMPLES = 200
 """How many of the latest launches say what the next one will cost."""
@@ -57,6 +57,8 @@ def beyond(before: ClaudeUse | None, whole: ClaudeUse) -> ClaudeUse:
 def _claude_intended(state: JobState, event: events.ClaudeIntended, _: Record) -> None:
     state.money.launches += 1
     state.money.under_way[event.intent] = event.reserved_usd or 0.0
+    state.money.lanes[event.intent] = (event.account, event.model)
+    state.parked.discard(event.intent)
     conversations = _conversations(state, event)
     key = leaf_key(event.phase, event.step, event.try_)
     known = conversations.get(key)
@@ -66,6 +68,26 @@ def _claude_intended(state: JobState, event: events.ClaudeIntended, _: Record) -
 
 def _claude_parked(state: JobState, event: events.ClaudeParked, _: Record) -> None:
     pay(state, event, event.claude)
+    if event.reason == "quota":
+        state.parked.add(event.intent)
+
+
+def _quota_blocked(state: JobState, event: events.QuotaBlocked, _: Record) -> None:
+    quota = state.quotas.setdefault((event.account, event.model), Quota())
+    quota.until, quota.row = event.until, event.row
+
+
+def _quota_cleared(state: JobState, event: events.QuotaCleared, _: Record) -> None:
+    quota = state.quotas.setdefault((event.account, event.model), Quota())
+    quota.until, quota.row = None, 0
+
+
+def _parallelism_changed(state: JobState, event: events.ParallelismChanged, _: Record) -> None:
+    state.quotas.setdefault((event.account, event.model), Quota()).width = event.to
+
+
+def _claude_answered(_state: JobState, _event: events.ClaudeAnswered, _: Record) -> None:
+    """Told to the governor, and to people."""
 
 
 def _claude_cut_off(state: JobState, event: events.ClaudeCutOff, _: Record) -> None:
@@ -87,6 +109,7 @@ def pay(state: JobState, event: Launched, use: ClaudeUse | None) -> None:
     """A launch has ended; it is paid for whether its outcome counts or is forgotten."""
     state.launches.pop(event.intent, None)
     launched = state.money.under_way.pop(event.intent, None) is not None
+    state.money.lanes.pop(event.intent, None)
     if use is None:
         return
     _count(state, event, use, launched=launched)
@@ -133,6 +156,7 @@ def begin_clock(state: JobState, record: Record) -> None:
         money.wall += (state.updated_at - money.awake_since).total_seconds()
     money.awake_since = record.timestamp
     money.exhausted = None
+    state.parked.clear()
     money.warned.clear()
     money.under_way = {
         intent: reserved for intent, reserved in money.under_way.items() if intent in state.launches
@@ -141,8 +165,12 @@ def begin_clock(state: JobState, record: Record) -> None:
 
 MONEY_RULES: Final[Mapping[type[events.Event], Callable[[JobState, Any, Record], None]]] = {
     events.ClaudeIntended: _claude_intended,
+    events.ClaudeAnswered: _claude_answered,
     events.ClaudeParked: _claude_parked,
     events.ClaudeCutOff: _claude_cut_off,
+    events.QuotaBlocked: _quota_blocked,
+    events.QuotaCleared: _quota_cleared,
+    events.ParallelismChanged: _parallelism_changed,
     events.BudgetWarned: _budget_warned,
     events.BudgetExhausted: _budget_exhausted,
 }

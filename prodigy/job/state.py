@@ -90,6 +90,20 @@ class ItemState(Struct, kw_only=True):
     """What the attempt that runs spent on Claude so far; it belongs to ``cost_usd`` once the attempt has ended."""
 
 
+class Quota(Struct, kw_only=True):
+    """What the API lets one account do with one model, as far as it said so."""
+
+    until: datetime | None = None
+    """Before which nothing of it begins; ``None``: it is not blocked."""
+    row: int = 0
+    width: int | None = None
+    """How many launches may be under way; ``None``: as many as there are."""
+
+
+Lane = tuple[str, str | None]
+"""An account and a model."""
+
+
 class Money(Struct, kw_only=True):
     """What a run has spent on Claude up to now, attempts that still run included, and what is set apart."""
 
@@ -98,6 +112,8 @@ class Money(Struct, kw_only=True):
     launches: int = 0
     under_way: dict[int, float] = {}
     """Launches whose end is not told yet, by the intents of their leaves: US dollars that are reserved for them."""
+    lanes: dict[int, Lane] = {}
+    """Of launches under way."""
     samples: list[tuple[float, int]] = []
     """US dollars and tokens of the latest launches, oldest first."""
     wall: float = 0.0
@@ -298,6 +314,10 @@ class JobState(Struct, kw_only=True):
     conversations: dict[str, ClaudeUse] = {}
     """Those of leaves without an outcome, in phases other than map; see ``ItemState.conversations``."""
     money: Money = field(default_factory=Money)
+    quotas: dict[Lane, Quota] = {}
+    """Accounts and models that the API turned away in this run."""
+    parked: set[int] = set()
+    """Leaves whose conversations wait for the quota, by their intents."""
     launches: dict[int, events.StepSpawned] = {}
     """Launches of Claude of which nobody has told the end, by their intents."""
     git_intents: dict[int, GitIntent] = {}

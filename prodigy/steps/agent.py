@@ -27,6 +27,7 @@ from prodigy.git.evidence import (
     single,
     snapshot,
 )
+from prodigy.steps.clock import Clock
 from prodigy.steps.commands import SlotCommands
 from prodigy.steps.course import Course
 from prodigy.steps.durable import Closed, Door, LeafFailed, Place
@@ -71,7 +72,8 @@ async def _serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: S
     git = Git(SlotGit(slots), task.worktree, task.environment).inside(task.worktree)
     place = Place(phase=task.phase, item_id=task.item_id, agent_id=task.agent_id, attempt=task.attempt)
     hidden = Hidden({name: task.environment[name] for name in task.secrets if name in task.environment})
-    recorder = LinkRecorder(link, hidden)
+    clock = Clock()
+    recorder = LinkRecorder(link, hidden, clock)
     commands = SlotCommands(slots, task.logs, task.grace, Allowance(task.limits), recorder, place, hidden)
     outcomes = {key: revealed(outcome, hidden.masker) for key, outcome in task.outcomes.items()}
     stage = Stage(
@@ -102,7 +104,7 @@ async def _serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: S
         if task.waking:
             await _wake(interpreter, task)
             return AgentResult(head=task.head, duration_ms=0)
-        failure = await _run(interpreter, task)
+        failure = await _run(interpreter, task, clock)
     result = await _result(interpreter, stage, task, failure)
     return masked(result, hidden.masker)
 
@@ -116,11 +118,11 @@ async def _wake(interpreter: Interpreter, task: AgentTask) -> None:
             pass
 
 
-async def _run(interpreter: Interpreter, task: AgentTask) -> Failure | None:
+async def _run(interpreter: Interpreter, task: AgentTask, clock: Clock) -> Failure | None:
     """Run the steps within the agent's own time; why they failed, if they did."""
     wall = None if task.limits is None else seconds(task.limits.wall)
     limit = least(task.timeout, wall)
-    with trio.move_on_after(float("inf") if limit is None else limit):
+    with clock.limited(limit):
         try:
             await interpreter.run(task.steps, task.prefix)
         except StepFailure as failed:
@@ -205,8 +207,9 @@ class Oracle:
 class LinkRecorder:
     """The agent's events, up the link to the coordinator's recorder."""
 
-    def __init__(self, link: JobLink[AgentReport, Recorded], hidden: Hidden) -> None:
+    def __init__(self, link: JobLink[AgentReport, Recorded], hidden: Hidden, clock: Clock) -> None:
         self._link = link
+        self._clock = clock
         self._hidden = hidden
 
     async def record(self, event: AgentEvent) -> int:
@@ -219,7 +222,8 @@ class LinkRecorder:
 
     async def admit(self, event: ClaudeIntended) -> float | None:
         """Wait for leave to launch Claude; what that may cost."""
-        return (await self._link.ask(self._report(event))).reserved_usd
+        with self._clock.stopped():
+            return (await self._link.ask(self._report(event))).reserved_usd
 
     def _report(self, event: AgentEvent) -> AgentReport:
         return AgentReport(masked(event, self._hidden.masker))

@@ -7,12 +7,13 @@ start. Only a result that is no error is a success.
 from typing import NoReturn, Protocol
 from uuid import uuid4
 
+import trio
 from msgspec import structs
 
-from prodigy.events import ClaudeIntended, ClaudeParked, ClaudeUse, Failure
+from prodigy.events import ClaudeAnswered, ClaudeIntended, ClaudeParked, ClaudeUse, Failure
 from prodigy.job.money import beyond, together
 from prodigy.steps.claude_cli import Call, ClaudeCli
-from prodigy.steps.claude_limits import Launched, parked
+from prodigy.steps.claude_limits import Launched, account_of, parked
 from prodigy.steps.claude_stream import Answer
 from prodigy.steps.durable import Done, LeafFailed, Texts
 from prodigy.steps.nested import stream_of
@@ -31,6 +32,16 @@ class Reader(Protocol):
     @property
     def objection(self) -> str | None:
         """Why the launch makes no sense, as far as is known."""
+        ...
+
+    @property
+    def answered(self) -> bool:
+        """Whether the model has said anything."""
+        ...
+
+    @property
+    def resets_at(self) -> float | None:
+        """When a limit that was reached ends, in seconds since the epoch, if that was told."""
         ...
 
     def feed(self, chunk: bytes) -> float | None:
@@ -107,6 +118,7 @@ async def _admitted(runner: Runner, call: Call, before: ClaudeUse | None, path: 
             intent=runner.door.intent(path, try_),
             session_id=call.session_id,
             model=call.options.model,
+            account=account_of(call.environment),
             resumes=call.resumes,
             wanted_usd=None if own is None else max(0.0, share(own) - spent),
         )
@@ -120,11 +132,35 @@ async def _launch(
     reader = backend.reader(call)
     patient = step if call.streaming else structs.replace(step, idle_timeout=None)
     program = structs.replace(_checked(backend.program(call)), claude_session=call.session_id)
-    ended = await runner.launch(program, patient, path=path, try_=try_, listen=reader.feed)
+    heard = trio.Event()
+
+    def listen(chunk: bytes) -> float | None:
+        enough = reader.feed(chunk)
+        if reader.answered:
+            heard.set()
+        return enough
+
+    async def tell() -> None:
+        await heard.wait()
+        at = runner.door.place.at(path, try_)
+        await runner.door.recorder.note(ClaudeAnswered(**at, intent=runner.door.intent(path, try_)))
+
+    if not call.streaming:
+        heard.set()  # it says nothing before its end
+    failed: LeafFailed | None = None
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(tell)
+        try:
+            ended = await runner.launch(program, patient, path=path, try_=try_, listen=listen)
+        except LeafFailed as failure:
+            failed = failure  # raised where no group wraps it
+        nursery.cancel_scope.cancel()
+    if failed is not None:
+        raise failed
     answer = reader.answer()
     use = backend.spent(call, reader.unanswered()) if answer is None else answer.use
     use = structs.replace(use, json_log_location=backend.session_file(call))
-    return Launched(answer, ended, use, reader.objection)
+    return Launched(answer, ended, use, reader.objection, reader.resets_at)
 
 
 def _outcome(launched: Launched, call: Call, whole: ClaudeUse) -> Done:

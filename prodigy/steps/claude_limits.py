@@ -1,6 +1,9 @@
 """Launches of Claude that were cut short by what is not their step's fault, and whose conversations go on later."""
 
-from datetime import datetime
+import hashlib
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Literal
 
 from msgspec import Struct
@@ -12,6 +15,21 @@ from prodigy.steps.runner import Ended
 from prodigy.workflow.deferred import share
 
 _OUT_OF_MONEY = "budget_exhausted"
+_TURNED_AWAY = {429, 529}
+"""Statuses of the API that say nothing about what was asked: too many requests, and overloaded."""
+_USED_UP = re.compile(
+    r"usage limit reached|hit your (?:\w+ )?limit|rate_limit_error|overloaded_error", re.IGNORECASE
+)
+_EPOCH = re.compile(r"limit reached\|(\d{9,11})\b")
+"""Where the CLI names the time at which a subscription's limit ends, in seconds since the epoch."""
+_ACCOUNT = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "ANTHROPIC_BASE_URL",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CLAUDE_CONFIG_DIR",
+    "HOME",
+)
 
 
 class Launched(Struct, frozen=True):
@@ -21,6 +39,8 @@ class Launched(Struct, frozen=True):
     ended: Ended
     use: ClaudeUse
     objection: str | None = None
+    resets_at: float | None = None
+    """When a limit that was reached ends, in seconds since the epoch, if that was told."""
 
 
 class Parked(Struct, frozen=True):
@@ -39,4 +59,18 @@ def parked(launched: Launched, call: Call) -> Parked | None:
     if answer.use.terminal_reason == _OUT_OF_MONEY and call.cap_usd is not None:
         own = call.options.max_budget_usd
         return None if own is not None and share(own) <= call.cap_usd else Parked("budget", answer.text)
+    if answer.use.api_error_status in _TURNED_AWAY or _USED_UP.search(answer.text):
+        return Parked("quota", answer.text, _until(launched, answer.text))
     return None
+
+
+def account_of(environment: Mapping[str, str]) -> str:
+    """A short digest of all that says whose quota a launch uses."""
+    chosen = "\0".join(environment.get(name, "") for name in _ACCOUNT)
+    return hashlib.blake2b(chosen.encode("utf-8", "surrogateescape"), digest_size=4).hexdigest()
+
+
+def _until(launched: Launched, said: str) -> datetime | None:
+    named = _EPOCH.search(said)
+    at = launched.resets_at or (float(named[1]) if named else None)
+    return None if at is None else datetime.fromtimestamp(at, UTC)

@@ -33,6 +33,8 @@ class _Head(Struct, frozen=True):
     subtype: str = ""
     model: str | None = None
     slash_commands: tuple[str, ...] | None = None
+    error: Any = None
+    rate_limit_info: dict[str, Any] | None = None
 
 
 class _Block(Struct, frozen=True):
@@ -74,6 +76,10 @@ class ClaudeStream:
         self._result: dict[str, Any] | None = None
         self._last = ""
         self._tool_failures = 0
+        self.answered = False
+        """Whether the model has said anything."""
+        self.resets_at: float | None = None
+        """When a limit that was reached ends, in seconds since the epoch, if that was told."""
         self.objection: str | None = None
         """Why there is no sense in going on; the launch is to be ended at once."""
 
@@ -128,6 +134,10 @@ class ClaudeStream:
         match head.type, head.subtype:
             case "result", _:
                 self._result = msgspec.json.decode(line)
+            case "assistant", _ if head.error is None:
+                self.answered = True
+            case "rate_limit_event", _ if head.rate_limit_info is not None:
+                self.resets_at = _resets_at(head.rate_limit_info) or self.resets_at
             case "user", _:
                 content = _told.decode(line).message.content
                 self._tool_failures += sum(
@@ -136,6 +146,10 @@ class ClaudeStream:
             case "system", "init":
                 self._model = head.model or self._model
                 self.objection = _unknown(self._command, head.slash_commands)
+
+
+def _resets_at(info: Mapping[str, Any]) -> float | None:
+    return _number(info, "resetsAt") or None if info.get("status") == "rejected" else None
 
 
 def _unknown(command: str | None, known: tuple[str, ...] | None) -> str | None:

@@ -10,6 +10,7 @@ from uuid import UUID
 from msgspec import Struct, field
 
 from prodigy.events import (
+    ClaudeAnswered,
     ClaudeIntended,
     ClaudeParked,
     ClaudeUse,
@@ -34,6 +35,7 @@ Outcome = StepCompleted | StepFailed
 AgentEvent = (
     StepIntended
     | ClaudeIntended
+    | ClaudeAnswered
     | ClaudeParked
     | StepSpawned
     | StepDetached

@@ -10,7 +10,6 @@ from typing import Any
 from fakes.messages_api import Fault, MessagesApi, Refusal, Reply, Step
 from worlds import World
 
-LIMITED = "would exceed your rate limit"
 REFUSALS: Mapping[str, tuple[Refusal, str]] = {
     "400": (Refusal(400, "max_tokens: too large"), "max_tokens: too large"),
     "credit": (
@@ -19,10 +18,7 @@ REFUSALS: Mapping[str, tuple[Refusal, str]] = {
     ),
     "401": (Refusal(401), "Invalid API key"),
     "404": (Refusal(404), "may not exist"),
-    "429-long": (Refusal(429, headers={"retry-after": "3600"}), LIMITED),
-    "429": (Refusal(429), LIMITED),
     "500": (Refusal(500), "Internal server error"),
-    "529": (Refusal(529), "Overloaded"),
 }
 PASSING: Mapping[str, Step] = {
     "429": Refusal(429, headers={"retry-after": "1"}),
@@ -64,7 +60,6 @@ def test_refusals(world: World, api: MessagesApi) -> None:
         assert use["api_error_status"] == refusal.status, name
         assert use.get("cost_usd", 0) == 0, name
         assert use["json_log_location"] in said.replace("~", world.environ["HOME"]), name
-    assert sum(entry.scenario == "429-long" for entry in api.ledger) == 1, "an hour is not waited for"
 
 
 def test_what_passes_is_retried_by_the_cli(world: World, api: MessagesApi) -> None:
@@ -77,10 +72,26 @@ def test_what_passes_is_retried_by_the_cli(world: World, api: MessagesApi) -> No
 
 def test_the_cli_gives_up_after_few_retries(world: World, api: MessagesApi) -> None:
     """Left alone, it would go on for minutes."""
-    api["529"] = [Refusal(529)]
-    _, ended = run(world, {"529": None})
-    assert ended["529"]["error"]["message"].startswith("Claude failed: API Error")
+    api["500"] = [Refusal(500)]
+    _, ended = run(world, {"500": None})
+    assert ended["500"]["error"]["message"].startswith("Claude failed: API Error")
     assert len(api.ledger) == 3
+
+
+def test_a_rate_limit_parks_the_conversation(world: World, api: MessagesApi) -> None:
+    """The CLI does not wait for an hour; its conversation goes on after the pause, and no attempt is charged."""
+    api["429"] = [Refusal(429, headers={"retry-after": "3600"}), Reply("Better now.")]
+    said, ended = run(world, {"429": None})
+    assert ended["429"]["stdout"]["tail"] == "Better now.", said
+    [parked] = world.events("claude_parked")
+    assert (parked["reason"], parked["claude"]["api_error_status"]) == ("quota", 429)
+    begun, again = world.events("claude_intended")
+    assert begun["session_id"] == again["session_id"] == ended["429"]["claude"]["session_id"]
+    assert again["resumes"]
+    assert len(api.ledger) == 2
+    assert len(world.events("quota_blocked")) == 1
+    assert world.events("quota_cleared")
+    assert not world.events("agent_failed")
 
 
 def test_silence(world: World, api: MessagesApi) -> None:

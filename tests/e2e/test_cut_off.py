@@ -54,8 +54,11 @@ def test_an_attempt_that_lost_its_worker_names_the_claude_it_ran(world: World) -
         gate.touch()  # for the next attempt
         _, said = running.communicate(timeout=60)
     assert running.returncode == 0, said
-    [failed] = world.events("agent_failed")
-    launches = [json.loads(line)["options"]["--session-id"] for line in log.read_text().splitlines()]
-    assert failed["error"]["class"] == "host-lost"
-    assert failed["error"]["step"] == "2"
-    assert Path(failed["json_log_location"]).stem == launches[1]
+    [interrupted] = world.events("agent_interrupted")
+    launches = [json.loads(line)["options"] for line in log.read_text().splitlines()]
+    assert not world.events("agent_failed")
+    [cut_off] = world.events("claude_cut_off")
+    assert (cut_off["item_id"], cut_off["step"]) == (interrupted["item_id"], "2")
+    conversation = launches[1]["--session-id"]
+    assert Path(cut_off["claude"]["json_log_location"]).stem == conversation
+    assert [launch.get("--resume") for launch in launches] == [None, None, conversation]

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ from fakes.runner import FakeRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prodigy.events import ClaudeAnswered, ClaudeParked
 from prodigy.steps.claude import claude
-from prodigy.steps.claude_cli import MAX_PROMPT, Call, ClaudeCli
+from prodigy.steps.claude_cli import GO_ON, MAX_PROMPT, Call, ClaudeCli
 from prodigy.steps.claude_stream import ClaudeStream
 from prodigy.steps.durable import Done, Leaf, LeafFailed
 from prodigy.workflow.model import Claude, ClaudeOptions, Step, Text
@@ -71,6 +73,27 @@ async def failing(desk: Desk, prompt: str, **options: Any) -> LeafFailed:
     with pytest.raises(LeafFailed) as raised:
         await ask(desk, prompt, **options)
     return raised.value
+
+
+async def test_a_launch_that_is_turned_away_goes_on_in_its_conversation(desk: Desk) -> None:
+    """It fails nothing; what the whole conversation cost is not counted twice."""
+    bucket = desk.folder.parent / "bucket"
+    bucket.write_text(f"[1, {time.time()}]")
+    done = await ask(desk, f"/replies 1 0.10\n/quota {bucket} 1 1\n/say done")
+    assert done.stdout.tail == "done"
+    first, *later = desk.launches()
+    session = first["options"]["--session-id"]
+    assert later
+    assert {launch["options"].get("--resume") for launch in later} == {session}
+    assert all(launch["prompt"] == GO_ON for launch in later)
+    parked = desk.notebook.of(ClaudeParked)
+    assert [event.reason for event in parked] == ["quota"] * len(later)
+    assert parked[0].until is not None
+    assert done.claude is not None
+    costs = [event.claude.cost_usd for event in parked] + [done.claude.cost_usd]
+    assert sum(costs) == pytest.approx(0.10)
+    assert done.value["cost_usd"] == pytest.approx(0.10)
+    assert desk.notebook.of(ClaudeAnswered)
 
 
 async def test_the_answer_is_the_output(desk: Desk) -> None:
@@ -133,10 +156,10 @@ async def test_the_last_result_decides(desk: Desk) -> None:
 
 
 async def test_status_of_the_api_is_kept(desk: Desk) -> None:
-    failed = await failing(desk, "/error limit\n/status 429")
+    failed = await failing(desk, "/error broken\n/status 500")
     assert failed.done.claude is not None
-    assert failed.done.claude.api_error_status == 429
-    assert failed.done.stdout.tail == "limit"
+    assert failed.done.claude.api_error_status == 500
+    assert failed.done.stdout.tail == "broken"
 
 
 async def test_start_up_errors_tell_what_the_cli_said(desk: Desk) -> None:

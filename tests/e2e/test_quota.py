@@ -1,0 +1,67 @@
+"""An API that turns launches away: nobody fails by it, and no attempt is charged."""
+
+import json
+from pathlib import Path
+
+import pytest
+from worlds import World
+
+FAKES = Path(__file__).parents[1] / "fakes"
+
+
+@pytest.fixture
+def limited(world: World) -> World:
+    world.environ |= {
+        "PATH": f"{FAKES}:{world.environ['PATH']}",
+        "FAKE_CLAUDE_LOG": str(world.folder / "claude.log"),
+        "CLAUDE_CONFIG_DIR": str(world.folder / "claude"),
+    }
+    return world
+
+
+def test_items_wait_for_the_quota_and_go_on_in_their_conversations(limited: World) -> None:
+    bucket = limited.folder / "bucket"
+    flow = f"""
+    mode: mapreduce
+    map:
+      input: {{list: [a, b, c, d, e, f, g, h]}}
+      max_parallel: 4
+      agent_template:
+        - shell: echo begun > ${{item}}.begun
+        - claude: |
+            /quota {bucket} 3 4
+            /sh echo ${{item}} > ${{item}}.txt
+    """
+    report = limited.json("run", limited.workflow(flow), "-y")
+    assert (report["status"], report["items"]["done"]) == ("completed", 8)
+    assert {item["attempts"] for item in report["items"]["list"]} == {1}
+    assert not limited.events("agent_failed")
+    assert not limited.events("agent_retrying")
+    turned_away = limited.events("claude_parked")
+    assert turned_away
+    assert {event["reason"] for event in turned_away} == {"quota"}
+    went_on = [event for event in limited.events("claude_intended") if event.get("resumes")]
+    assert {event["session_id"] for event in went_on} == {
+        event["claude"]["session_id"] for event in turned_away
+    }
+    assert report["cost"]["usd"] == pytest.approx(0.08)
+    assert {f"{name}.txt" for name in "abcdefgh"} <= {file.name for file in limited.repository.iterdir()}
+    probes_only(limited)
+    log = (limited.folder / "claude.log").read_text().splitlines()
+    assert len([json.loads(line) for line in log]) == 8 + len(turned_away)
+
+
+def probes_only(world: World) -> None:
+    """While a model is blocked, one launch begins between two blocks, as a probe."""
+    probes, closed = 0, False
+    for event in world.events():
+        match event["event_type"]:
+            case "quota_blocked":
+                probes, closed = 0, True
+                assert event["known"]
+            case "quota_cleared":
+                closed = False
+            case "claude_intended" if closed:
+                probes += 1
+                assert probes == 1
+    assert not closed
