@@ -6,12 +6,14 @@ and binary files, huge lines, deletions; and histories that cross, so that there
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 FILE, PROGRAM, LINK, MODULE = b"100644", b"100755", b"120000", b"160000"
 HUGE = 100_000
 """Bytes of a huge line."""
+FOCUSED = 0.6
+"""How often a change is made at the place that both sides have in focus."""
 
 NAMES = (
     b"a",
@@ -40,6 +42,8 @@ ATTRIBUTES = (
     b"*.txt text eol=crlf\n",
     b"*.bin binary\n",
     b"*.list merge=union\n",
+    b"* merge=union\n",
+    b"a -merge\nb merge=binary\n",
     b"* -text\n",
     b"[attr]made -merge\nb made\n",
     b"a conflict-marker-size=3\n",
@@ -65,6 +69,7 @@ class Pair:
 def pair(chance: random.Random) -> Pair:
     """A history with two tips."""
     base = first_files(chance)
+    focus = chance.choice(sorted(base))
     trees, parents = [base], [()]
 
     def commit(files: Files, *of: int) -> int:
@@ -73,11 +78,11 @@ def pair(chance: random.Random) -> Pair:
         return len(trees) - 1
 
     if chance.random() < 0.2:  # each side merges the other one, in a way of its own
-        one, other = commit(changed(base, chance), 0), commit(changed(base, chance), 0)
-        ours = commit(changed(mixed(trees[one], trees[other], chance), chance), one, other)
-        theirs = commit(changed(mixed(trees[other], trees[one], chance), chance), other, one)
+        one, other = commit(changed(base, chance, focus), 0), commit(changed(base, chance, focus), 0)
+        ours = commit(changed(mixed(trees[one], trees[other], chance), chance, focus), one, other)
+        theirs = commit(changed(mixed(trees[other], trees[one], chance), chance, focus), other, one)
     else:
-        ours, theirs = commit(changed(base, chance), 0), commit(changed(base, chance), 0)
+        ours, theirs = commit(changed(base, chance, focus), 0), commit(changed(base, chance, focus), 0)
     return Pair(trees, list(parents), ours, theirs)
 
 
@@ -86,7 +91,7 @@ def first_files(chance: random.Random) -> Files:
     files: Files = {}
     for name in chance.sample(NAMES, chance.randint(3, len(NAMES))):
         put(files, name, content(chance, name))
-    if chance.random() < 0.3:
+    if chance.random() < 0.5:
         put(files, chance.choice((b".gitattributes", b"dir/.gitattributes")), attributes(chance))
     return files
 
@@ -115,12 +120,20 @@ def attributes(chance: random.Random) -> Entry:
     return FILE, b"".join(chance.sample(ATTRIBUTES, chance.randint(1, 3)))
 
 
-def changed(files: Files, chance: random.Random) -> Files:
-    """The files after a few changes."""
+def changed(files: Files, chance: random.Random, focus: bytes) -> Files:
+    """The files after a few changes, many of them at one place that the other side changes as well."""
     files = dict(files)
     for _ in range(chance.randint(1, 5)):
-        chance.choice(CHANGES)(files, chance)
+        chance.choice(CHANGES)(files, chance, focus)
     return files
+
+
+def pick(names: Iterable[bytes], chance: random.Random, focus: bytes) -> bytes | None:
+    """One of the names, often the one in focus; none if there are none."""
+    known = sorted(names)
+    if focus in known and chance.random() < FOCUSED:
+        return focus
+    return chance.choice(known) if known else None
 
 
 def mixed(one: Files, other: Files, chance: random.Random) -> Files:
@@ -144,12 +157,12 @@ def put(files: Files, name: bytes, entry: Entry) -> None:
 
 
 # -- changes -------------------------------------------------------------------------------------------------------------
-def edit(files: Files, chance: random.Random) -> None:
+def edit(files: Files, chance: random.Random, focus: bytes) -> None:
     """Change, add or remove lines."""
     texts = [name for name, (mode, data) in files.items() if mode in {FILE, PROGRAM} and b"\n" in data]
-    if not texts:
+    name = pick(texts, chance, focus)
+    if name is None:
         return
-    name = chance.choice(texts)
     mode, data = files[name]
     lines = data.split(b"\n")
     place = chance.randrange(len(lines))
@@ -163,53 +176,55 @@ def edit(files: Files, chance: random.Random) -> None:
     files[name] = mode, b"\n".join(lines)
 
 
-def write(files: Files, chance: random.Random) -> None:
+def write(files: Files, chance: random.Random, focus: bytes) -> None:
     """A file at a place, new or not; where a folder was, or below what was a file."""
-    name = chance.choice(NAMES)
+    name = pick(NAMES, chance, focus) or focus
     put(files, chance.choice((name, name, name + b"/x", chance.choice(FOLDERS))), content(chance, name))
 
 
-def delete(files: Files, chance: random.Random) -> None:
+def delete(files: Files, chance: random.Random, focus: bytes) -> None:
     """One file less."""
-    if files:
-        del files[chance.choice(sorted(files))]
+    name = pick(files, chance, focus)
+    if name is not None:
+        del files[name]
 
 
-def rename(files: Files, chance: random.Random) -> None:
+def rename(files: Files, chance: random.Random, focus: bytes) -> None:
     """A file elsewhere, now and then over another one."""
-    if files:
-        entry = files.pop(chance.choice(sorted(files)))
+    name = pick(files, chance, focus)
+    if name is not None:
+        entry = files.pop(name)
         folder = chance.choice((b"", b"", *(folder + b"/" for folder in FOLDERS)))
         put(files, folder + chance.choice((b"moved-1", b"moved-2", b"a", b"b")), entry)
 
 
-def rename_folder(files: Files, chance: random.Random) -> None:
+def rename_folder(files: Files, chance: random.Random, focus: bytes) -> None:
     """All that a folder holds elsewhere."""
-    old, new = chance.choice(FOLDERS), chance.choice(FOLDERS)
+    old, new = focus.rpartition(b"/")[0] or chance.choice(FOLDERS), chance.choice(FOLDERS)
     for name in sorted(files):
         if name.startswith(old + b"/") and name in files:
             put(files, new + name.removeprefix(old), files.pop(name))
 
 
-def mode(files: Files, chance: random.Random) -> None:
+def mode(files: Files, chance: random.Random, focus: bytes) -> None:
     """A program that was a file, or back."""
     plain = [name for name, (how, _) in files.items() if how in {FILE, PROGRAM}]
-    if plain:
-        name = chance.choice(plain)
+    name = pick(plain, chance, focus)
+    if name is not None:
         how, data = files[name]
         files[name] = (FILE if how == PROGRAM else PROGRAM), data
 
 
-def line_ends(files: Files, chance: random.Random) -> None:
+def line_ends(files: Files, chance: random.Random, focus: bytes) -> None:
     """All line ends of a file the other way."""
     plain = [name for name, (how, _) in files.items() if how in {FILE, PROGRAM}]
-    if plain:
-        name = chance.choice(plain)
+    name = pick(plain, chance, focus)
+    if name is not None:
         how, data = files[name]
         files[name] = how, data.replace(b"\r\n", b"\n") if b"\r\n" in data else data.replace(b"\n", b"\r\n")
 
 
-def attribute(files: Files, chance: random.Random) -> None:
+def attribute(files: Files, chance: random.Random, _focus: bytes) -> None:
     """Other attributes."""
     put(files, chance.choice((b".gitattributes", b"dir/.gitattributes")), attributes(chance))
 
