@@ -6,6 +6,7 @@ drivers or settings ask for it, with them.
 
 import os
 import random
+import re
 import shutil
 import tempfile
 from collections import Counter
@@ -51,7 +52,8 @@ SETTINGS: tuple[dict[str, str], ...] = (
 )
 
 UNWRITTEN = "conflict that git could not write out"
-"""It said what conflicts, and then failed to put that into its index: there are no paths to compare."""
+"""It found what conflicts, and then failed or crashed putting that into its index: there are no paths to compare."""
+_CRASHED_OVER_CONFLICT = re.compile(rb"^BUG: merge-ort\.c:\d+: Conflicted ", re.MULTILINE)
 
 Verdict = tuple[str, str, tuple[str, ...]]
 """How it ended, the tree, and the paths that conflict; ``failed`` is a pair on which git itself gives up."""
@@ -165,7 +167,8 @@ class Arena:
         if unmerged.fields:
             paths = {readable(entry.partition(b"\t")[2]) for entry in unmerged.fields}
             return "conflict", "", tuple(sorted(paths))
-        return (UNWRITTEN if b"CONFLICT (" in done.stdout else "failed"), "", ()
+        unwritten = b"CONFLICT (" in done.stdout or _CRASHED_OVER_CONFLICT.search(done.stderr)
+        return (UNWRITTEN if unwritten else "failed"), "", ()
 
     async def _ours(self, number: int, ours: str, theirs: str) -> tuple[Verdict, str]:
         try:
