@@ -64,6 +64,8 @@ class JobSummary(Struct, frozen=True, kw_only=True):
     updated_at: datetime
     ended_at: datetime | None = None
     eta_ms: int | None = None
+    quota_until: datetime | None = None
+    """Before which Claude is not launched, where the API turned it away."""
     pid: int | None = None
     next: str | None = None
     detached: list[Detached] = []
@@ -151,6 +153,9 @@ def summarize(state: JobState, repo: str) -> JobSummary:
         updated_at=recorded(state.updated_at),
         ended_at=state.ended_at,
         eta_ms=eta_ms(state),
+        quota_until=max(
+            (quota.until for quota in state.quotas.values() if quota.until is not None), default=None
+        ),
         detached=[one for one in state.detached if one.until == "forever" or state.ended_at is None],
     )
     return replace(summary, next=next_command(summary))
@@ -169,7 +174,7 @@ def lived(summary: JobSummary, holder_pid: int | None) -> JobSummary:
         return summary
     if holder_pid is not None:
         return replace(summary, pid=holder_pid)
-    dead = replace(summary, status="interrupted", eta_ms=None)
+    dead = replace(summary, status="interrupted", eta_ms=None, quota_until=None)
     return replace(dead, next=next_command(dead))
 
 

@@ -97,7 +97,7 @@ def _state(label: str, run: JobSummary, now: datetime) -> str:
     since = age(run.ended_at or run.updated_at, now)
     match label:
         case "RUNNING":
-            return _progress(run)
+            return f"{_progress(run)}{_pause(run, now)}"
         case "RESUMABLE":
             return f"{run.status} in {_where(run)}, {since}" if run.phase else f"{run.status}, {since}"
         case "WAITING":
@@ -114,6 +114,13 @@ def _progress(run: JobSummary) -> str:
         f"{items.running} running" if items.running else "",
     )
     return ", ".join(filter(None, numbers))
+
+
+def _pause(run: JobSummary, now: datetime) -> str:
+    """``, paused by quota until 14:05``, in the zone of ``now``."""
+    if run.quota_until is None:
+        return ""
+    return f", paused by quota until {run.quota_until.astimezone(now.tzinfo):%H:%M}"
 
 
 def _where(run: JobSummary) -> str:

@@ -1,0 +1,92 @@
+"""What the fold makes of launches: reserved, paid once, parked, blocked, taken up."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from prodigy import events
+from prodigy.events import ClaudeUse, Record
+from prodigy.job.fold import fold
+from prodigy.job.money import beyond, together
+from prodigy.job.state import JobState
+from prodigy.job.summary import lived, summarize
+
+START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
+STARTED = events.JobStarted(
+    job_id="workflow-20261122-081500-k7m2pq",
+    session_id="session-20261122-081500-k7m2pq",
+    kind="workflow",
+    workflow_name="tidy",
+    workflow_path="/r/tidy.yml",
+    workflow_sha256="0" * 64,
+    base_commit="base",
+    session_branch="prodigy-session-20261122-081500-k7m2pq",
+    original_branch="main",
+    repository="/r",
+)
+PLACE = {"phase": "steps", "step": "1"}
+INTENDED = events.StepIntended(**PLACE, kind="claude")  # type: ignore[arg-type]
+LAUNCH = events.ClaudeIntended(**PLACE, intent=2, session_id="s", reserved_usd=0.5)  # type: ignore[arg-type]
+
+
+def told(*happened: events.AnyEvent) -> JobState:
+    return fold(
+        Record(
+            v=1,
+            seq=seq,
+            id=UUID(int=seq),
+            timestamp=START + timedelta(seconds=seq),
+            correlation_id=UUID(int=7),
+            event=event,
+        )
+        for seq, event in enumerate((STARTED, INTENDED, *happened), 1)
+    )
+
+
+def used(cost: float) -> ClaudeUse:
+    return ClaudeUse(session_id="s", cost_usd=cost, input_tokens=10)
+
+
+def parked(reason: str = "quota") -> events.ClaudeParked:
+    return events.ClaudeParked(**PLACE, intent=2, reason=reason, claude=used(0.1))  # type: ignore[arg-type]
+
+
+def test_a_reserve_counts_until_the_launch_is_paid_for() -> None:
+    state = told(LAUNCH)
+    assert (state.money.reserved, state.money.usd, state.money.launches) == (0.5, 0.0, 1)
+    state = told(LAUNCH, parked())
+    assert (state.money.reserved, state.money.usd, state.money.tokens) == (0.0, 0.1, 10)
+    assert state.parked == {2}
+    assert state.conversations["steps/1/1"].cost_usd == 0.1
+    ended = events.StepCompleted(**PLACE, intent=2, kind="claude", duration_ms=1, claude=used(0.2))  # type: ignore[arg-type]
+    state = told(LAUNCH, parked(), LAUNCH, ended)
+    assert round(state.money.usd, 9) == round(state.cost_usd, 9) == 0.3
+    assert (state.money.launches, state.parked, state.conversations) == (2, set(), {})
+
+
+def test_the_conversation_of_an_open_leaf_outlives_a_resume() -> None:
+    state = told(LAUNCH, parked(), events.JobPaused(reason="budget"), events.JobResumed(), INTENDED)
+    assert state.conversations["steps/1/1"].session_id == "s"
+    assert (state.money.under_way, state.parked, state.status) == ({}, set(), "starting")
+
+
+def test_the_time_between_two_processes_is_no_running_time() -> None:
+    state = told(events.JobPaused(reason="signal"), events.JobResumed())
+    assert state.money.wall == 2.0  # from the first record to the pause
+
+
+def test_status_tells_until_when_the_quota_blocks() -> None:
+    until = START + timedelta(hours=1)
+    block = events.QuotaBlocked(account="a", model=None, until=until)
+    summary = summarize(told(block), "r")
+    assert summary.quota_until == until
+    assert lived(summary, None).quota_until is None
+    cleared = events.QuotaCleared(account="a", model=None)
+    assert summarize(told(block, cleared), "r").quota_until is None
+
+
+def test_a_conversation_is_not_counted_twice() -> None:
+    whole = together(used(0.1), used(0.2))
+    assert round(whole.cost_usd, 9) == 0.3
+    assert beyond(used(0.1), whole).input_tokens == 10
+    assert beyond(used(0.5), used(0.2)).cost_usd == 0
+    assert beyond(None, whole) == whole
