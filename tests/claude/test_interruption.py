@@ -28,7 +28,14 @@ def run_until_busy(world: World, api: MessagesApi, tag: str) -> subprocess.Popen
     }
     started = world.start("run", world.workflow(json.dumps(flow)), "--no-merge")
     eventually(lambda: len(pids_with(tag)) >= 6)
+    eventually(lambda: len(written_down(world)) == 2)  # the CLI does so a moment after it starts a tool
     return started
+
+
+def written_down(world: World) -> list[Path]:
+    """The conversations of which the CLI has written down what their first reply cost."""
+    logs = (world.folder / "claude").glob("projects/*/*.jsonl")
+    return [log for log in logs if '"usage"' in log.read_text()]
 
 
 @pytest.mark.parametrize(
