@@ -207,6 +207,17 @@ class JobResumed(Event, frozen=True, kw_only=True, tag="job_resumed"):
     """Effects that were intended and whose outcome nobody recorded."""
     budget: Caps | None = None
     """What the job may use from now on, where it was given anew; it counts what was used before."""
+    workflow_sha256: str | None = None
+    """Of the workflow that takes the place of the one before, if one does."""
+    template_sha256: str | None = None
+    unchanged: dict[Phase, int] = {}
+    """Of it: how many steps at the beginning of each phase that is under way are as they were."""
+    item_ids: tuple[str, ...] = ()
+    """Items of the dead letter queue that are tried again with all others."""
+    max_parallel: int | None = None
+    attempts: int | None = None
+    """At each item that has not ended, from now on."""
+    model: str | None = None
 
 
 class JournalTruncated(Event, frozen=True, kw_only=True, tag="journal_truncated"):

@@ -193,7 +193,7 @@ class PhaseActor(Task):
             reason=reason,
         )
         standing = await go_on(self._services.workspaces, cut)
-        if standing.forgotten:
+        if standing.forgotten or (standing.restore and standing.head != self._head()):
             await self._record(
                 events.WorkRewound(phase=phase, head=standing.head, forgotten=standing.forgotten)
             )

@@ -116,6 +116,10 @@ Purpose = Literal["run", "merge", "clean", "clean-agents"]
 """Conduct the whole run, or take it up at its final merge, or remove what it left, or what its agents did."""
 
 
+Opening = events.JobResumed | events.DlqRetryStarted
+"""How a run that is on disk goes on: where it stopped, or with items of its dead letter queue."""
+
+
 class Opened(NamedTuple):
     """A journal that was read to its end under the run's lock, and the state that it gives."""
 
@@ -130,7 +134,7 @@ class Tree:
         plan: what to run.
         around: what it gets from this process.
         purpose: how much of a run's life this tree is for; workers are there if steps have to run.
-        retry: what the run goes on with, if that is items of its dead letter queue.
+        opening: what the first record of this process says, where a run that is on disk goes on.
         opened: the journal, where it is read already; it is not read, and not kept in memory, a second time.
         budget: bounds that take the place of those in force.
     """
@@ -140,7 +144,7 @@ class Tree:
         plan: RunPlan,
         around: Surroundings,
         purpose: Purpose = "run",
-        retry: events.DlqRetryStarted | None = None,
+        opening: Opening | None = None,
         opened: Opened | None = None,
         budget: Budget | None = None,
     ) -> None:
@@ -148,7 +152,7 @@ class Tree:
         self._budget = budget
         self._around = around
         self._purpose = purpose
-        self._retry = retry
+        self._going_on = opening
         self._journal = opened
         self._opened = False
         self.ledger = Ledger()
@@ -243,13 +247,16 @@ class Tree:
         first, self._opened = not self._opened, True
         if state.started is None:
             return self._plan.started()
-        if first and self._retry is not None:
-            return self._retry
+        if first and isinstance(self._going_on, events.DlqRetryStarted):
+            return self._going_on
         if not first or self._purpose != "run" or state.status == "completed":
             return None
         pending = sum(state.counts[status] for status in ("pending", "running", "merging"))
         open_ = len(state.intents) + len(state.git_intents)
-        return events.JobResumed(pending_items=pending, intents_open=open_, budget=self._given(state))
+        opening = self._going_on if isinstance(self._going_on, events.JobResumed) else events.JobResumed()
+        return msgspec.structs.replace(
+            opening, pending_items=pending, intents_open=open_, budget=self._given(state)
+        )
 
     def _given(self, state: JobState) -> events.Caps | None:
         """What the job may use from now on, if that is said anew."""

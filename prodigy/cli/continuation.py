@@ -1,6 +1,7 @@
 """What all ways of going on with a run share: its lock, its plan, its repository, the tree that is started again."""
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -9,16 +10,18 @@ from prodigy.actors import launch
 from prodigy.actors.claude_ready import check_claude
 from prodigy.actors.finish import Answer
 from prodigy.actors.survivors import Recorded, end_survivors, recorded
-from prodigy.actors.tree import Opened
+from prodigy.actors.tree import Opened, Opening
 from prodigy.cli.invocation import Invocation
+from prodigy.cli.replacement import Replacement
 from prodigy.cli.session import Session
 from prodigy.errors import RunError, WorkflowError
 from prodigy.events import DlqRetryStarted
 from prodigy.job.plan import RunPlan
 from prodigy.job.state import JobState
+from prodigy.job.summary import recorded as known
 from prodigy.steps.masking import MASK, Masker
 from prodigy.steps.redaction import masked
-from prodigy.store.asked import asked
+from prodigy.store.asked import asked, write_asked
 from prodigy.store.locks import JobLock
 from prodigy.store.runs import Run, records
 from prodigy.workflow.layers import environments
@@ -84,8 +87,8 @@ class Continuation:
         found: Recorded,
         ground: launch.Ground,
         answer: Answer | None,
-        retry: DlqRetryStarted | None = None,
-        before: Callable[[RunPlan, Masker], None] = lambda _plan, _masker: None,
+        opening: Opening | None = None,
+        replacement: Replacement | None = None,
         budget: Budget | None = None,
     ) -> Ending:
         """Start the tree again and let it come to its end.
@@ -95,8 +98,8 @@ class Continuation:
             found: what is recorded.
             ground: the repository.
             answer: to the question of the final merge, if it was given ahead.
-            retry: what the run goes on with, if that is items of its queue.
-            before: called with the plan as it may be kept, and what hides secrets, before anything is recorded.
+            opening: what the run goes on with; ``None``: as it was asked before.
+            replacement: the workflow that takes the place of the one before; it is kept before that is recorded.
             budget: bounds that take the place of those in force.
         """
         _require_secrets(plan)
@@ -105,16 +108,23 @@ class Continuation:
         prepared = await launch.prepare_environment(
             plan.workflow, ground, self._around.environ, plan.profile, plan.computed
         )
-        if retry is not None or found.state.status != "completed":
+        retries = isinstance(opening, DlqRetryStarted)
+        if retries or found.state.status != "completed":
             await check_claude(plan.workflow, {**prepared.inherited, **prepared.run.values})
         plan = msgspec.structs.replace(plan, computed=dict(prepared.computed))
-        before(masked(plan, prepared.masker), prepared.masker)
+        if replacement is not None:
+            self._keep(replacement, plan, prepared.masker, known(found.state.started_at))
         self._announce(plan, ground)
-        retrying = retry is not None or (found.state.retry is not None and found.state.status != "completed")
+        retrying = retries or (found.state.retry is not None and found.state.status != "completed")
         session = Session(self._invocation, answer, strict=self._strict, retrying=retrying)
         opened = Opened(self._reader, found.state)
-        tree = await session.live(plan, self._run.layout, ground, prepared, retry, opened, budget)
+        tree = await session.live(plan, self._run.layout, ground, prepared, opening, opened, budget)
         return lambda: session.ended(tree, self._run.layout.repo, prepared.masker)
+
+    def _keep(self, taken: Replacement, plan: RunPlan, masker: Masker, begun: datetime) -> None:
+        """Keep a workflow that takes the place of the one before where later processes find it."""
+        kept = msgspec.structs.replace(taken.plan, computed=plan.computed)
+        write_asked(self._run.layout, masked(kept, masker), masker.raw(taken.text), begun, replaces=True)
 
     async def _ground(self, plan: RunPlan) -> launch.Ground:
         """The repository as it is; the branch is the one that the run was begun on."""

@@ -100,6 +100,10 @@ def _job_resumed(state: JobState, event: events.JobResumed, _: Style) -> Iterato
     done = state.counts["done"] + state.counts["failed"] + state.counts["skipped"]
     items = f", {done:,} of {counted(state.total, 'item')} ended before" if state.total else ""
     cut = f", {counted(event.intents_open, 'effect')} cut off" if event.intents_open else ""
+    if event.item_ids:
+        cut += f", {counted(len(event.item_ids), 'dead letter')} once more"
+    if event.workflow_sha256 is not None:
+        cut += f", with the workflow as it is now ({event.workflow_sha256[:_SHORT_SHA]})"
     yield _line(Level.NORMAL, Span("resumed", "strong"), f" in {state.phase or 'the beginning'}{items}{cut}")
 
 

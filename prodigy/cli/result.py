@@ -12,7 +12,8 @@ from prodigy.cli.text import counted, duration
 from prodigy.errors import InternalError, ProdigyError, RunError
 from prodigy.events import BudgetExhausted, Failure
 from prodigy.ids import tail_of
-from prodigy.job.state import JobState
+from prodigy.job.items import item_text
+from prodigy.job.state import Before, JobState, Repeated
 from prodigy.job.summary import JobSummary, item_counts, next_command, summarize
 
 Line = tuple[Part, ...]
@@ -20,6 +21,7 @@ Line = tuple[Part, ...]
 _LABEL_WIDTH = 9
 _SHORT_SHA = 10
 _OUTPUT_LINES = 3
+_FEW = 3
 _TONES: dict[str, Tone] = {
     "completed": "good",
     "failed": "bad",
@@ -50,6 +52,10 @@ def result_lines(state: JobState, repo: str, now: datetime) -> Iterator[Line]:
         yield _labelled("items", _items(state))
     if state.retry is not None and state.retry.ended is not None:
         yield _labelled("retried", retried_text(state.retry.ended))
+    if state.before is not None:
+        yield _labelled("resumed", _resumed(state, state.before))
+    if state.repeated:
+        yield _labelled("again", _repeated(state))
     yield _labelled("commits", _commits(state, summary.branch))
     if state.money.usd:
         estimated = f", ${state.estimated_usd:.2f} of it estimated" if state.estimated_usd else ""
@@ -108,6 +114,35 @@ def _items(state: JobState) -> str:
         f"{left:,} not finished" if left else "",
     )
     return f"{', '.join(filter(None, parts))} (of {counts.total:,})"
+
+
+def _resumed(state: JobState, before: Before) -> str:
+    """What this process did, apart from what was there before."""
+    parts = (
+        counted(len(state.command_timings) - before.steps, "effect"),
+        counted(state.counts["done"] - before.done, "item") if state.total else "",
+        counted(state.commits - before.commits, "commit") if state.commits >= before.commits else "",
+        f"${state.money.usd - before.cost_usd:.2f}" if state.money.usd else "",
+    )
+    earlier = (
+        f"{before.done:,} done" if state.total else "",
+        counted(before.commits, "commit"),
+        f"${before.cost_usd:.2f}" if state.money.usd else "",
+    )
+    return f"{', '.join(filter(None, parts))} since; {', '.join(filter(None, earlier))} before"
+
+
+def _repeated(state: JobState) -> str:
+    """What was paid for a second time."""
+    named = [_name_of(one, state) for one in state.repeated[:_FEW]]
+    more = len(state.repeated) - len(named)
+    return f"cut off, and paid again: {', '.join(named)}{f' and {more:,} more' if more else ''}"
+
+
+def _name_of(one: Repeated, state: JobState) -> str:
+    item = state.items.get(one.item_id) if one.item_id is not None else None
+    whose = item_text(item.item, item.item_id) if item is not None else one.phase
+    return f"{whose} step {one.step}" if one.step is not None else f"{whose} as a whole"
 
 
 def _commits(state: JobState, branch: str) -> str:

@@ -1,6 +1,5 @@
 """Taking up a run that stopped before its end, from any process, at the point that its journal tells."""
 
-import hashlib
 from pathlib import Path
 
 import trio
@@ -10,55 +9,91 @@ from prodigy.actors.survivors import Recorded
 from prodigy.cli.continuation import Continuation, Ending
 from prodigy.cli.here import repository_here, run_called
 from prodigy.cli.invocation import Invocation
+from prodigy.cli.replacement import Replacement, differs, replacement
+from prodigy.cli.resume_plan import foresee
+from prodigy.cli.retry import Wanted, retry
+from prodigy.cli.retry import foresee as foresee_retry
 from prodigy.errors import RunError, UsageError
 from prodigy.job.plan import RunPlan
+from prodigy.job.redirection import Changes, resumed
 from prodigy.job.report import report
 from prodigy.job.retrying import in_force
 from prodigy.job.state import JobState
 from prodigy.job.summary import JobSummary
-from prodigy.store.runs import LATEST, Run, status_document, summaries
+from prodigy.store.runs import LATEST, Run, status_document, summaries, summary
 from prodigy.workflow.model import Budget
 
 _NOTHING = "nothing to resume"
+_AS_BEFORE = Changes()
 
 
 def resume(
     invocation: Invocation,
     name: str | None,
+    changes: Changes = _AS_BEFORE,
     *,
     merge: Answer | None,
     strict: bool,
     workflow: Path | None = None,
     budget: Budget | None = None,
+    dry_run: bool = False,
 ) -> int:
     """Take up a run and conduct it to its end; the exit code is that of ``run``.
 
     Args:
         invocation: who asks.
         name: any id of the run; ``None`` for the only one that can be resumed.
+        changes: what is to be otherwise than before.
         merge: the answer to the question of the final merge; ``None``: as the run was begun, else asked.
         strict: whether items in the dead letter queue make the exit code 1.
         workflow: the file that the run must have been begun with.
         budget: bounds that take the place of those in force.
+        dry_run: only say what would be done.
 
     Raises:
         UsageError: ``run-not-found``, ``ambiguous-run``, ``workflow-mismatch``.
         RunError: ``already-running``, ``journal-corrupt``, ``session-removed``, ``plan-lost``, ``still-ending``.
     """
-    run = _chosen(invocation, name)
+    again = changes.force or changes.include
+    run = _chosen(invocation, name, queued=again)
     if run is None:
         invocation.printer.document(status_document(invocation.home, _here(invocation)))
         invocation.printer.line(f"{_NOTHING}: every run of this repository came to its end")
         return 0
-    return trio.run(_Resumption(invocation, run, merge, strict=strict, workflow=workflow, budget=budget).run)
+    known = summary(run)
+    if again and known is not None and known.waiting:
+        return _retry(invocation, run, changes, merge, strict=strict, dry_run=dry_run)
+    if dry_run:
+        foresee(invocation, run, changes)
+        return 0
+    return trio.run(
+        _Resumption(invocation, run, changes, merge, strict=strict, workflow=workflow, budget=budget).run
+    )
 
 
-def _chosen(invocation: Invocation, name: str | None) -> Run | None:
-    """The run that is meant; ``None`` if none was named and none waits."""
+def _retry(
+    invocation: Invocation, run: Run, changes: Changes, merge: Answer | None, *, strict: bool, dry_run: bool
+) -> int:
+    """A completed run goes on with the items of its queue, and then with reduce if that is forced."""
+    wanted = Wanted(
+        max_parallel=changes.max_parallel,
+        attempts=changes.attempts,
+        reload=changes.reload,
+        reduce=changes.force,
+        model=changes.model,
+    )
+    if dry_run:
+        foresee_retry(invocation, run, wanted)
+        return 0
+    return retry(invocation, run, wanted, merge, strict=strict)
+
+
+def _chosen(invocation: Invocation, name: str | None, *, queued: bool) -> Run | None:
+    """The run that is meant; ``None`` if none was named and none waits. ``queued``: items of a queue count as work."""
     if name not in {None, LATEST}:
         return run_called(name, invocation)
     every = summaries(invocation.home, _here(invocation))
-    waiting = [known for known in every if _waits(known)]
+    waiting = [known for known in every if _waits(known) or (queued and known.waiting)]
     if not waiting:
         waiting = [known for known in every if known.live][:1]  # whoever works at it is named
     if name is None and len(waiting) > 1:
@@ -88,6 +123,7 @@ class _Resumption(Continuation):
         self,
         invocation: Invocation,
         run: Run,
+        changes: Changes,
         merge: Answer | None,
         *,
         strict: bool,
@@ -95,6 +131,7 @@ class _Resumption(Continuation):
         budget: Budget | None,
     ) -> None:
         super().__init__(invocation, run, merge, strict=strict)
+        self._changes = changes
         self._budget = budget
         self._workflow = workflow
 
@@ -109,11 +146,25 @@ class _Resumption(Continuation):
                 f"The branch of `{self._run.session_id}` was removed, and with it what the run could go on with",
                 hint="start it again with `prodigy run`; what was not merged is kept under rescue refs",
             )
-        plan = in_force(self._asked(state), state)
-        self._compare(plan)
+        asked = self._asked(state)
+        self._compare(asked)
+        taken = self._taken(asked)
+        new = taken.plan if taken is not None else None
+        opening = resumed(state, self._changes, asked, new)
+        plan = in_force(new or asked, state, opening)
         agreed: Answer | None = "flag-yes" if _agreed(plan, state) else None
         ground = await self._ground(plan)
-        return await self._live(plan, found, ground, self._merge or agreed, budget=self._budget)
+        return await self._live(plan, found, ground, self._merge or agreed, opening, taken, self._budget)
+
+    def _taken(self, plan: RunPlan) -> Replacement | None:
+        """The workflow as its file says it now, if that is wanted and it says anything new."""
+        if not self._changes.reload:
+            return None
+        taken = replacement(plan, self._invocation)
+        if taken.plan.workflow_sha256 == plan.workflow_sha256:
+            self._printer.note(f"{plan.workflow_path} is what the run goes on with anyway")
+            return None
+        return taken
 
     def _tell_nothing(self, state: JobState) -> int:
         self._printer.document(report(state, self._run.repo, self._around.now()))
@@ -134,19 +185,10 @@ class _Resumption(Continuation):
                 where=plan.workflow_path,
                 hint=f"`prodigy resume {self._run.job_id}` needs no file",
             )
-        if differs(plan):
-            self._printer.note(f"{path} is not what the run was begun with; the recorded workflow is used")
-
-
-def differs(plan: RunPlan) -> bool:
-    """Whether the workflow's file is not, or no more, what the plan was made of."""
-    path = Path(plan.workflow_path)
-    if not path.is_absolute():
-        return False  # it came from standard input
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest() != plan.workflow_sha256
-    except OSError:
-        return True
+        if differs(plan) and not self._changes.reload:
+            self._printer.note(
+                f"{path} is not what the run was begun with; the recorded workflow is used, `--reload` takes the file"
+            )
 
 
 def _is_over(state: JobState) -> bool:

@@ -1,8 +1,6 @@
 """Trying again what is in the dead letter queue of a run: in its journal, under its lock, with its whole tree."""
 
 from collections.abc import Iterator
-from datetime import datetime
-from functools import partial
 
 import msgspec
 import trio
@@ -13,8 +11,7 @@ from prodigy.actors.survivors import Recorded
 from prodigy.cli.continuation import Continuation, Ending
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.printer import Column, Part, Span
-from prodigy.cli.reading import Reading, read_workflow
-from prodigy.cli.resume import differs
+from prodigy.cli.replacement import Replacement, differs, replacement
 from prodigy.cli.text import counted
 from prodigy.errors import RunError, UsageError
 from prodigy.events import DlqRetryStarted
@@ -24,10 +21,6 @@ from prodigy.job.items import item_text
 from prodigy.job.plan import RunPlan
 from prodigy.job.retrying import ALIKE, Choice, chosen, parallel, rebased, retried
 from prodigy.job.state import DeadLetter, JobState
-from prodigy.job.summary import recorded
-from prodigy.paths import Layout
-from prodigy.steps.masking import Masker
-from prodigy.store.asked import write_asked
 from prodigy.store.dead_letters import dead_letter_lines
 from prodigy.store.documents import RetryPlanDocument
 from prodigy.store.runs import Run, load_state
@@ -90,43 +83,19 @@ class _Retry(Continuation):
             self._printer.line(f"nothing to retry: no {some} of {self._run.session_id}")
         return letters
 
-    def _replacement(self, plan: RunPlan) -> Reading | None:
-        """The workflow that takes the place of the recorded one, read and checked."""
+    def _taken(self, plan: RunPlan) -> Replacement | None:
+        """The workflow that takes the place of the recorded one."""
         wanted = self._wanted
         if wanted.workflow is None and not wanted.reload:
             return None
-        name = wanted.workflow or plan.workflow_path
-        if name == "-" or (wanted.workflow is None and not name.startswith("/")):
-            raise UsageError(
-                "bad-value",
-                "The workflow came from standard input",
-                hint="name a file with `--workflow FILE`",
-            )
-        reading = read_workflow(name, self._invocation, plan.workflow.parameters)
-        if reading.source.workflow.map is None:
-            raise UsageError(
-                "workflow-mismatch", f"`{reading.source.path}` has no `map` phase", where=reading.source.path
-            )
-        return reading
-
-    def _with(self, plan: RunPlan, reading: Reading | None) -> RunPlan:
-        if reading is None:
-            return plan
-        source = reading.source
-        merge = source.workflow.merge
-        return msgspec.structs.replace(
-            plan,
-            workflow=source.workflow,
-            workflow_path=source.path,
-            workflow_sha256=source.sha256,
-            merge_target=merge.target if merge is not None else None,
-        )
+        return replacement(plan, self._invocation, wanted.workflow)
 
     def show(self, state: JobState) -> None:
         """What would be tried again, and with which workflow."""
         letters = self._letters(state)
         plan = self._asked(state)
-        plan = self._with(plan, self._replacement(plan))
+        taken = self._taken(plan)
+        plan = taken.plan if taken is not None else plan
         document = RetryPlanDocument(
             job_id=plan.job_id,
             workflow_path=plan.workflow_path,
@@ -153,9 +122,9 @@ class _Retry(Continuation):
         if not letters:
             return lambda: 0
         plan = self._asked(state)
-        reading = self._replacement(plan)
-        plan = rebased(self._with(plan, reading), state)
-        if reading is None and differs(plan):
+        taken = self._taken(plan)
+        plan = rebased(taken.plan if taken is not None else plan, state)
+        if taken is None and differs(plan):
             self._printer.note(f"{plan.workflow_path} was changed since; `--reload` takes it as it is now")
         ground = await self._ground(plan)
         event = self._event(plan, state, letters, *await self._place(plan, state, ground))
@@ -164,8 +133,7 @@ class _Retry(Continuation):
                 plan, branch_number=event.branch_number, base_commit=event.base_commit
             )
             self._printer.note(f"the session's branch is gone; the work goes to {plan.branch}")
-        keep = partial(_keep, self._run.layout, recorded(state.started_at), reading)
-        return await self._live(retried(plan, event), found, ground, self._merge, event, keep)
+        return await self._live(retried(plan, event), found, ground, self._merge, event, taken)
 
     def _require_end(self, state: JobState) -> None:
         """Nothing, unless the run was interrupted, or was merged and not cleared away."""
@@ -219,14 +187,6 @@ class _Retry(Continuation):
         while await branch_tip(ground.git, session_branch(plan.session_id, number)) is not None:
             number += 1
         return number, base
-
-
-def _keep(
-    layout: Layout, created_at: datetime, reading: Reading | None, plan: RunPlan, masker: Masker
-) -> None:
-    """Keep the workflow that takes the place of the first one, where a resume finds it."""
-    if reading is not None:
-        write_asked(layout, plan, masker.raw(reading.text), created_at, replaces=True)
 
 
 def _rows(letters: list[DeadLetter]) -> Iterator[tuple[Part, ...]]:

@@ -8,7 +8,7 @@ from prodigy.actors import launch
 from prodigy.actors.finish import Answer
 from prodigy.actors.preparing import Prepared
 from prodigy.actors.recorder import Stamp
-from prodigy.actors.tree import Opened, Surroundings, Tree
+from prodigy.actors.tree import Opened, Opening, Surroundings, Tree
 from prodigy.cli.claude_follower import ClaudeFollower
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.lines import Style
@@ -16,7 +16,6 @@ from prodigy.cli.printer import Form, Level, Part
 from prodigy.cli.result import result_lines, run_error
 from prodigy.cli.watch import Watcher, mode_of
 from prodigy.errors import ProdigyError
-from prodigy.events import DlqRetryStarted
 from prodigy.job.plan import RunPlan
 from prodigy.job.report import report
 from prodigy.job.state import JobState, RetryState
@@ -55,19 +54,19 @@ class Session:
         layout: Layout,
         ground: launch.Ground,
         prepared: Prepared,
-        retry: DlqRetryStarted | None = None,
+        opening: Opening | None = None,
         opened: Opened | None = None,
         budget: Budget | None = None,
     ) -> Tree:
         """Run to the end, or to a signal; what is recorded of it is then in the tree's ledger.
 
-        ``retry``, ``opened`` and ``budget`` as the tree takes them.
+        ``opening``, ``opened`` and ``budget`` as the tree takes them.
         """
         watcher = self._watcher = self._make_watcher(plan, layout)
         share = SharedLock(layout.workers_lock(plan.job_id))
         try:
             around = await self._surroundings(plan, layout, ground, prepared, share.descriptor)
-            tree = Tree(plan, around, retry=retry, opened=opened, budget=budget)
+            tree = Tree(plan, around, opening=opening, opened=opened, budget=budget)
             self._signal = await tree.live(lambda: watcher.show(lambda: tree.ledger.state))
         finally:
             share.close()

@@ -29,7 +29,9 @@ from prodigy.events import Attempt, Failure, Phase, Record
 from prodigy.job.iterations import path_within
 from prodigy.job.letters import LETTER_RULES, Rule
 from prodigy.job.money import MONEY_RULES, begin_clock, leaf_key, pay
-from prodigy.job.moves import failed_for_good, forget_outcomes, forgive, item_done, move, note_duration
+from prodigy.job.moves import failed_for_good, forget_outcomes, item_done, move, note_duration
+from prodigy.job.resuming import job_resumed
+from prodigy.job.standing import COMMIT, HARMLESS
 from prodigy.job.state import (
     Circuit,
     CommandTiming,
@@ -40,6 +42,7 @@ from prodigy.job.state import (
     JobState,
     MergeOutcome,
     PhaseState,
+    Repeated,
     Resolution,
 )
 
@@ -76,41 +79,6 @@ def _job_started(state: JobState, event: events.JobStarted, record: Record) -> N
     state.workflow_sha256 = event.workflow_sha256
     state.template_sha256 = event.template_sha256
     begin_clock(state, record)
-
-
-def _job_resumed(state: JobState, event: events.JobResumed, record: Record) -> None:
-    begin_clock(state, record)
-    state.money.caps = event.budget or state.money.caps
-    if state.status == "failed":
-        _reopen(state)
-    state.status = "running" if state.phases else "starting"
-    state.ended_at = state.signal = state.error = None
-    state.workers.clear()
-
-
-def _reopen(state: JobState) -> None:
-    """What failed is to go on: the step that failed, and items that never started; what hooks did is no more."""
-    for name, phase in state.phases.items():
-        if phase.status == "failed":
-            phase.status = "running"
-            if phase.error is not None and phase.error.step is not None:
-                _forget_step(state, name, phase.error.step)
-            phase.error = None
-    if state.phases.pop("on_failure", None) is not None:
-        forget_outcomes(state, "on_failure")
-    if state.iterations and state.iterations[-1].error is not None:
-        state.iterations[-1].head = state.iterations[-1].error = None
-    state.retry = None
-    forgive(state)
-
-
-def _forget_step(state: JobState, phase: Phase, path: str) -> None:
-    """Forget the outcomes of a whole step of a phase's list, whatever within it ``path`` names."""
-    within = path_within(path)
-    top = path.removesuffix(within) + _TOP.split(within, maxsplit=1)[0]
-    mine = re.compile(rf"{phase}/{re.escape(top)}[./@]")
-    for key in [key for key in state.outcomes if mine.match(key)]:
-        del state.outcomes[key]
 
 
 def _job_paused(state: JobState, event: events.JobPaused, record: Record) -> None:
@@ -310,6 +278,8 @@ def _agent_interrupted(state: JobState, event: events.AgentInterrupted, _: Recor
 
 def _agent_retrying(state: JobState, event: events.AgentRetrying, record: Record) -> None:
     item = _attempt_ended(state, event.item_id, 0, state.items[event.item_id].spent_usd)
+    if event.charged_to == "resume":
+        state.repeated.append(Repeated(phase="map", item_id=event.item_id))
     item.error = None
     item.retries += event.charged_to == "item"
     item.host_losses += event.charged_to == "host_lost"
@@ -367,8 +337,10 @@ def _failed_attempt(state: JobState, item: ItemState, error: Failure, record: Re
 # -- steps ---------------------------------------------------------------------------------------------------------
 def _step_intended(state: JobState, event: events.StepIntended, record: Record) -> None:
     for seq in [seq for seq, intent in state.intents.items() if _same_leaf(intent, event)]:
-        del state.intents[seq]  # it was cut off, and is done again
+        del state.intents[seq]
         state.money.under_way.pop(seq, None)
+        if event.kind not in HARMLESS | {COMMIT}:
+            state.repeated.append(_repeated(event))  # it was cut off
     state.intents[record.seq] = event
     name = event.name or first_line(event.command)
     if event.item_id is None:
@@ -417,9 +389,22 @@ def _same_leaf(one: events.StepIntended, other: events.StepIntended) -> bool:
 def _work_rewound(state: JobState, event: events.WorkRewound, _: Record) -> None:
     outcomes = state.outcomes if event.item_id is None else state.items[event.item_id].outcomes
     for leaf in event.forgotten:
-        outcomes.pop(f"{event.phase}/{leaf}", None)
+        done = outcomes.pop(f"{event.phase}/{leaf}", None)
+        if done is not None and done.kind not in HARMLESS | {COMMIT}:
+            state.repeated.append(_repeated(done))
     if event.item_id is None and event.phase not in OFF_BRANCH:
         state.tip = event.head
+        while (
+            state.commit_log
+            and (last := state.commit_log[-1]).phase == event.phase
+            and last.sha != event.head
+        ):
+            state.commit_log.pop()
+            state.commits -= 1
+
+
+def _repeated(leaf: events.StepIntended | events.StepCompleted | events.StepFailed) -> Repeated:
+    return Repeated(phase=leaf.phase, step=leaf.step, item_id=leaf.item_id, kind=leaf.kind)
 
 
 def _step_completed(state: JobState, event: events.StepCompleted, _: Record) -> None:
@@ -672,7 +657,7 @@ def _nothing(_state: JobState, _event: events.Event, _: Record) -> None:
 
 RULES: Final[Mapping[type[events.Event], Rule]] = {
     events.JobStarted: _job_started,
-    events.JobResumed: _job_resumed,
+    events.JobResumed: job_resumed,
     events.JournalTruncated: _nothing,
     events.JobPaused: _job_paused,
     events.JobCompleted: _job_completed,

@@ -5,19 +5,21 @@ against them, yet stay in the queue until they are done. A retry that stopped ea
 they were before it.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from prodigy import events
 from prodigy.events import Attempt, Failure, Phase, Record
 from prodigy.job.money import begin_clock
 from prodigy.job.moves import failed_for_good, forget_outcomes, forgive, move
+from prodigy.job.overrides import Overrides
 from prodigy.job.state import DeadLetter, ItemState, JobState, RetryState
 
 Rule = Callable[[JobState, Any, Record], None]
 
 AFRESH: Final[tuple[Phase, ...]] = ("map", "on_failure", "merge", "verify")
 """Phases that a retry goes through again."""
+_LATE: Final[tuple[Phase, ...]] = ("map", "reduce")
 
 
 def failure_of(attempt: Attempt) -> Failure:
@@ -85,6 +87,7 @@ def _retry_started(state: JobState, event: events.DlqRetryStarted, record: Recor
     state.ended_at = state.signal = state.error = None
     state.workers.clear()
     forgive(state)
+    state.flags, state.before = Overrides(), None
     for item_id in event.item_ids:
         _again(state, state.items[item_id])
     for phase in (*AFRESH, "reduce") if event.reduce else AFRESH:
@@ -100,6 +103,20 @@ def _retry_started(state: JobState, event: events.DlqRetryStarted, record: Recor
     state.merge_answer = state.merged_into = state.merge_commit = state.merged_at = None
     if event.workflow_sha256 is not None:
         state.workflow_sha256, state.template_sha256 = event.workflow_sha256, event.template_sha256
+
+
+def include(state: JobState, item_ids: Collection[str]) -> None:
+    """Items of the queue are tried again with the rest of a run that had not come to its end.
+
+    What comes after the map phase, if it was reached, comes after them.
+    """
+    for item_id in item_ids:
+        _again(state, state.items[item_id])
+    phase = state.phases.get("map")
+    if item_ids and phase is not None and phase.status != "running":
+        for name in _LATE:
+            state.phases.pop(name, None)
+        forget_outcomes(state, "reduce")
 
 
 def _again(state: JobState, item: ItemState) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from prodigy.job.caps import budgeted
-from prodigy.workflow.model import Budget, ClaudeOptions, OnConflict, Workflow
+from prodigy.workflow.model import Budget, ClaudeOptions, OnConflict, Retry, Workflow
 
 
 class Overrides(Struct, frozen=True, kw_only=True):
@@ -15,11 +15,20 @@ class Overrides(Struct, frozen=True, kw_only=True):
     """
 
     max_parallel: int | None = None
+    attempts: int | None = None
+    """At each item."""
     max_items: int | None = None
     on_conflict: OnConflict | None = None
     model: str | None = None
     budget: Budget | None = None
     """Bounds that take the place of the workflow's."""
+
+    def then(self, later: "Overrides") -> "Overrides":
+        """These, and those that were given later in their place."""
+        given = {
+            name: value for name in self.__struct_fields__ if (value := getattr(later, name)) is not None
+        }
+        return structs.replace(self, **given)
 
 
 def overridden(workflow: Workflow, chosen: Overrides) -> Workflow:
@@ -37,6 +46,9 @@ def overridden(workflow: Workflow, chosen: Overrides) -> Workflow:
             max_items=own.max_items if chosen.max_items is None else chosen.max_items,
             on_conflict=chosen.on_conflict or own.on_conflict,
         )
+        if chosen.attempts is not None:
+            retry = structs.replace(own.policy.retry or Retry(), attempts=chosen.attempts)
+            bounded = structs.replace(bounded, policy=structs.replace(own.policy, retry=retry))
         workflow = structs.replace(workflow, map=bounded)
     if chosen.model is None:
         return workflow

@@ -6,11 +6,12 @@ Pure; crosses processes as msgspec. Made once at the start of a run and kept in 
 import hashlib
 from typing import Any, get_args
 
-from msgspec import Struct, json, to_builtins
+from msgspec import Struct, json, structs, to_builtins
 
 from prodigy import ids
 from prodigy.events import JobStarted, Phase
 from prodigy.ids import JobId, SessionId
+from prodigy.job.overrides import Overrides, overridden
 from prodigy.workflow.layers import within
 from prodigy.workflow.model import Claude, Deferred, ErrorPolicy, OnConflict, Step, StepList, Workflow
 
@@ -46,6 +47,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     iterations: int = 1
     """How often a plain workflow is repeated at most."""
     fail_fast: bool = False
+    flags: Overrides = Overrides()
+    """What the command line put over the workflow's own choices; the workflow is the one that its file says."""
     argv: tuple[str, ...] = ()
     version: str = ""
 
@@ -64,7 +67,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
         """The digest of what each agent does, wherever in the file it stands; ``None`` without a map phase."""
         if self.workflow.map is None:
             return None
-        steps = _without_places(to_builtins(self.workflow.map.agent_template))
+        steps = without_places(to_builtins(self.workflow.map.agent_template))
         return hashlib.sha256(json.encode(steps, order="sorted")).hexdigest()
 
     @property
@@ -173,18 +176,27 @@ class RunPlan(Struct, frozen=True, kw_only=True):
         )
 
 
+def with_flags(plan: RunPlan, *later: Overrides) -> RunPlan:
+    """The plan with its flags put over its workflow, and those that were given later over them."""
+    flags = plan.flags
+    for more in later:
+        flags = flags.then(more)
+    return structs.replace(plan, workflow=overridden(plan.workflow, flags))
+
+
 def uses_claude(workflow: Workflow) -> bool:
     """Whether any step of the workflow, wherever it stands, launches Claude."""
     return any(isinstance(step.action, Claude) for step in within(workflow, Step))
 
 
-def _without_places(value: Any) -> Any:
+def without_places(value: Any) -> Any:
+    """Plain data of the workflow without the places in its file, so that equal steps are equal wherever they stand."""
     match value:
         case dict():
             kept = {key: part for key, part in value.items() if key != "mark" and not key.endswith("_mark")}
-            return {key: _without_places(part) for key, part in kept.items()}
+            return {key: without_places(part) for key, part in kept.items()}
         case list() | tuple():
-            return [_without_places(part) for part in value]
+            return [without_places(part) for part in value]
         case _:
             return value
 

@@ -13,7 +13,17 @@ from prodigy import events
 from prodigy.events import ErrorClass, Phase
 from prodigy.job.items import item_text
 from prodigy.job.signature import signature_of
-from prodigy.job.state import Commit, Detached, ItemState, ItemStatus, JobState, MergeOutcome, MergeStatus
+from prodigy.job.state import (
+    Before,
+    Commit,
+    Detached,
+    ItemState,
+    ItemStatus,
+    JobState,
+    MergeOutcome,
+    MergeStatus,
+    Repeated,
+)
 from prodigy.job.summary import JobSummary, lived, summarize
 
 _SAMPLES = 3
@@ -106,6 +116,10 @@ class Report(Struct, frozen=True, kw_only=True):
     merged_into: str | None
     merge_answer: str | None
     rescue_refs: list[str]
+    before: Before | None = None
+    """What the run had come to when it was last taken up; ``None`` if it never was."""
+    repeated: list[Repeated] = []
+    """What was begun a second time, and is paid for again."""
     detached: list[Detached] = []
     """What steps left running for good, on purpose."""
     next: list[str]
@@ -131,6 +145,8 @@ def report(state: JobState, repo: str, now: datetime, *, holder_pid: int | None 
         merged_into=state.merged_into,
         merge_answer=state.merge_answer,
         rescue_refs=state.rescue_refs,
+        before=state.before,
+        repeated=state.repeated,
         detached=left_running(state),
         next=[run.next] if run.next else [],
     )

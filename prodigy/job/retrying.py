@@ -10,10 +10,11 @@ from typing import Any, Final
 from msgspec import Struct, structs
 
 from prodigy.errors import UsageError
-from prodigy.events import DlqItemsReprocessed, DlqRetryStarted, Failure
+from prodigy.events import DlqItemsReprocessed, DlqRetryStarted, Failure, JobResumed
 from prodigy.job.items import find_item
-from prodigy.job.overrides import Overrides, overridden
-from prodigy.job.plan import RunPlan
+from prodigy.job.overrides import Overrides
+from prodigy.job.plan import RunPlan, with_flags
+from prodigy.job.resuming import flags_of, retry_redirected
 from prodigy.job.state import DeadLetter, JobState, RetryState
 from prodigy.job.window import failed_everything
 from prodigy.workflow.environment_scope import Plain
@@ -24,6 +25,7 @@ PARALLEL: Final = 5
 """Agents at a time where neither the command nor the workflow says how many."""
 ALIKE: Final = 5
 """Items in a row that fail alike before a retry gives up."""
+_AS_BEFORE: Final = JobResumed()
 _ASSIGNED: Final = re.compile(r"\s*(error_type|class|signature|failure_count)\s*=\s*([\w.-]+)\s*")
 """The older spelling of a comparison."""
 
@@ -118,20 +120,26 @@ def rebased(plan: RunPlan, state: JobState) -> RunPlan:
     )
 
 
-def in_force(plan: RunPlan, state: JobState) -> RunPlan:
-    """The plan as a run goes on with it: on its present branch, and with what its last retry was asked for."""
+def in_force(plan: RunPlan, state: JobState, opening: JobResumed = _AS_BEFORE) -> RunPlan:
+    """The plan as a run goes on with it: on its present branch, with all that was asked for since it was begun.
+
+    ``opening`` is the record that it goes on with, which the state does not know yet.
+    """
     plan = rebased(plan, state)
-    return plan if state.retry is None else retried(plan, state.retry.started)
+    if state.retry is not None:
+        return retried(plan, retry_redirected(state.retry.started, opening))
+    return with_flags(plan, state.flags, flags_of(opening))
 
 
 def retried(plan: RunPlan, asked: DlqRetryStarted) -> RunPlan:
     """The plan of a retry."""
-    flags = Overrides(max_parallel=asked.max_parallel, model=asked.model)
-    return structs.replace(plan, workflow=overridden(plan.workflow, flags), auto_merge=asked.auto_merge)
+    plan = with_flags(plan, Overrides(max_parallel=asked.max_parallel, model=asked.model))
+    return structs.replace(plan, auto_merge=asked.auto_merge)
 
 
 def parallel(plan: RunPlan, state: JobState, wanted: int | None) -> int:
     """How many agents a retry runs at a time: as many as are ``wanted``, else as the workflow says."""
+    plan = with_flags(plan)
     phase = plan.workflow.map
     if wanted is not None or phase is None or not phase.parallel_named:
         return wanted or PARALLEL

@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from prodigy import events, ids
 from prodigy.events import Attempt, BudgetExhausted, BudgetKind, BudgetWarned, Caps, ClaudeUse, Failure, Phase
 from prodigy.ids import SessionId
+from prodigy.job.overrides import Overrides
 
 ItemStatus = Literal["pending", "running", "merging", "done", "failed", "skipped"]
 JobStatus = Literal["starting", "running", "completed", "failed", "interrupted", "budget-exhausted"]
@@ -229,6 +230,25 @@ class Circuit(Struct):
     failures: int = 0
 
 
+class Before(Struct, frozen=True, kw_only=True):
+    """What a run had come to when it was taken up."""
+
+    done: int
+    commits: int
+    cost_usd: float
+    steps: int
+    """Leaves that had ended."""
+
+
+class Repeated(Struct, frozen=True, kw_only=True):
+    """Work that was paid for more than once; without a step it is a whole attempt at an item."""
+
+    phase: Phase
+    step: str | None = None
+    item_id: str | None = None
+    kind: str | None = None
+
+
 class CommandTiming(Struct, frozen=True):
     """One executed step and how long it took."""
 
@@ -352,6 +372,12 @@ class JobState(Struct, kw_only=True):
     alike: int = 0
     """Items that failed for good in a row with one error signature: ``alike_signature``."""
     alike_signature: str = ""
+    flags: Overrides = Overrides()
+    """What was put over the choices that the run was begun with, when it was taken up."""
+    before: Before | None = None
+    """What there was when it was last taken up; ``None`` if it never was."""
+    repeated: list[Repeated] = []
+    """What was begun a second time because it had been cut off, or because what it left was gone."""
     workflow_sha256: str | None = None
     """Of the workflow in force."""
     template_sha256: str | None = None

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from msgspec import Struct, field, structs
 
 from prodigy.events import Attempt, ErrorClass, Phase, Record
-from prodigy.job.state import Detached
+from prodigy.job.state import Detached, ItemStatus
 from prodigy.job.summary import JobSummary
 
 
@@ -161,6 +161,51 @@ class RetryPlanDocument(Struct, frozen=True, kw_only=True):
     max_parallel: int
     reduce: bool
     items: list[DeadLetterLine]
+
+
+# -- resuming ------------------------------------------------------------------------------------------------------
+class PhaseLeft(Struct, frozen=True, kw_only=True):
+    """A phase of a run: ``done``, ``under-way``, ``failed``, ``skipped`` or ``waiting``."""
+
+    phase: Phase
+    status: str
+
+
+class ItemLeft(Struct, frozen=True, kw_only=True):
+    """An item that a resume goes on with; ``step`` is where it stands, ``queued`` says that it is a dead letter."""
+
+    item_id: str
+    text: str
+    status: ItemStatus
+    attempts: int
+    step: str | None
+    queued: bool
+
+
+class EffectLeft(Struct, frozen=True, kw_only=True):
+    """Something that was intended and whose outcome nobody recorded; git or the disk is asked about it."""
+
+    seq: int
+    what: str
+    phase: Phase | None
+    step: str | None
+    item_id: str | None
+    detail: str
+
+
+class ResumePlanDocument(Struct, frozen=True, kw_only=True):
+    """``prodigy.resume-plan/1``: what a resume would do; ``edited`` says that the workflow's file is another by now."""
+
+    schema: str = "prodigy.resume-plan/1"
+    job_id: str
+    status: str
+    workflow_path: str
+    workflow_sha256: str
+    edited: bool
+    phases: list[PhaseLeft]
+    items: list[ItemLeft]
+    ended: int
+    effects: list[EffectLeft]
 
 
 # -- events --------------------------------------------------------------------------------------------------------

@@ -217,7 +217,8 @@ def test_one_of_several_resumes_goes_on_and_the_others_name_it(bench: Bench) -> 
     tree = uninterrupted(bench)
     interrupted(bench, at, bench.flow(), coordinator)
     job = bench.recorded("job_started")[0]["job_id"]
-    racers = [world.start("resume", *words, "-y", "--json") for words in [(), (), (job,), ("latest",)]]
+    ways: list[tuple[str, ...]] = [(), (job,), ("latest",), ("--reload",)]
+    racers = [world.start("resume", *words, "-y", "--json") for words in ways * 2]
     eventually(lambda: bench.arrived(at) and sum(racer.poll() is None for racer in racers) == 1)
     [winner] = [racer for racer in racers if racer.poll() is None]
     bench.release()

@@ -6,20 +6,26 @@ from cyclopts import App, Parameter
 
 from prodigy.cli.budget import BudgetFlag, given_budget
 from prodigy.cli.invocation import Given
-from prodigy.cli.options import merge_answer
+from prodigy.cli.options import Positive, merge_answer
+
+OLD_NAME = "resume-job"
+_OF_OLD = 2
+"""Attempts at each dead letter where the older name of the verb is used and no number is given."""
 
 app = App(
     name="resume",
     help_epilogue="""Examples:
   prodigy resume               the only run that can be resumed
   prodigy resume latest        the newest of them
+  prodigy resume latest --reload      with the workflow as its file says it now
+  prodigy resume latest --dry-run     what it would go on with
   prodigy resume k7m2pq -y     this one, and merge at the end without asking
   prodigy resume latest --budget usd=25    one whose budget was exhausted, with more""",
 )
 
 
 @app.default
-def resume(
+def resume(  # noqa: PLR0913 - one parameter per flag
     run: str | None = None,
     /,
     *,
@@ -27,6 +33,13 @@ def resume(
     no_merge: bool = False,
     budget: BudgetFlag = None,
     strict: bool = False,
+    reload: bool = False,
+    force: bool = False,
+    include_dlq: bool = False,
+    max_retries: Positive | None = None,
+    max_parallel: Annotated[Positive | None, Parameter(name=("--max-parallel", "--parallel"))] = None,
+    model: str | None = None,
+    dry_run: bool = False,
     invocation: Given,
 ) -> int:
     """Go on with a run that stopped before its end, from any terminal, whatever ended it.
@@ -41,9 +54,35 @@ def resume(
         no_merge: Do not merge and do not ask; the branch stays.
         budget: What the whole run may spend, what it has spent included, such as usd=25.
         strict: Exit with 1 if items are left in the dead letter queue.
+        reload: Take the workflow's file as it is now, for what is not done yet.
+        force: Of a completed run, try the items of the dead letter queue again, then run reduce again.
+        include_dlq: Try the items of the dead letter queue again too.
+        max_retries: At most so many attempts at each item, from now on.
+        max_parallel: At most so many agents at a time.
+        model: For Claude steps that name none.
+        dry_run: Show what the run would go on with; nothing is started and nothing is changed.
         invocation: Who asks.
     """
     from prodigy.cli.resume import resume as take_up
+    from prodigy.job.redirection import Changes
 
     merge = merge_answer(yes=yes, no_merge=no_merge)
-    return take_up(invocation, run, merge=merge, strict=strict, budget=given_budget(budget))
+    if max_retries is None and OLD_NAME in invocation.argv[:2] and (force or include_dlq):
+        max_retries = _OF_OLD
+    changes = Changes(
+        reload=reload,
+        force=force,
+        include=include_dlq,
+        attempts=max_retries,
+        max_parallel=max_parallel,
+        model=model,
+    )
+    return take_up(
+        invocation,
+        run,
+        changes,
+        merge=merge,
+        strict=strict,
+        budget=given_budget(budget),
+        dry_run=dry_run,
+    )

@@ -16,14 +16,14 @@ from prodigy.cli.dry_run import Asked, Forecast, forecast, forecast_lines
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.options import Positive, merge_answer
 from prodigy.cli.parameters import given_parameters
-from prodigy.cli.reading import read_workflow
+from prodigy.cli.reading import Reading, read_workflow
 from prodigy.cli.resume import resume as take_up
 from prodigy.cli.session import Session
 from prodigy.cli.workflow_files import find_workflow
 from prodigy.errors import UsageError
 from prodigy.job.iterations import wants_argument
 from prodigy.job.overrides import Overrides, overridden
-from prodigy.job.plan import RunPlan
+from prodigy.job.plan import RunPlan, with_flags
 from prodigy.paths import Layout
 from prodigy.steps.redaction import masked
 from prodigy.store.asked import write_asked
@@ -113,16 +113,16 @@ def run(  # noqa: PLR0913 - one parameter per flag
     reading = read_workflow(workflow, invocation, parameters or {}, strict=strict)
     loaded = reading.loaded
     arguments.check(loaded.workflow)
-    source = msgspec.structs.replace(reading.source, workflow=overridden(loaded.workflow, chosen))
     for line in render(loaded.problems, loaded.texts).splitlines():
         invocation.printer.talk(line)
     if dry_run:
+        source = msgspec.structs.replace(reading.source, workflow=overridden(loaded.workflow, chosen))
         shown = trio.run(_dry_run, source, loaded, arguments, profile, invocation)
         invocation.printer.document(shown)
         for line in forecast_lines(shown):
             invocation.printer.line(line)
         return 0
-    return trio.run(_Start(invocation, source, reading.text, arguments, merge, profile, strict=strict).run)
+    return trio.run(_Start(invocation, reading, arguments, chosen, merge, profile, strict=strict).run)
 
 
 # -- the plan alone --------------------------------------------------------------------------------------------------------
@@ -151,9 +151,9 @@ class _Start:
     def __init__(
         self,
         invocation: Invocation,
-        source: launch.Source,
-        text: bytes,
+        reading: Reading,
         arguments: Arguments,
+        flags: Overrides,
         merge: Answer | None,
         profile: str | None,
         *,
@@ -162,9 +162,10 @@ class _Start:
         self._invocation = invocation
         self._printer = invocation.printer
         self._around = invocation.around
-        self._source = source
-        self._text = text
+        self._source = reading.source
+        self._text = reading.text
         self._arguments = arguments
+        self._flags = flags
         self._merge = merge
         self._profile = profile
         self._strict = strict
@@ -184,10 +185,12 @@ class _Start:
             auto_merge=self._merge == "flag-yes",
             profile=prepared.profile,
             computed=dict(prepared.computed),
+            flags=self._flags,
         )
+        asked, plan = plan, with_flags(plan)
         session = Session(self._invocation, self._merge, strict=self._strict)
         with JobLock.acquire(layout.job_lock(plan.job_id), since=now, argv=plan.argv):
-            write_asked(layout, masked(plan, prepared.masker), prepared.masker.raw(self._text), now)
+            write_asked(layout, masked(asked, prepared.masker), prepared.masker.raw(self._text), now)
             self._announce(plan, layout, await launch.left_out(ground))
             tree = await session.live(plan, layout, ground, prepared)
         return session.ended(tree, layout.repo, prepared.masker)

@@ -1,0 +1,116 @@
+"""A run is taken up, in the fold: what failed is open again, and what was chosen at that moment holds from then on.
+
+Pure, and in place.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec.structs import replace
+
+from prodigy import events
+from prodigy.events import Phase, Record
+from prodigy.job.iterations import path_within
+from prodigy.job.letters import include
+from prodigy.job.money import begin_clock
+from prodigy.job.moves import forget_outcomes, forgive
+from prodigy.job.overrides import Overrides
+from prodigy.job.state import Before, JobState
+
+_TOP: Final = re.compile(r"[./@]")
+
+
+def job_resumed(state: JobState, event: events.JobResumed, record: Record) -> None:
+    """The rule of ``job_resumed``."""
+    state.before = Before(
+        done=state.counts["done"],
+        commits=state.commits,
+        cost_usd=state.money.usd,
+        steps=len(state.command_timings),
+    )
+    begin_clock(state, record)
+    state.money.caps = event.budget or state.money.caps
+    if state.status == "failed":
+        _reopen(state)
+    state.status = "running" if state.phases else "starting"
+    state.ended_at = state.signal = state.error = None
+    state.workers.clear()
+    _redirect(state, event)
+    if event.workflow_sha256 is not None:
+        state.workflow_sha256, state.template_sha256 = event.workflow_sha256, event.template_sha256
+        _keep_unchanged(state, event.unchanged)
+    include(state, event.item_ids)
+
+
+def _reopen(state: JobState) -> None:
+    """What failed is to go on: the step that failed, and items that never started; what hooks did is no more."""
+    for name, phase in state.phases.items():
+        if phase.status == "failed":
+            phase.status = "running"
+            if phase.error is not None and phase.error.step is not None:
+                _forget_step(state, name, phase.error.step)
+            phase.error = None
+    if state.phases.pop("on_failure", None) is not None:
+        forget_outcomes(state, "on_failure")
+    if state.iterations and state.iterations[-1].error is not None:
+        state.iterations[-1].head = state.iterations[-1].error = None
+    state.retry = None
+    forgive(state)
+
+
+def _forget_step(state: JobState, phase: Phase, path: str) -> None:
+    """Forget the outcomes of a whole step of a phase's list, whatever within it ``path`` names."""
+    within = path_within(path)
+    top = path.removesuffix(within) + _TOP.split(within, maxsplit=1)[0]
+    mine = re.compile(rf"{phase}/{re.escape(top)}[./@]")
+    for key in [key for key in state.outcomes if mine.match(key)]:
+        del state.outcomes[key]
+
+
+# -- what was chosen -------------------------------------------------------------------------------------------------
+def _redirect(state: JobState, event: events.JobResumed) -> None:
+    """What is given now holds from now on, in a retry of dead letters too."""
+    state.flags = state.flags.then(flags_of(event))
+    if state.retry is not None:
+        state.retry.started = retry_redirected(state.retry.started, event)
+    phase = state.phases.get("map")
+    if phase is not None and event.max_parallel is not None:
+        phase.max_parallel = event.max_parallel
+    if event.attempts is not None:
+        for item in state.items.values():
+            if item.status in {"pending", "running"}:
+                item.retries = 0
+
+
+def flags_of(event: events.JobResumed) -> Overrides:
+    """What was chosen when a run was taken up."""
+    return Overrides(max_parallel=event.max_parallel, attempts=event.attempts, model=event.model)
+
+
+def retry_redirected(own: events.DlqRetryStarted, event: events.JobResumed) -> events.DlqRetryStarted:
+    """A retry that was cut off, with what was chosen when it was taken up."""
+    return replace(
+        own,
+        max_parallel=event.max_parallel or own.max_parallel,
+        attempts=event.attempts or own.attempts,
+        model=event.model or own.model,
+    )
+
+
+def _keep_unchanged(state: JobState, unchanged: Mapping[Phase, int]) -> None:
+    """Another workflow is in force: of what is under way, only steps that are as they were count as done."""
+    for phase, number in unchanged.items():
+        _forget_after(state.outcomes, phase, number)
+        for item in state.items.values() if phase == "map" else ():
+            _forget_after(item.outcomes, phase, number)
+
+
+def _forget_after(
+    outcomes: dict[str, events.StepCompleted | events.StepFailed], phase: Phase, number: int
+) -> None:
+    mine = f"{phase}/"
+    for key in [key for key in outcomes if key.startswith(mine)]:
+        top = _TOP.split(path_within(key.removeprefix(mine)), maxsplit=1)[0]
+        if top.isdigit() and int(top) > number:
+            del outcomes[key]
