@@ -14,7 +14,7 @@ import trio
 from msgspec import structs
 
 from prodigy.actors.recorder import Ledger, RecorderRef, record, subscribe
-from prodigy.errors import ProdigyError
+from prodigy.errors import ProdigyError, RunError
 from prodigy.events import (
     BudgetExhausted,
     Caps,
@@ -37,6 +37,9 @@ from prodigy.job.state import JobState, Lane
 from prodigy.steps.protocol import Recorded
 from prodigy.store.journal import StorageFailed
 from supervisors import Actor, ActorRef, Mailbox, Reply
+
+AFTERWARDS = frozenset({"on_success", "on_failure", "merge", "verify", "resolve"})
+"""Phases after those that do the work."""
 
 
 class Admit(msgspec.Struct, frozen=True):
@@ -133,6 +136,8 @@ class Governor(Actor[Message]):
         while self._happened:
             await self._note(self._happened.pop(0))
         state, caps = self._state, self._caps
+        if state.money.exhausted is not None:
+            self._refuse_afterwards()
         if state.money.exhausted is not None or state.started is None or self._failed is not None:
             return
         for warned in warnings(caps, state.money, self._wall()):
@@ -144,6 +149,17 @@ class Governor(Actor[Message]):
         for asked in tuple(self._waiting):
             if await self._answer(asked, caps):
                 self._waiting.remove(asked)
+        if self._state.money.exhausted is not None:
+            self._refuse_afterwards()
+
+    def _refuse_afterwards(self) -> None:
+        """What comes after the phases is stopped by nobody: it fails, and the run ends as it does without it."""
+        error = RunError("budget-exhausted", "The budget leaves nothing for another launch of Claude")
+        for asked in [
+            one for one in self._waiting if one.event.phase in AFTERWARDS and not one.event.item_id
+        ]:
+            asked.reply.fail(error)
+            self._waiting.remove(asked)
 
     async def _note(self, told: Record) -> None:
         event = told.event

@@ -109,3 +109,14 @@ def test_a_bound_that_is_none(world: World) -> None:
     done = world.prodigy("run", world.workflow("- shell: 'true'"), "--budget", "euro=5")
     assert done.returncode == 2
     assert "euro=5" in done.stderr
+
+
+def test_what_comes_after_the_phases_fails_without_money(priced: World) -> None:
+    flow = """
+    commands: [{claude: /replies 1 0.10}]
+    on_success: [{claude: /replies 1 0.10}]
+    """
+    done = priced.prodigy("run", priced.workflow(flow), "-y", "--budget", "launches=1,soft=1", timeout=60)
+    assert done.returncode == 0, done.stderr
+    [failed] = priced.events("phase_failed")
+    assert (failed["phase"], len(launches(priced))) == ("on_success", 1)
