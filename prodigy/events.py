@@ -28,6 +28,8 @@ ErrorClass = Literal[
     "undefined-variable",
     "history-rewritten",
     "merge-conflict",
+    "secret-committed",
+    "included-committed",
     "worktree-error",
     "host-lost",
     "spawn-failed",
@@ -397,6 +399,8 @@ class AgentCompleted(AttemptEvent, frozen=True, kw_only=True, tag="agent_complet
     variables: dict[str, Any] = {}
     json_log_location: str | None = None
     cost_usd: float = 0.0
+    unchanged: bool = False
+    """Whether it ended well and changed no file; records of earlier releases do not say."""
 
 
 class AgentFailed(AttemptEvent, frozen=True, kw_only=True, tag="agent_failed"):
@@ -784,10 +788,11 @@ class MergeConflicted(MergeEvent, frozen=True, kw_only=True, tag="merge_conflict
 
 
 class MergeFailed(MergeEvent, frozen=True, kw_only=True, tag="merge_failed"):
-    """Git could not do the merge, for a reason other than a conflict."""
+    """The merge was refused, or git could not do it, for a reason other than a conflict."""
 
     intent: int
     message: str
+    error_class: ErrorClass = field(name="class", default="worktree-error")
 
 
 class ConflictResolutionStarted(MergeEvent, frozen=True, kw_only=True, tag="conflict_resolution_started"):

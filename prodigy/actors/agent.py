@@ -233,6 +233,7 @@ class AgentHandle(Task):
                 variables=result.variables,
                 cost_usd=used.cost_usd,
                 json_log_location=used.json_log_location,
+                unchanged=not result.files_changed,
             ),
         )
         await release(self._services.workspaces, leased, Condition.GOOD)

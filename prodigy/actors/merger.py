@@ -160,7 +160,10 @@ class Merger(Actor[Message]):
             outcome = await merge(self._forge, f"refs/heads/{target}", wanted.source, message)
         except ProdigyError as error:
             await self._keep(wanted, "its merge failed")
-            await record(self._recorder, events.MergeFailed(intent=intent, message=str(error), **whose))
+            failed = events.MergeFailed(
+                intent=intent, message=str(error), error_class=refusal_class(error), **whose
+            )
+            await record(self._recorder, failed)
         else:
             if isinstance(outcome, Conflict):
                 await self._keep(wanted, "it collided with what was merged before")
@@ -259,7 +262,13 @@ class Merger(Actor[Message]):
                 self._forge, source, target, self._final_message(), interrupted=interrupted
             )
         except ProdigyError as error:
-            failed = events.MergeFailed(intent=intent, what="final", target_branch=target, message=str(error))
+            failed = events.MergeFailed(
+                intent=intent,
+                what="final",
+                target_branch=target,
+                message=str(error),
+                error_class=refusal_class(error),
+            )
             await record(self._recorder, failed)
             raise
         await record(
@@ -323,6 +332,15 @@ class _Whose(TypedDict):
     target_branch: str
     item_id: str
     agent_id: str
+
+
+def refusal_class(error: ProdigyError, otherwise: events.ErrorClass = "worktree-error") -> events.ErrorClass:
+    """What kind of failure it is that something was not merged."""
+    match error.code:
+        case "secret-committed" | "included-committed":
+            return error.code
+        case _:
+            return otherwise
 
 
 async def merge_agent(merger: MergerRef, item_id: str, agent_id: ids.AgentId, source: str) -> None:

@@ -14,7 +14,7 @@ from msgspec import structs
 from prodigy import events
 from prodigy.actors.agent import AGENT_SHUTDOWN
 from prodigy.actors.merge_prompt import merge_prompt
-from prodigy.actors.merger import Resolved, merge_resolved, stand
+from prodigy.actors.merger import Resolved, merge_resolved, refusal_class, stand
 from prodigy.actors.phase import Setting
 from prodigy.actors.recorder import record
 from prodigy.actors.running import run_agent
@@ -92,7 +92,8 @@ class Resolver(Task):
         except StorageFailed:
             pass  # nothing can be recorded any more; the run says so
         except ProdigyError as error:
-            await self._failed(Failure(error_class="merge-conflict", message=error.message))
+            kind = refusal_class(error, "merge-conflict")
+            await self._failed(Failure(error_class=kind, message=error.message))
 
     async def resolve(self) -> None:
         """The whole of it."""

@@ -107,8 +107,9 @@ def _labelled(label: str, text: str) -> Line:
 def _items(state: JobState) -> str:
     counts = item_counts(state)
     left = counts.running + counts.waiting + counts.merging
+    unchanged = sum(item.unchanged for item in state.items.values())
     parts = (
-        f"{counts.done:,} done",
+        f"{counts.done:,} done{f' ({unchanged:,} without a change)' if unchanged else ''}",
         f"{len(state.dead_letters):,} in DLQ",
         f"{counts.skipped:,} skipped",
         f"{left:,} not finished" if left else "",

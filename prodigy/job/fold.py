@@ -564,7 +564,7 @@ def _merge_failed(state: JobState, event: events.MergeFailed, record: Record) ->
         message=event.message,
     )
     _merge_ended(state, event.intent, outcome)
-    _merge_refused(state, outcome, Failure(error_class="worktree-error", message=event.message), record)
+    _merge_refused(state, outcome, Failure(error_class=event.error_class, message=event.message), record)
 
 
 def _merge_ended(state: JobState, intent: int, outcome: MergeOutcome) -> None:

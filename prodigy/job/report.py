@@ -55,6 +55,8 @@ class ItemReport(Struct, frozen=True, kw_only=True):
     error_class: ErrorClass | None
     error: str | None
     json_log_location: str | None
+    unchanged: bool
+    """Whether it is done and changed no file."""
 
 
 class ItemsReport(Struct, frozen=True, kw_only=True):
@@ -64,6 +66,8 @@ class ItemsReport(Struct, frozen=True, kw_only=True):
     done: int
     failed: int
     skipped: int
+    unchanged: int
+    """Of those that are done: how many changed no file."""
     every: list[ItemReport] = field(name="list")
 
 
@@ -189,6 +193,7 @@ def _items(state: JobState) -> ItemsReport:
         done=state.counts["done"],
         failed=state.counts["failed"],
         skipped=state.counts["skipped"],
+        unchanged=sum(item.unchanged for item in state.items.values()),
         every=[_item(item) for item in sorted(state.items.values(), key=lambda item: item.index)],
     )
 
@@ -206,6 +211,7 @@ def _item(item: ItemState) -> ItemReport:
         error_class=item.error.error_class if item.error else None,
         error=item.error.message if item.error else None,
         json_log_location=item.json_log_location,
+        unchanged=item.unchanged,
     )
 
 

@@ -90,6 +90,11 @@ class ItemState(Struct, kw_only=True):
     spent_usd: float = 0.0
     """What the attempt that runs spent on Claude so far; it belongs to ``cost_usd`` once the attempt has ended."""
 
+    @property
+    def unchanged(self) -> bool:
+        """Whether it is done and changed no file."""
+        return self.status == "done" and not self.files_changed
+
 
 class Quota(Struct, kw_only=True):
     """What the API lets one account do with one model, as far as it said so."""

@@ -47,6 +47,8 @@ class JobSummary(Struct, frozen=True, kw_only=True):
     kind: Kind
     workflow: str
     workflow_path: str
+    arguments: tuple[str, ...] = ()
+    """The values that the workflow was given."""
     status: SummaryStatus
     phase: Phase | None = None
     current_step: str | None = None
@@ -136,6 +138,7 @@ def summarize(state: JobState, repo: str) -> JobSummary:
         kind=started.kind,
         workflow=started.workflow_name,
         workflow_path=started.workflow_path,
+        arguments=started.arguments,
         status=state.status,
         phase=_where(state),
         current_step=state.current_step,

@@ -276,7 +276,7 @@ class Window:
                 charges.resolutions += 1
                 error = event.error
             case events.MergeFailed():
-                error = Failure(error_class="worktree-error", message=event.message)
+                error = Failure(error_class=event.error_class, message=event.message)
             case _:
                 assert_never(event)
         return self._decide(item_id, error, merged=True)

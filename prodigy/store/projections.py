@@ -123,13 +123,6 @@ class SessionState(Struct, frozen=True, kw_only=True):
     run: JobSummary
 
 
-class Asked(Struct, frozen=True):
-    """The parts of ``session_state.json`` that summaries leave out."""
-
-    input_args: list[str] = []
-    total_steps: int | None = None
-
-
 class WorktreeStats(Struct, frozen=True, kw_only=True):
     """What the session branch holds."""
 
@@ -330,13 +323,6 @@ def fresh_summary(layout: Layout, job: JobId, session: SessionId, last_seq: int)
         if known.journal == JournalPosition(last_seq, journal_size(layout.journal(job))):
             return known.run
     return None
-
-
-def asked_of(layout: Layout, session: SessionId) -> Asked:
-    """What ``session_state.json`` says of how the run was called; nothing, where it cannot be read."""
-    with suppress(OSError, msgspec.DecodeError):
-        return msgspec.json.decode(layout.session_state(session).read_bytes(), type=Asked)
-    return Asked()
 
 
 class _Numbered(Struct):

@@ -32,7 +32,7 @@ from prodigy.store.documents import (
 )
 from prodigy.store.journal import JournalReader, last_seq, read
 from prodigy.store.locks import Holder, holder
-from prodigy.store.projections import asked_of, fresh_summary
+from prodigy.store.projections import fresh_summary
 
 LATEST = "latest"
 
@@ -294,16 +294,14 @@ def worktrees_document(home: Path, repo: str | None) -> WorktreesDocument:
 
 def _session(run: JobSummary, home: Path) -> WorktreeSession:
     items, layout, session = run.items, Layout(home, run.repo), SessionId(run.session_id)
-    asked = asked_of(layout, session)
     return WorktreeSession(
         session_id=run.session_id,
         status=run.status,
         workflow_path=run.workflow_path,
-        workflow_args=asked.input_args,
+        workflow_args=list(run.arguments),
         started_at=run.started_at,
         last_activity=run.updated_at,
         current_step=run.current_step,
-        total_steps=asked.total_steps,
         error_summary=run.error,
         branch_name=run.branch,
         parent_branch=run.target,
