@@ -291,6 +291,8 @@ class Workspaces(Actor[Message]):
 
     async def _attach(self) -> None:
         await self._quiet()
+        if not Path(self._path, ".git").exists():  # deleted meanwhile: what was merged is on the branch
+            await self._open()
         await self._worktrees.sync(self._worktrees.open(self._path), self._plan.branch)
 
     async def _restore(self, head: str, reason: str) -> None:

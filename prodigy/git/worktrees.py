@@ -212,10 +212,13 @@ class Worktrees:
     async def sync(self, worktree: Worktree, branch: str) -> None:
         """Stand on ``branch`` again, files brought up to its tip; untracked and ignored files stay.
 
+        That somebody else has a branch of ours checked out, to look at it, is no reason to stop.
+
         Raises:
             GitFailed: uncommitted changes are in the way; nothing was changed.
         """
-        await self._within(worktree).run("checkout", "--quiet", "--no-guess", branch, "--")
+        git = self._within(worktree)
+        await git.run("checkout", "--quiet", "--no-guess", "--ignore-other-worktrees", branch, "--")
 
     async def overwrite(self, worktree: Worktree, branch: str | None, *settings: str) -> None:
         """As `sync`, over changes and unfinished operations; the caller has rescued what they hold.
@@ -225,7 +228,8 @@ class Worktrees:
         """
         await trio.to_thread.run_sync(sweep, worktree.git_dir)
         git = self._within(worktree).having(*settings)
-        place = ("--no-guess", "--force", branch) if branch is not None else ("--force", "--detach")
+        onto = ("--no-guess", "--ignore-other-worktrees", "--force")
+        place = (*onto, branch) if branch is not None else ("--force", "--detach")
         await git.run("checkout", "--quiet", *place, "--")
         await git.run("clean", "-ffd", "--quiet")
 

@@ -1,0 +1,81 @@
+"""What users and other gits do to a repository while agents work: nothing is lost, and nothing of the user's changes."""
+
+from typing import Any
+
+import pytest
+from worlds import World
+
+FLOW = """
+mode: mapreduce
+map:
+  input: [a, b, c]
+  max_parallel: 1
+  agent_template:
+    - shell: |
+        if [ ${item} = b ]; then
+          MISCHIEF
+        fi
+        echo ${item} > ${item}.txt
+reduce:
+  - shell: cat a.txt b.txt c.txt > all.txt
+"""
+SESSION = "$(git branch --list 'prodigy-session-*' --format='%(refname:short)')"
+
+
+def run(world: World, mischief: str) -> Any:
+    """Three agents, one after the other, of which the second does something to the repository."""
+    before = world.checkout_digest()
+    done = world.prodigy("run", world.workflow(FLOW.replace("MISCHIEF", mischief)), "--no-merge")
+    assert world.checkout_digest() == before
+    return done
+
+
+def merged(world: World) -> str:
+    """What reduce made of all items, on the session branch."""
+    [session] = world.json("worktree", "ls")["sessions"]
+    return world.git("show", f"{session['branch_name']}:all.txt")
+
+
+def mischiefs(world: World) -> dict[str, str]:
+    git = f"git -C {world.repository}"
+    return {
+        "session worktree deleted": f"rm -rf {world.home}/worktrees/*/session-*",
+        "session branch checked out by the user": f"{git} worktree add -q -f {world.folder}/mine {SESSION}",
+        "housekeeping": f"{git} gc -q --prune=now; {git} worktree prune; {git} fetch -q .; {git} pack-refs --all",
+        "locks of the user's": f"touch {world.repository}/.git/index.lock",
+        "the target moves": f"{git} update-ref refs/heads/main"
+        f" $({git} commit-tree -p main -m mine 'main^{{tree}}')",
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "session worktree deleted",
+        "session branch checked out by the user",
+        "housekeeping",
+        "locks of the user's",
+        "the target moves",
+    ],
+)
+def test_the_run_ends_well_all_the_same(world: World, name: str) -> None:
+    done = run(world, mischiefs(world)[name])
+    assert done.returncode == 0, done.stderr
+    assert merged(world).split() == ["a", "b", "c"]
+    (world.repository / ".git/index.lock").unlink(missing_ok=True)
+    if (world.folder / "mine").exists():
+        world.git("worktree", "remove", "--force", str(world.folder / "mine"))
+    assert world.prodigy("worktree", "merge", "latest", "-y").returncode == 0
+    assert (world.repository / "all.txt").exists()
+    assert world.leftovers() == []
+
+
+def test_a_worktree_deleted_under_its_agent_fails_that_agent_alone(world: World) -> None:
+    """Its folder goes with all it holds; the slot is made anew for the next one."""
+    done = run(world, 'rm -rf "$PWD"; exit 1')
+    assert done.returncode == 1
+    assert "all.txt" not in world.git("ls-tree", "--name-only", "HEAD").split()
+    [letter] = world.json("dlq", "list")["items"]
+    assert letter["text"] == "b"
+    [session] = world.json("worktree", "ls")["sessions"]
+    assert {"a.txt", "c.txt"} <= set(world.git("ls-tree", "--name-only", session["branch_name"]).split())
