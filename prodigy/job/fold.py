@@ -529,11 +529,20 @@ def _worktree_merged(state: JobState, event: events.WorktreeMerged, record: Reco
         state.merged_at = record.timestamp
     elif event.item_id is not None:
         state.tip = event.new
+        _reduce_anew(state)
         item = state.items[event.item_id]
         _resolution_ended(state, item)
         item_done(state, item)
         commits = [Commit(sha=sha, phase="map", item_id=item.item_id) for sha in item.commits]
         _count_commits(state, commits, item.files_changed)
+
+
+def _reduce_anew(state: JobState) -> None:
+    """What a reduce phase that failed had seen is not the whole any more: going on in it would take work off the branch."""
+    reduce = state.phases.get("reduce")
+    if reduce is not None and reduce.status == "failed":
+        del state.phases["reduce"]
+        forget_outcomes(state, "reduce")
 
 
 def _merge_conflicted(state: JobState, event: events.MergeConflicted, record: Record) -> None:

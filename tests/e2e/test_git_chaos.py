@@ -1,5 +1,6 @@
 """What users and other gits do to a repository while agents work: nothing is lost, and nothing of the user's changes."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -79,3 +80,25 @@ def test_a_worktree_deleted_under_its_agent_fails_that_agent_alone(world: World)
     assert letter["text"] == "b"
     [session] = world.json("worktree", "ls")["sessions"]
     assert {"a.txt", "c.txt"} <= set(world.git("ls-tree", "--name-only", session["branch_name"]).split())
+
+
+def test_a_lock_that_stays_on_the_session_branch_is_told_and_can_be_gone_on_from(world: World) -> None:
+    """No merge can be made; the work waits under refs, and a retry takes it from there once the lock is gone."""
+    heads = world.repository / ".git/refs/heads"
+    flag = world.folder / "once"
+    done = run(world, f"test -e {flag} || {{ touch {flag}; touch {heads}/{SESSION}.lock; }}")
+    assert done.returncode == 1
+    assert "error: step-failed" in done.stderr or "error: git-failed" in done.stderr
+    [lock] = heads.glob("*.lock")
+    for event in world.events("worktree_rescued"):
+        assert world.git("cat-file", "-t", event["ref"]) == "commit"
+    Path(lock).unlink()
+    for _ in range(3):
+        status = world.json("status")
+        unfinished = [*status["resumable"], *status["waiting"]]
+        if not unfinished:
+            break
+        verb = ("dlq", "retry") if unfinished[0]["dlq_count"] else ("resume",)
+        world.prodigy(*verb, "latest", "--no-merge")
+    assert world.json("status")["resumable"] == []
+    assert merged(world).split() == ["a", "b", "c"]
