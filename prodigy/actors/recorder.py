@@ -17,13 +17,14 @@ import msgspec
 import trio
 
 from prodigy import ids
+from prodigy.actors.snapshotting import Snapshots
 from prodigy.errors import ProdigyError
 from prodigy.events import AnyEvent, JobPaused, JournalTruncated, Record, is_outcome, item_of
 from prodigy.job.fold import apply
 from prodigy.job.state import JobState
 from prodigy.steps.masking import Masker
 from prodigy.steps.redaction import masked
-from prodigy.store.journal import Entry, JournalWriter, StorageFailed
+from prodigy.store.journal import Entry, JournalWriter, Position, StorageFailed
 from supervisors import Actor, ActorRef, Mailbox, Reason, Reply
 
 
@@ -79,6 +80,7 @@ class Recorder(Actor[Message]):
         opening: what is recorded first, given what the journal holds already.
         stamp: clock and ids.
         masker: hides secrets in every record.
+        snapshots: keeps the state from time to time.
         observers: projections and screens, called after each record.
     """
 
@@ -89,6 +91,7 @@ class Recorder(Actor[Message]):
         opening: Callable[[JobState], AnyEvent | None],
         stamp: Stamp,
         masker: Masker,
+        snapshots: Snapshots,
         observers: Sequence[Observer] = (),
     ) -> None:
         self._ledger = ledger
@@ -96,6 +99,8 @@ class Recorder(Actor[Message]):
         self._opening = opening
         self._stamp = stamp
         self._masker = masker
+        self._snapshots = snapshots
+        self._last: Record | None = None
         self._observers = observers
         self._subscribers: list[trio.MemorySendChannel[Record]] = []
         self._full: StorageFailed | None = None
@@ -110,22 +115,33 @@ class Recorder(Actor[Message]):
         if damage is not None and damage.kept_at is not None and damage.sha256 is not None:
             cut = JournalTruncated(bytes=damage.size, sha256=damage.sha256, kept_at=damage.kept_at)
             first.append(cut)
+        self._snapshots.begins(self._writer.seq, self._stamp.now())
         if first:
             await self._write(first)
 
     async def run(self, mailbox: Mailbox[Message]) -> None:
         """Group what waits, write it, tell."""
-        async for first in mailbox:
-            await self._serve([first, *mailbox.take_waiting()])
+        async with trio.open_nursery() as aside:
+            async for first in mailbox:
+                await self._serve([first, *mailbox.take_waiting()])
+                if self._last is not None and self._snapshots.due(self._last):
+                    aside.start_soon(self._keep, self._last)
 
     async def stopped(self, reason: Reason) -> None:
         """Say why a journal without an end ends here, and close it."""
         del reason
         state = self._ledger.state
         if self._failed is None and state.started is not None and state.status in {"starting", "running"}:
-            await self._write([self._pause(state.signal)])
+            await self._answered([Note(self._pause(state.signal))])
         self._close_subscribers()
         self._writer.close()
+        if self._last is not None and self._failed is None and self._full is None:
+            with trio.CancelScope(shield=True):
+                await self._keep(self._last)
+
+    async def _keep(self, last: Record) -> None:
+        position = Position(last.seq, self._writer.size, last.sum)
+        await self._snapshots.keep(self._ledger.state, position, last.timestamp)
 
     def _pause(self, signal: int | None) -> JobPaused:
         if self._full is not None and signal is None:
@@ -195,6 +211,7 @@ class Recorder(Actor[Message]):
             for observe in self._observers:
                 observe(self._ledger.state, record)
         self._publish(records)
+        self._last = records[-1] if records else self._last
         return records
 
     def _correlation(self, event: AnyEvent) -> UUID:

@@ -9,14 +9,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import trio
-from msgspec import Struct
 
 from prodigy.actors.agent import AGENT_SHUTDOWN
 from prodigy.errors import RunError
-from prodigy.events import Record, StepCompleted, StepDetached, StepFailed, StepSpawned
 from prodigy.ids import JobId
-from prodigy.job.fold import apply
-from prodigy.job.state import JobState
+from prodigy.job.state import Detached, JobState, Spawned
 from prodigy.steps.detached import LEFT, MARK
 from prodigy.store.locks import held
 from supervisors import Mark, ProcessIdentity, reap_left_overs
@@ -26,32 +23,11 @@ _PATIENCE = 1.0
 """Seconds before somebody is told what is waited for."""
 
 
-class Recorded(Struct, frozen=True):
-    """A run as its journal tells it, and the processes that may have outlived it and should not have."""
-
-    state: JobState
-    spawned: tuple[ProcessIdentity, ...]
-
-
-def recorded(records: Iterable[Record]) -> Recorded:
-    """Fold a journal, and find the processes that may have outlived it."""
-    state, boot = JobState(), ""
-    spawned: dict[int, ProcessIdentity] = {}
-    left: list[ProcessIdentity] = []
-    for record in records:
-        apply(state, record)
-        if record.metadata is not None:
-            boot = record.metadata.boot_id
-        match record.event:
-            case StepSpawned(intent=intent, pid=pid, start_time=start):
-                spawned[intent] = ProcessIdentity(pid, start, boot)
-            case StepDetached(pid=pid, start_time=start, boot_id=its_boot, until="agent" | "run"):
-                left.append(ProcessIdentity(pid, start, its_boot))
-            case StepCompleted(intent=intent) | StepFailed(intent=intent):
-                spawned.pop(intent, None)
-            case _:
-                pass
-    return Recorded(state, (*spawned.values(), *left))
+def left_behind(state: JobState) -> tuple[ProcessIdentity, ...]:
+    """The processes that may have outlived a run and should not have, by what is recorded."""
+    ending = [one for one in state.detached if one.until != "forever"]
+    every: list[Spawned | Detached] = [*state.spawned.values(), *ending]
+    return tuple(ProcessIdentity(one.pid, one.start_time, one.boot_id) for one in every)
 
 
 async def end_survivors(

@@ -21,7 +21,7 @@ import math
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Literal, NamedTuple, assert_never
+from typing import Literal, assert_never
 
 import msgspec
 import trio
@@ -39,6 +39,7 @@ from prodigy.actors.preparing import Prepared
 from prodigy.actors.recorder import Ledger, Note, Observer, Recorder, Stamp
 from prodigy.actors.run import CleanRun, FinishRun, Run
 from prodigy.actors.services import Services
+from prodigy.actors.snapshotting import Snapshots
 from prodigy.actors.task import Task
 from prodigy.actors.tasks import TaskFactory
 from prodigy.actors.workspaces import Workspaces
@@ -47,12 +48,12 @@ from prodigy.git.forge import Forge
 from prodigy.git.included import included_in
 from prodigy.git.worktrees import Worktrees
 from prodigy.job.caps import caps_of, raised
-from prodigy.job.fold import fold
 from prodigy.job.plan import RunPlan
 from prodigy.job.state import JobState
 from prodigy.paths import Layout
 from prodigy.steps.protocol import PROTOCOL
-from prodigy.store.journal import JournalReader, JournalWriter, read
+from prodigy.store.journal import JournalWriter
+from prodigy.store.snapshots import Folded, opened
 from prodigy.store.stop_requests import StopRequest, take
 from prodigy.workflow.model import Budget
 from prodigy.workflow.values import TemplateError
@@ -120,13 +121,6 @@ Opening = events.JobResumed | events.DlqRetryStarted
 """How a run that is on disk goes on: where it stopped, or with items of its dead letter queue."""
 
 
-class Opened(NamedTuple):
-    """A journal that was read to its end under the run's lock, and the state that it gives."""
-
-    reader: JournalReader
-    state: JobState
-
-
 class Tree:
     """One run and its actors.
 
@@ -135,7 +129,7 @@ class Tree:
         around: what it gets from this process.
         purpose: how much of a run's life this tree is for; workers are there if steps have to run.
         opening: what the first record of this process says, where a run that is on disk goes on.
-        opened: the journal, where it is read already; it is not read, and not kept in memory, a second time.
+        journal: the run's, where it is read already; it is not read, and not kept in memory, a second time.
         budget: bounds that take the place of those in force.
     """
 
@@ -145,7 +139,7 @@ class Tree:
         around: Surroundings,
         purpose: Purpose = "run",
         opening: Opening | None = None,
-        opened: Opened | None = None,
+        journal: Folded | None = None,
         budget: Budget | None = None,
     ) -> None:
         self._plan = plan
@@ -153,7 +147,7 @@ class Tree:
         self._around = around
         self._purpose = purpose
         self._going_on = opening
-        self._journal = opened
+        self._journal = journal
         self._opened = False
         self.ledger = Ledger()
         self._tasks = TaskFactory(plan, around.layout, self.ledger, around.environment, around.prepared)
@@ -223,14 +217,13 @@ class Tree:
 
     # -- what needs this process -------------------------------------------------------------------------------------------
     def _make_recorder(self) -> Recorder:
-        folder = self._around.layout.journal(self._plan.job_id)
+        layout, job = self._around.layout, self._plan.job_id
         metadata = self._around.metadata
 
         def open_journal() -> tuple[JournalWriter, JobState]:
             known, self._journal = self._journal, None
             if known is None:
-                reader = read(folder)
-                known = Opened(reader, fold(reader))
+                known = opened(layout, job)
             return JournalWriter.open_existing(known.reader, metadata), known.state
 
         return Recorder(
@@ -239,6 +232,7 @@ class Tree:
             self._opening,
             self._around.stamp,
             self._around.prepared.masker,
+            Snapshots(layout, job),
             self._around.observers,
         )
 

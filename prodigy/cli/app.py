@@ -34,6 +34,7 @@ VERBS = (
     "events",
     "logs",
     "worktree",
+    "checkpoints",
     "init",
     "schema",
 )

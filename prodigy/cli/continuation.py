@@ -9,8 +9,8 @@ import msgspec
 from prodigy.actors import launch
 from prodigy.actors.claude_ready import check_claude
 from prodigy.actors.finish import Answer
-from prodigy.actors.survivors import Recorded, end_survivors, recorded
-from prodigy.actors.tree import Opened, Opening
+from prodigy.actors.survivors import end_survivors, left_behind
+from prodigy.actors.tree import Opening
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.replacement import Replacement
 from prodigy.cli.session import Session
@@ -22,8 +22,10 @@ from prodigy.job.summary import recorded as known
 from prodigy.steps.masking import MASK, Masker
 from prodigy.steps.redaction import masked
 from prodigy.store.asked import asked, write_asked
+from prodigy.store.filesystems import require_local
 from prodigy.store.locks import JobLock
-from prodigy.store.runs import Run, records
+from prodigy.store.runs import Run
+from prodigy.store.snapshots import Folded, opened
 from prodigy.workflow.layers import environments
 from prodigy.workflow.model import Budget
 
@@ -54,14 +56,18 @@ class Continuation:
 
         Raises:
             RunError: ``already-running``, ``journal-corrupt``, and as ``go_on``.
+            MachineError: ``storage-denied``: the home is on a network file system.
         """
+        require_local(self._invocation.home, self._around.environ)
         lock = self._run.layout.job_lock(self._run.job_id)
         with JobLock.acquire(lock, since=self._around.now(), argv=self._invocation.argv):
-            self._reader = records(self._run)
-            ending = await self.go_on(recorded(self._reader))
+            found = opened(self._run.layout, self._run.job_id)
+            for note in found.notes:
+                self._printer.note(note)
+            ending = await self.go_on(found)
         return ending()
 
-    async def go_on(self, found: Recorded) -> Ending:
+    async def go_on(self, found: Folded) -> Ending:
         """Go on with what is recorded."""
         raise NotImplementedError
 
@@ -84,7 +90,7 @@ class Continuation:
     async def _live(
         self,
         plan: RunPlan,
-        found: Recorded,
+        found: Folded,
         ground: launch.Ground,
         answer: Answer | None,
         opening: Opening | None = None,
@@ -104,7 +110,9 @@ class Continuation:
         """
         _require_secrets(plan)
         lock = self._run.layout.workers_lock(plan.job_id)
-        await end_survivors(plan.job_id, lock, found.spawned, plan.workflow.grace, self._printer.note)
+        await end_survivors(
+            plan.job_id, lock, left_behind(found.state), plan.workflow.grace, self._printer.note
+        )
         prepared = await launch.prepare_environment(
             plan.workflow, ground, self._around.environ, plan.profile, plan.computed
         )
@@ -117,8 +125,7 @@ class Continuation:
         self._announce(plan, ground)
         retrying = retries or (found.state.retry is not None and found.state.status != "completed")
         session = Session(self._invocation, answer, strict=self._strict, retrying=retrying)
-        opened = Opened(self._reader, found.state)
-        tree = await session.live(plan, self._run.layout, ground, prepared, opening, opened, budget)
+        tree = await session.live(plan, self._run.layout, ground, prepared, opening, found, budget)
         return lambda: session.ended(tree, self._run.layout.repo, prepared.masker)
 
     def _keep(self, taken: Replacement, plan: RunPlan, masker: Masker, begun: datetime) -> None:

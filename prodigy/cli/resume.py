@@ -5,7 +5,6 @@ from pathlib import Path
 import trio
 
 from prodigy.actors.finish import Answer
-from prodigy.actors.survivors import Recorded
 from prodigy.cli.continuation import Continuation, Ending
 from prodigy.cli.here import repository_here, run_called
 from prodigy.cli.invocation import Invocation
@@ -21,6 +20,7 @@ from prodigy.job.retrying import in_force
 from prodigy.job.state import JobState
 from prodigy.job.summary import JobSummary
 from prodigy.store.runs import LATEST, Run, status_document, summaries, summary
+from prodigy.store.snapshots import Folded
 from prodigy.workflow.model import Budget
 
 _NOTHING = "nothing to resume"
@@ -135,7 +135,7 @@ class _Resumption(Continuation):
         self._budget = budget
         self._workflow = workflow
 
-    async def go_on(self, found: Recorded) -> Ending:
+    async def go_on(self, found: Folded) -> Ending:
         """Go on where the journal ends."""
         state = found.state
         if _is_over(state):

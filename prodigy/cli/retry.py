@@ -7,7 +7,6 @@ import trio
 
 from prodigy.actors import launch
 from prodigy.actors.finish import Answer
-from prodigy.actors.survivors import Recorded
 from prodigy.cli.continuation import Continuation, Ending
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.printer import Column, Part, Span
@@ -24,6 +23,7 @@ from prodigy.job.state import DeadLetter, JobState
 from prodigy.store.dead_letters import dead_letter_lines
 from prodigy.store.documents import RetryPlanDocument
 from prodigy.store.runs import Run, load_state
+from prodigy.store.snapshots import Folded
 
 _COLUMNS = (
     Column("item", elastic=True),
@@ -114,7 +114,7 @@ class _Retry(Continuation):
         )
 
     # -- the retry -----------------------------------------------------------------------------------------------------
-    async def go_on(self, found: Recorded) -> Ending:
+    async def go_on(self, found: Folded) -> Ending:
         """Choose the items, find the branch that they are for, and start the tree."""
         state = found.state
         self._require_end(state)

@@ -8,7 +8,7 @@ from prodigy.actors import launch
 from prodigy.actors.finish import Answer
 from prodigy.actors.preparing import Prepared
 from prodigy.actors.recorder import Stamp
-from prodigy.actors.tree import Opened, Opening, Surroundings, Tree
+from prodigy.actors.tree import Opening, Surroundings, Tree
 from prodigy.cli.claude_follower import ClaudeFollower
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.lines import Style
@@ -24,6 +24,7 @@ from prodigy.steps.masking import Masker
 from prodigy.steps.redaction import masked, without_secrets
 from prodigy.store.locks import SharedLock
 from prodigy.store.projections import Projections
+from prodigy.store.snapshots import Folded
 from prodigy.workflow.model import Budget
 
 
@@ -55,18 +56,18 @@ class Session:
         ground: launch.Ground,
         prepared: Prepared,
         opening: Opening | None = None,
-        opened: Opened | None = None,
+        journal: Folded | None = None,
         budget: Budget | None = None,
     ) -> Tree:
         """Run to the end, or to a signal; what is recorded of it is then in the tree's ledger.
 
-        ``opening``, ``opened`` and ``budget`` as the tree takes them.
+        ``opening``, ``journal`` and ``budget`` as the tree takes them.
         """
         watcher = self._watcher = self._make_watcher(plan, layout)
         share = SharedLock(layout.workers_lock(plan.job_id))
         try:
             around = await self._surroundings(plan, layout, ground, prepared, share.descriptor)
-            tree = Tree(plan, around, opening=opening, opened=opened, budget=budget)
+            tree = Tree(plan, around, opening=opening, journal=journal, budget=budget)
             self._signal = await tree.live(lambda: watcher.show(lambda: tree.ledger.state))
         finally:
             share.close()

@@ -44,6 +44,7 @@ from prodigy.job.state import (
     PhaseState,
     Repeated,
     Resolution,
+    Spawned,
 )
 
 OFF_BRANCH: Final[frozenset[Phase]] = frozenset({"verify", "resolve"})
@@ -66,6 +67,8 @@ def fold(records: Iterable[Record], state: JobState | None = None) -> JobState:
 def apply(state: JobState, record: Record) -> None:
     """Change ``state`` by one record."""
     RULES[type(record.event)](state, record.event, record)
+    if record.metadata is not None:
+        state.boot_id = record.metadata.boot_id
     state.seq = record.seq
     state.updated_at = record.timestamp
 
@@ -350,7 +353,9 @@ def _step_intended(state: JobState, event: events.StepIntended, record: Record) 
         item.step, item.step_name = event.step, name
 
 
-def _step_spawned(state: JobState, event: events.StepSpawned, _: Record) -> None:
+def _step_spawned(state: JobState, event: events.StepSpawned, record: Record) -> None:
+    boot = record.metadata.boot_id if record.metadata is not None else state.boot_id
+    state.spawned[event.intent] = Spawned(pid=event.pid, start_time=event.start_time, boot_id=boot)
     if event.claude_session is None:
         return
     state.launches[event.intent] = event
@@ -422,6 +427,7 @@ def _step_failed(state: JobState, event: events.StepFailed, _: Record) -> None:
 
 def _step_ended(state: JobState, event: events.StepCompleted | events.StepFailed) -> None:
     intent = state.intents.pop(event.intent, None)
+    state.spawned.pop(event.intent, None)
     label = first_line(intent.command) or intent.name if intent else event.step
     state.command_timings.append(CommandTiming(f"{event.kind}: {label}", event.duration_ms))
     pay(state, event, event.claude)

@@ -283,6 +283,14 @@ class Detached(Struct, frozen=True, kw_only=True):
     command: str = ""
 
 
+class Spawned(Struct, frozen=True, kw_only=True):
+    """The process of a leaf that has no outcome, named for ever by pid, start time and boot."""
+
+    pid: int
+    start_time: int
+    boot_id: str
+
+
 class MergeOutcome(Struct, frozen=True, kw_only=True):
     """How one try to move a branch ended."""
 
@@ -390,6 +398,10 @@ class JobState(Struct, kw_only=True):
     workers: dict[int, int] = {}
     """Pids of worker processes by number."""
     workers_lost: int = 0
+    boot_id: str = ""
+    """Of the machine that the latest process of the run worked on."""
+    spawned: dict[int, Spawned] = {}
+    """Processes whose end is not recorded, by the intent of their leaf."""
     detached: list[Detached] = []
     """What steps left running, whether it still runs or not."""
     command_timings: list[CommandTiming] = []

@@ -12,13 +12,14 @@ from uuid import UUID
 
 from prodigy import ids
 from prodigy.events import AnyEvent, DlqItemRemoved, DlqItemsEvicted, JournalTruncated, Metadata, item_of
-from prodigy.job.fold import apply, fold
+from prodigy.job.fold import apply
 from prodigy.job.state import DeadLetter
 from prodigy.job.summary import recorded
 from prodigy.store.journal import Entry, JournalWriter
 from prodigy.store.locks import JobLock, boot_id
 from prodigy.store.projections import Projections
-from prodigy.store.runs import Run, records
+from prodigy.store.runs import Run
+from prodigy.store.snapshots import opened
 
 Reason = Literal["purged", "cleared"]
 
@@ -49,8 +50,8 @@ def evict(
         StorageFailed: the journal cannot be written.
     """
     with JobLock.acquire(run.layout.job_lock(run.job_id), since=now(), argv=argv):
-        reader = records(run)
-        state = fold(reader)
+        known = opened(run.layout, run.job_id)
+        state, reader = known.state, known.reader
         started = recorded(state.started)
         letters = [state.dead_letters[item_id] for item_id in item_ids if item_id in state.dead_letters]
         if not letters:

@@ -32,7 +32,7 @@ from prodigy.crash_points import crash_point
 from prodigy.errors import RunError
 from prodigy.events import FORMAT, AnyEvent, Metadata, Record
 from prodigy.store.atomic import private_folder, storage_code, sync_folder, write_file
-from prodigy.store.lines import Damaged, group_of, line_of, record_of
+from prodigy.store.lines import Damaged, end_of_line, group_of, line_of, record_of
 from prodigy.store.segments import FileSegment, Segment
 
 SEGMENT_BYTES = 256 * 1024 * 1024
@@ -75,6 +75,14 @@ class StorageFailed(RunError):  # named like the events: what happened
     """The journal could not be written; nothing after the last acknowledged group counts."""
 
 
+class Position(NamedTuple):
+    """Where a record ends: its number, bytes of all segments up to there, its checksum."""
+
+    seq: int = 0
+    size: int = 0
+    sum: str = ""
+
+
 # -- reading -------------------------------------------------------------------------------------------------------
 class Line(NamedTuple):
     """One line, where it begins, and whether its newline is there."""
@@ -85,8 +93,11 @@ class Line(NamedTuple):
     whole: bool
 
 
+_BEGINNING = Position()
+
+
 class JournalReader:
-    """The records of a journal, in order, read as they are asked for.
+    """The records of a journal behind ``start``, in order, read as they are asked for.
 
     After the last record, ``seq`` and ``size`` say how far the good part reaches, and ``damage`` whether a torn tail
     follows it. A journal that is being written ends, for a reader, with the last whole record
@@ -96,18 +107,19 @@ class JournalReader:
         RunError: ``journal-corrupt`` or ``journal-newer``, with file and record number.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, start: Position = _BEGINNING) -> None:
         self.folder = folder
-        self.seq = 0
-        self.size = 0
+        self.seq = start.seq
+        self.size = start.size
         self.ended = False
         self.damage: JournalDamage | None = None
+        self._start = start
 
     def __iter__(self) -> Iterator[Record]:
-        self.seq = self.size = 0
+        self.seq, self.size, _ = self._start
         self.ended = False
         self.damage = None
-        lines = _lines(segments(self.folder))
+        lines = _lines(segments(self.folder), self._start.size)
         for line in lines:
             try:
                 record = self._good(line)
@@ -179,11 +191,27 @@ def _last_line(path: Path) -> bytes:
     return b"" if rest else line
 
 
-def _lines(paths: Iterable[Path]) -> Iterator[Line]:
+def ends_with(folder: Path, position: Position) -> bool:
+    """Whether a record ends at ``position``, as far as its checksum tells."""
+    expected = end_of_line(position.sum)
+    left = position.size
+    for path in segments(folder):
+        if left <= (size := path.stat().st_size):
+            with path.open("rb") as file:
+                file.seek(max(0, left - len(expected)))
+                return file.read(len(expected)) == expected
+        left -= size
+    return False
+
+
+def _lines(paths: Iterable[Path], skipped: int = 0) -> Iterator[Line]:
+    """The lines behind the first ``skipped`` bytes, which end with a line."""
     for path in paths:
-        offset = 0
-        rest = b""
+        offset, rest = 0, b""
         with path.open("rb") as file:
+            if skipped:
+                offset = file.seek(min(skipped, path.stat().st_size))
+                skipped -= offset
             while chunk := file.read(_CHUNK):
                 *whole, rest = (rest + chunk).split(b"\n")
                 for text in whole:

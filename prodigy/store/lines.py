@@ -45,7 +45,12 @@ def line_of(record: Record) -> tuple[bytes, Record]:
         raise InternalError("record-unreadable", f"{kind} could be written but not read: {error}") from error
     body = encoded[:-1]
     checksum = digest(body)
-    return body + _SUM_MARK + checksum.encode() + b'"}\n', replace(readable, sum=checksum)
+    return body + end_of_line(checksum), replace(readable, sum=checksum)
+
+
+def end_of_line(checksum: str) -> bytes:
+    """What a line with this checksum ends with."""
+    return _SUM_MARK + checksum.encode() + b'"}\n'
 
 
 def _encoded(record: Record) -> bytes:

@@ -221,7 +221,9 @@ class Projections:
 
     def write_everything(self, state: JobState) -> None:
         """All files of the run anew, besides what was asked; dead letters that left the queue are removed."""
-        for item_id in state.items:
+        folder = self._layout.dead_letters(_job(state))
+        there = {path.stem for path in folder.glob("*.json")}
+        for item_id in there | state.dead_letters.keys():
             if not self._mirrored(state, item_id):
                 self.write_dead_letter(state, item_id)
         if state.phases.get("map"):

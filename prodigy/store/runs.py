@@ -14,9 +14,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from prodigy import ids
-from prodigy.errors import RunError, UsageError
+from prodigy.errors import UsageError
 from prodigy.ids import JobId, Kind, SessionId, Stem
-from prodigy.job.fold import apply
 from prodigy.job.state import Detached, JobState
 from prodigy.job.summary import JobSummary, lived, summarize
 from prodigy.paths import Layout
@@ -33,6 +32,7 @@ from prodigy.store.documents import (
 from prodigy.store.journal import JournalReader, last_seq, read
 from prodigy.store.locks import Holder, holder
 from prodigy.store.projections import fresh_summary
+from prodigy.store.snapshots import folded, opened
 
 LATEST = "latest"
 
@@ -170,23 +170,10 @@ def load_state(run: Run) -> JobState:
         RunError: ``journal-corrupt`` or ``journal-newer``.
         UsageError: ``run-not-found``: not even the first record is on disk.
     """
-    state, problem = _folded(run)
-    if problem is not None:
-        raise problem
+    state = opened(run.layout, run.job_id).state
     if state.started is None:
         raise UsageError("run-not-found", f"Nothing is recorded of `{run.job_id}`")
     return state
-
-
-def _folded(run: Run) -> tuple[JobState, RunError | None]:
-    """As much as can be read, and why it is not all."""
-    state = JobState()
-    try:
-        for record in records(run):
-            apply(state, record)
-    except RunError as problem:
-        return state, problem
-    return state, None
 
 
 def run_holder(run: Run) -> Holder | None:
@@ -213,7 +200,8 @@ def _fresh(run: Run) -> JobSummary | None:
 
 
 def _read(run: Run) -> JobSummary | None:
-    state, problem = _folded(run)
+    found = folded(run.layout, run.job_id)
+    state, problem = found.state, found.problem
     if problem is None:
         return summarize(state, run.repo) if state.started else None
     known = summarize(state, run.repo) if state.started else _nameless(run)

@@ -27,6 +27,7 @@ from prodigy.job.plan import RunPlan, with_flags
 from prodigy.paths import Layout
 from prodigy.steps.redaction import masked
 from prodigy.store.asked import write_asked
+from prodigy.store.filesystems import require_local
 from prodigy.store.locks import JobLock
 from prodigy.workflow.load import Loaded
 from prodigy.workflow.model import OnConflict
@@ -176,6 +177,7 @@ class _Start:
         ground = await launch.survey(self._invocation.place, self._around.environ)
         await launch.admit(ground, self._source.workflow)
         prepared = await self._prepared(ground)
+        require_local(self._invocation.home, self._around.environ)
         layout = launch.layout_for(self._invocation.home, ground, now)
         argv = prepared.masker.data(self._invocation.argv)
         plan = launch.make_plan(ground, self._source, layout, now, argv)
