@@ -15,6 +15,7 @@ from prodigy.actors.phase import PhaseActor
 from prodigy.actors.recorder import Note, subscribe
 from prodigy.actors.resolver import resolving
 from prodigy.actors.selection import choose, left_out
+from prodigy.actors.workspace_requests import LeaseNoMore
 from prodigy.actors.workspaces import attach_session, clear_session, detach_session
 from prodigy.events import Failure, Record
 from prodigy.job.budget import drained
@@ -158,6 +159,7 @@ class MapActor(PhaseActor):
                 try:
                     told = await self._next(stream, window)
                 except trio.EndOfChannel:
+                    await self._services.workspaces.tell(LeaseNoMore())
                     break  # recording has ended; whoever records next learns why
                 if told is None:
                     settled = await self._perform(window.tick(self._time()), watchers)

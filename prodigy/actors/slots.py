@@ -13,7 +13,7 @@ import trio
 
 from prodigy import events, ids
 from prodigy.actors.recorder import Ledger, RecorderRef, record
-from prodigy.errors import ProdigyError
+from prodigy.errors import ProdigyError, RunError
 from prodigy.git.included import copy_missing
 from prodigy.git.worktrees import SlotDoubtful, Worktree, Worktrees
 from prodigy.ids import SessionId
@@ -89,6 +89,7 @@ class Slots:
         self._made = 0
         self._merged: list[str] = []
         self._freed = trio.Condition()
+        self._refused = False
 
     @property
     def folder(self) -> Path:
@@ -150,6 +151,12 @@ class Slots:
                 slot.worktree = None
         await self._give_back(slot)
 
+    async def refuse(self) -> None:
+        """Give out no slot from now on, and let nobody wait for one."""
+        self._refused = True
+        async with self._freed:
+            self._freed.notify_all()
+
     async def forget(self, branch: str) -> None:
         """A branch is merged: delete it, with others, when there are enough of them."""
         self._merged.append(branch)
@@ -171,8 +178,12 @@ class Slots:
 
     async def _take(self) -> _Slot:
         async with self._freed:
-            while not self._idle and len(self._leased) >= self._limit():
+            while not (self._refused or self._idle) and len(self._leased) >= self._limit():
                 await self._freed.wait()
+            if self._refused:
+                raise RunError(
+                    "worktree-error", "No worktree is given out any more: the run is being stopped"
+                )
             if not self._idle:
                 self._made += 1
                 self._idle.append(self._slot(self._made))

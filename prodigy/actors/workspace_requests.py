@@ -184,6 +184,10 @@ class Forget(msgspec.Struct, frozen=True):
     branch: str
 
 
+class LeaseNoMore(msgspec.Struct, frozen=True):
+    """Nothing is recorded any more: nobody is to wait for a slot."""
+
+
 Message = (
     OpenSession
     | DetachSession
@@ -207,5 +211,6 @@ Message = (
     | SetupDone
     | Ended
     | Forget
+    | LeaseNoMore
 )
 WorkspacesRef = ActorRef[Message]

@@ -35,6 +35,7 @@ from prodigy.actors.workspace_requests import (
     Forget,
     GoOn,
     Lease,
+    LeaseNoMore,
     LeaveMerge,
     Message,
     OpenScratch,
@@ -183,7 +184,7 @@ class Workspaces(Actor[Message]):
                 assert_never(message)
 
     async def _serve_agent(
-        self, message: Lease | Rescue | Release | SetupDue | SetupDone | Ended | Forget
+        self, message: Lease | Rescue | Release | SetupDue | SetupDone | Ended | Forget | LeaseNoMore
     ) -> None:
         match message:
             case Lease(item_id, agent_id, branch, base, reply):
@@ -198,6 +199,8 @@ class Workspaces(Actor[Message]):
                 await _answer(reply, lambda: self._setup_done(path, key))
             case Ended(whose, reply):
                 await _answer(reply, lambda: self._ended(whose))
+            case LeaseNoMore():
+                await self._slots.refuse()
             case Forget(branch):
                 await self._slots.forget(branch)
             case _:

@@ -91,16 +91,18 @@ async def test_a_killed_worker_is_replaced_and_the_phase_goes_on_where_it_was(st
     assert len([event for event in stage.kinds(events.StepIntended) if event.step == "2"]) == 2
 
 
+@pytest.mark.parametrize("good", range(4, 40, 4))
 async def test_storage_that_fails_ends_the_run_and_says_so(
-    stage: Any, monkeypatch: pytest.MonkeyPatch
+    stage: Any, monkeypatch: pytest.MonkeyPatch, good: int
 ) -> None:
+    """After so many good writes: whoever waits then, for a record or a worktree, waits no longer."""
     writes = 0
     sync = FileSegment.sync
 
     def failing(self: FileSegment) -> None:
         nonlocal writes
         writes += 1
-        if writes > 20:
+        if writes > good:
             raise OSError(28, "No space left on device")
         sync(self)
 
