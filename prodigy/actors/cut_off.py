@@ -38,7 +38,7 @@ def placed(failure: Failure, leaf: StepIntended, logs: Path) -> Failure:
         file for file in files if leaf.kind != "claude" or file.suffix == ".err"
     ]  # else events, not words
     tails = {f"{_STREAMS[file.suffix]}_tail": _tail(file) for file in told}
-    place = {"step": leaf.step, "step_name": leaf.name or None, "logs": tuple(map(str, files))}
+    place = {"step": leaf.step, "step_name": leaf.name or failure.step_name, "logs": tuple(map(str, files))}
     return structs.replace(failure, **place, **tails)
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 import trio
 from msgspec import structs
 
-from prodigy.events import ClaudeIntended, Failure, Phase
+from prodigy.events import ClaudeIntended, Failure
 from prodigy.git import changes
 from prodigy.git.changes import Changes, Standing
 from prodigy.git.cli import Git
@@ -136,22 +136,21 @@ async def _run(interpreter: Interpreter, task: AgentTask, clock: Clock) -> Failu
     else:
         message = f"wall {text} > {text}"
         failure = Failure(error_class="limit-exceeded", message=message, limit=f"wall > {text}")
-    return _cut_short(failure, interpreter.reached, task.phase)
+    return _cut_short(failure, interpreter.reached)
 
 
-def _cut_short(failure: Failure, reached: Course | None, phase: Phase) -> Failure:
-    """The failure with the step that ran when the time was up, if one had begun.
+def _cut_short(failure: Failure, reached: Course | None) -> Failure:
+    """The failure with the name of the step that ran when the time was up, if one had begun.
 
-    A phase that failed is taken up at the step that its failure blames, whose outcomes are forgotten; this step did
-    nothing wrong, and what it has done is kept. An item begins anew anyhow.
+    It blames no step: a phase that failed is taken up at the step that its failure blames, whose outcomes are
+    forgotten, and this one did nothing wrong. Which leaf of an item was cut off is found in the records.
     """
     if reached is None:
         return failure
     label = reached.step.label
-    named = structs.replace(
+    return structs.replace(
         failure, step_name=label, message=f"{failure.message} in step {reached.path}, {cut(label, _LABEL)}"
     )
-    return structs.replace(named, step=reached.path) if phase == "map" else named
 
 
 async def _result(

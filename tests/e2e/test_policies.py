@@ -337,7 +337,7 @@ def test_an_agent_whose_time_is_up_names_the_step_that_ran(world: World, tag: st
     world.prodigy("run", world.workflow(flow))
     error = world.events("agent_failed")[0]["error"]
     assert error["message"] == "The agent's time of 1 s was up in step 2, slow one"
-    assert (error["step"], error["step_name"]) == ("2", "slow one")
+    assert (error["step"], error["step_name"]) == ("2.foreach[0].1", "slow one")
     assert pids_with(tag) == []
 
 
