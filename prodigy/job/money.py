@@ -45,8 +45,12 @@ def together(before: ClaudeUse | None, then: ClaudeUse) -> ClaudeUse:
 
 
 def beyond(before: ClaudeUse | None, whole: ClaudeUse) -> ClaudeUse:
-    """What the last launch of a conversation added, given what the whole conversation used; never less than nothing."""
-    if before is None:
+    """What the last launch of a conversation added, given what the whole conversation used; never less than nothing.
+
+    A launch that was killed leaves no sum behind for the next one to go on from: a sum below what is known already is
+    that of the last launch alone.
+    """
+    if before is None or whole.cost_usd < before.cost_usd:
         return whole
     return structs.replace(
         whole, **{name: max(0, getattr(whole, name) - getattr(before, name)) for name in _SUMS}
