@@ -47,6 +47,8 @@ from supervisors._reaper import PR_SET_PDEATHSIG, prctl
 
 SLOW = 1.0
 """Seconds of the processor that one input may take."""
+GREEDY = 64 * 2**20
+"""Bytes by which one input may raise the most memory that the worker ever had."""
 ROOM = 1024 * 2**20
 """Bytes of address space that a worker may take beyond what it starts with."""
 
@@ -270,7 +272,7 @@ def tried(seed: int, number: int, counts: Counter[str]) -> Iterator[str]:
     """What is wrong about one input."""
     name, text, chance = make(seed, number)
     counts[name] += 1
-    began, limit = time.process_time(), SLOW
+    began, limit, most = time.process_time(), SLOW, most_memory()
     try:
         TRIALS[name][1](text, chance)
     except ALLOWED as error:
@@ -284,6 +286,13 @@ def tried(seed: int, number: int, counts: Counter[str]) -> Iterator[str]:
     took = time.process_time() - began
     if took > limit:
         yield f"{name}: took {took:.1f} s"
+    if most_memory() - most > GREEDY:
+        yield f"{name}: took {(most_memory() - most) // 2**20} MiB"
+
+
+def most_memory() -> int:
+    """Bytes of memory that this process has had at most. Cheap, so that each input can be asked about."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def main(seed: int, first: int, step: int, end: int, progress: str) -> None:

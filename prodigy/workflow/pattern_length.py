@@ -35,7 +35,8 @@ def least_length(pattern: str) -> int:
             case "comment":
                 continue
             case "repeat":
-                repeated = last * max(1, int(token["least"] or 1))
+                times = max(1, int(token["least"] or 1))
+                repeated = times * max(1, last)  # what matches nothing takes room too
                 length, last = length + repeated - last, repeated
             case "open":
                 outer.append(length)
