@@ -795,6 +795,15 @@ class MergeFailed(MergeEvent, frozen=True, kw_only=True, tag="merge_failed"):
     error_class: ErrorClass = field(name="class", default="worktree-error")
 
 
+class ConflictForeseen(AttemptEvent, frozen=True, kw_only=True, tag="conflict_foreseen"):
+    """What an agent has committed so far could not be merged into ``onto``; without paths: by now it could be again."""
+
+    source: str
+    onto: str
+    target_branch: str
+    paths: tuple[str, ...] = ()
+
+
 class ConflictResolutionStarted(MergeEvent, frozen=True, kw_only=True, tag="conflict_resolution_started"):
     """Claude is about to resolve a conflict, in a worktree of its own."""
 
@@ -1003,6 +1012,7 @@ AnyEvent = (
     | ChildRestarted
     | WorkerStarted
     | WorkerLost
+    | ConflictForeseen
 )
 
 

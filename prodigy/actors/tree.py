@@ -9,7 +9,8 @@
     │   ├── workspaces
     │   ├── merger
     │   ├── dead-letters
-    │   └── governor
+    │   ├── governor
+    │   └── forecaster
     ├── crew            dynamic: the phase that runs, and one actor per agent
     └── run             significant: its end is the end of the tree
 
@@ -30,6 +31,7 @@ from prodigy import events
 from prodigy.actors.agent import AGENT_SHUTDOWN
 from prodigy.actors.dead_letters import DeadLetters
 from prodigy.actors.finish import AskMerge, Conductor
+from prodigy.actors.forecaster import forecasting
 from prodigy.actors.governor import Governor, Rules
 from prodigy.actors.hosts import Hosts, Hurry, Pool
 from prodigy.actors.merger import Merger
@@ -183,7 +185,8 @@ class Tree:
         )
         letters = ChildSpec("dead-letters", lambda: DeadLetters(recorder, ledger))
         governor = ChildSpec("governor", lambda: Governor(self._rules(), recorder, ledger, around.stamp.now))
-        group = ChildSpec("services", lambda: Supervisor([workspaces, merger, letters, governor]))
+        forecaster = forecasting(plan, around.forge, ledger, recorder)
+        group = ChildSpec("services", lambda: Supervisor([workspaces, merger, letters, governor, forecaster]))
         services = Services(
             recorder, workspaces.ref, self._hosts.ref, merger.ref, letters.ref, governor.ref, crew
         )

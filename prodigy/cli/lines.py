@@ -357,6 +357,16 @@ def _merge_conflicted(state: JobState, event: events.MergeConflicted, _: Style) 
     yield _line(quiet, Span("conflict", "warning"), f" between {whose} and {event.target_branch} in {paths}")
 
 
+def _conflict_foreseen(state: JobState, event: events.ConflictForeseen, style: Style) -> Iterator[Told]:
+    whose = _item_name(state, event.item_id)
+    if not event.paths:
+        text = f" {style.marks.dash} what {whose} made can be merged again"
+        yield _line(Level.VERBOSE, Span("conflict gone", "good"), text)
+        return
+    text = f" between {whose}, which is at work, and {event.target_branch} in {', '.join(event.paths)}"
+    yield _line(Level.VERBOSE, Span("conflict ahead", "warning"), text)
+
+
 def _resolution_started(state: JobState, event: events.ConflictResolutionStarted, _: Style) -> Iterator[Told]:
     whose = _item_name(state, event.item_id) if event.item_id else "the session"
     paths = ", ".join(event.paths)
@@ -639,6 +649,7 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.WorktreeMerged: _merged,
     events.MergeConflicted: _merge_conflicted,
     events.MergeFailed: _merge_failed,
+    events.ConflictForeseen: _conflict_foreseen,
     events.ConflictResolutionStarted: _resolution_started,
     events.ConflictResolved: _conflict_resolved,
     events.ConflictResolutionFailed: _resolution_failed,

@@ -9,7 +9,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Final, Protocol, TextIO
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TextIO
 
 import trio
 
@@ -37,6 +37,15 @@ _ECHOED = 4
 """Cells that stay free at the end of a line: the terminal writes ``^C`` behind the last one, where it must not wrap."""
 
 
+class _Row(NamedTuple):
+    """What somebody does: whose it is, for how long, and what is odd about it."""
+
+    name: str
+    taken: str
+    what: str
+    warning: str = ""
+
+
 def view(state: JobState, now: datetime, width: int, height: int, marks: Marks, level: Level) -> list[Line]:
     """The lines of the region, each at most ``width`` cells, at most half of ``height`` but four at least."""
     room = max(_FEWEST_LINES, height // _SHARE_OF_TERMINAL)
@@ -45,8 +54,7 @@ def view(state: JobState, now: datetime, width: int, height: int, marks: Marks, 
         head.append(_count_line(state, now, marks))
     if level >= Level.VERBOSE and state.workers:
         head.append(_worker_line(state))
-    running = _running(state)
-    rows = [_agent_row(item, now) for item in running]
+    rows = [*_resolution_rows(state, now), *(_agent_row(item, now) for item in _running(state))]
     return [_clipped(line, width, marks) for line in (*head, *_fit(rows, room - len(head), width, marks))]
 
 
@@ -111,30 +119,49 @@ def _running(state: JobState) -> list[ItemState]:
     return sorted(running, key=lambda item: (item.slot if item.slot is not None else 0, item.index))
 
 
-def _agent_row(item: ItemState, now: datetime) -> tuple[str, str, str]:
-    """Item, step, time."""
+def _agent_row(item: ItemState, now: datetime) -> _Row:
     step = f"{item.step} {item.step_name or ''}".strip() if item.step else "starting"
     again = f"  attempt {item.attempts}" if item.attempts > 1 else ""
     taken = _since(item.started_at, now) if item.started_at else ""
-    return printable(item_text(item.item, item.item_id)), printable(step) + again, taken
+    ahead = f"  collides{_some(item.foreseen)}" if item.foreseen else ""
+    return _Row(_name(item), taken, printable(step) + again, ahead)
+
+
+def _resolution_rows(state: JobState, now: datetime) -> Iterator[_Row]:
+    """The conflicts that Claude resolves: one of items at a time, or that of the final merge."""
+    owners = ((_name(item), item.resolution) for item in state.items.values() if item.status == "merging")
+    for name, resolution in (*owners, ("the session", state.resolution)):
+        if resolution is not None and resolution.commit is None:
+            taken = _since(resolution.began, now) if resolution.began else ""
+            yield _Row(name, taken, "Claude resolves a conflict", _some(resolution.paths))
+
+
+def _name(item: ItemState) -> str:
+    return printable(item_text(item.item, item.item_id))
+
+
+def _some(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return printable(f" in {paths[0]}{more}") if paths else ""
 
 
 def _since(then: datetime, now: datetime) -> str:
     return duration((now - then).total_seconds())
 
 
-def _fit(rows: Sequence[tuple[str, str, str]], room: int, width: int, marks: Marks) -> Iterator[Line]:
+def _fit(rows: Sequence[_Row], room: int, width: int, marks: Marks) -> Iterator[Line]:
     """As many rows as there is room for, in columns; the last line counts the others."""
     room = max(0, room)
     shown = rows if len(rows) <= room else rows[: max(0, room - 1)]
-    names = min(_WIDEST_NAME, width // 2, max((cells(row[0]) for row in shown), default=0))
-    times = max((cells(row[2]) for row in shown), default=0)
-    for name, step, taken in shown:
-        short = cut(name, names, marks.ellipsis)
+    names = min(_WIDEST_NAME, width // 2, max((cells(row.name) for row in shown), default=0))
+    times = max((cells(row.taken) for row in shown), default=0)
+    for row in shown:
+        short = cut(row.name, names, marks.ellipsis)
         yield (
             Span(f"  {pad(short, names)}"),
-            Span(f"  {pad(taken, times, right=True)}", "dim"),
-            Span(f"  {step}"),
+            Span(f"  {pad(row.taken, times, right=True)}", "dim"),
+            Span(f"  {row.what}"),
+            Span(row.warning, "warning"),
         )
     if room and len(shown) < len(rows):
         yield (Span(f"  {marks.ellipsis} {len(rows) - len(shown)} more running", "dim"),)

@@ -233,6 +233,7 @@ def _agent_started(state: JobState, event: events.AgentStarted, record: Record) 
     item.trial = state.circuit is not None
     item.forgiven = False
     item.resolution = None
+    item.foreseen = ()
     item.head = item.rescue_ref = item.error = None
     item.commits = item.files_changed = item.rescued_files = ()
     item.uncommitted = False
@@ -298,6 +299,7 @@ def _attempt_ended(state: JobState, item_id: str, duration_ms: int, cost_usd: fl
     item.spent_usd = 0.0
     state.cost_usd += cost_usd
     item.slot = item.step = item.step_name = None
+    item.foreseen = ()
     _forget_leaves(state, item)
     return item
 
@@ -598,10 +600,18 @@ def _merge_refused(state: JobState, outcome: MergeOutcome, error: Failure, recor
         item.history.append(_failed_attempt(state, item, error, record))
 
 
-def _resolution_started(state: JobState, event: events.ConflictResolutionStarted, _: Record) -> None:
+def _conflict_foreseen(state: JobState, event: events.ConflictForeseen, _: Record) -> None:
+    item = state.items[event.item_id]
+    if item.status == "running" and item.agent_id == event.agent_id:
+        item.foreseen = event.paths
+
+
+def _resolution_started(state: JobState, event: events.ConflictResolutionStarted, record: Record) -> None:
     owner = state if event.item_id is None else state.items[event.item_id]
     _resolution_ended(state, owner)
-    owner.resolution = Resolution(source=event.source, onto=event.onto, paths=event.paths)
+    owner.resolution = Resolution(
+        source=event.source, onto=event.onto, paths=event.paths, began=record.timestamp
+    )
 
 
 def _conflict_resolved(state: JobState, event: events.ConflictResolved, _: Record) -> None:
@@ -720,6 +730,7 @@ RULES: Final[Mapping[type[events.Event], Rule]] = {
     events.WorktreeMerged: _worktree_merged,
     events.MergeConflicted: _merge_conflicted,
     events.MergeFailed: _merge_failed,
+    events.ConflictForeseen: _conflict_foreseen,
     events.ConflictResolutionStarted: _resolution_started,
     events.ConflictResolved: _conflict_resolved,
     events.ConflictResolutionFailed: _resolution_failed,

@@ -29,6 +29,7 @@ class Resolution(Struct, frozen=True, kw_only=True):
     paths: tuple[str, ...] = ()
     commit: str | None = None
     """The result, checked; ``None`` while there is none."""
+    began: datetime | None = None
 
 
 class ItemState(Struct, kw_only=True):
@@ -47,6 +48,8 @@ class ItemState(Struct, kw_only=True):
     """Conflicts that Claude did not resolve well."""
     resolution: Resolution | None = None
     """The conflict that is being resolved."""
+    foreseen: tuple[str, ...] = ()
+    """Paths at which what its attempt committed so far collides with what was merged beside it."""
     waited_ms: int = 0
     """Pauses before its attempts."""
     ready_at: datetime | None = None

@@ -16,7 +16,7 @@ from prodigy.cli.printer import Level
 from prodigy.cli.screen import live, render, view
 from prodigy.cli.terminal import ASCII, UNICODE, Marks
 from prodigy.cli.text import cells
-from prodigy.job.state import ItemState, JobState, PhaseState
+from prodigy.job.state import ItemState, JobState, PhaseState, Resolution
 
 BEGAN = datetime(2026, 11, 22, 8, 15, 0, tzinfo=UTC)
 NOW = BEGAN + timedelta(seconds=724)
@@ -90,6 +90,35 @@ def test_a_map_phase_at_eighty_columns() -> None:
         "  src/漢字.py  5.0 s  2 lint: ruff check  attempt 2",
         "  docs/x.md    9.0 s  2 lint: ruff check",
     ]
+
+
+def test_an_agent_whose_work_collides_already_says_so() -> None:
+    state = in_map(["src/a.py", "b"], done=1)
+    state.items["i0"].foreseen = ("src/a.py", "x.md")
+    assert lines(state)[2:] == [
+        "  src/a.py  1.0 s  2 lint: ruff check  collides in src/a.py and 1 more",
+        "  b         5.0 s  2 lint: ruff check  attempt 2",
+    ]
+
+
+@pytest.mark.parametrize("resolved", [None, "c" * 40])
+def test_a_conflict_that_claude_resolves_has_a_row_until_it_is_resolved(resolved: str | None) -> None:
+    state = in_map(["a", "b"])
+    conflict = Resolution(
+        source="s", onto="o", paths=("x.md",), began=NOW - timedelta(seconds=65), commit=resolved
+    )
+    state.items["i0"].status = "merging"
+    state.items["i0"].resolution = conflict
+    state.resolution = conflict
+    shown = [line for line in lines(state) if "Claude" in line]
+    assert shown == (
+        []
+        if resolved
+        else [
+            "  a            1m 05s  Claude resolves a conflict in x.md",
+            "  the session  1m 05s  Claude resolves a conflict in x.md",
+        ]
+    )
 
 
 def test_a_narrow_terminal_cuts_and_never_wraps() -> None:

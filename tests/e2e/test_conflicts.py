@@ -259,6 +259,50 @@ def test_work_that_collides_again_and_is_not_resolved_again_is_buried(world: Wor
     assert len(merged) + len(world.events("dlq_item_added")) == 3
 
 
+# -- foretold --------------------------------------------------------------------------------------------------------
+AHEAD = """
+name: ahead
+mode: mapreduce
+map:
+  input: [a, b]
+  max_parallel: 2
+  agent_template:
+    - shell: echo ${item} > shared.txt
+    - shell: test ${item} = a || until test -e "$GATE/1"; do sleep 0.02; done
+    - shell: test ${item} = a || echo a > shared.txt
+    - shell: test ${item} = a || until test -e "$GATE/2"; do sleep 0.02; done
+on_conflict: dlq
+"""
+
+
+def test_an_agent_at_work_is_told_that_it_collides_and_that_it_does_no_more(
+    world: World, launches: Path
+) -> None:
+    """The second item is held until the first one is merged; then it makes the same change."""
+    gate = world.folder / "gate"
+    gate.mkdir()
+    world.environ["GATE"] = str(gate)
+    process = world.start("run", world.workflow(AHEAD), "--no-merge", "-v")
+    try:
+        eventually(lambda: world.journals() and world.events("conflict_foreseen"))
+        (gate / "1").touch()
+        eventually(lambda: len(world.events("conflict_foreseen")) > 1)
+    finally:
+        (gate / "1").touch()
+        (gate / "2").touch()
+        _, told = process.communicate(timeout=120)
+    assert process.returncode == 0, told
+    ahead, gone = world.events("conflict_foreseen")
+    [first, _] = world.events("worktree_merged")
+    assert (ahead["paths"], ahead["onto"]) == (["shared.txt"], first["new"])
+    assert ahead["item_id"] == gone["item_id"] != first["item_id"]
+    assert world.git("log", "-1", "--format=%s", ahead["source"])
+    assert "paths" not in gone
+    assert "conflict ahead between b, which is at work, and" in told
+    assert "conflict gone" in told
+    assert world.events("merge_conflicted") == []
+
+
 # -- interruptions -----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_run_that_is_cut_off_while_claude_resolves_goes_on(

@@ -427,6 +427,26 @@ def test_an_agents_commit_does_not_move_the_tip() -> None:
     assert (after(commit).tip, after(commit).commits) == ("base", 0)
 
 
+def test_a_conflict_is_foreseen_for_the_attempt_that_made_the_work() -> None:
+    def foreseen(attempt: int, *paths: str) -> events.ConflictForeseen:
+        return events.ConflictForeseen(
+            item_id="a",
+            agent_id=agent("a", attempt),
+            attempt=attempt,
+            source="s",
+            onto="o",
+            target_branch="t",
+            paths=paths,
+        )
+
+    start = agent_started("a"), foreseen(1, "f")
+    assert after(*start).items["a"].foreseen == ("f",)
+    assert after(*start, foreseen(1)).items["a"].foreseen == ()
+    assert after(*start, agent_completed("a", "c1")).items["a"].foreseen == ()
+    assert after(*start, agent_failed("a"), agent_started("a", 2)).items["a"].foreseen == ()
+    assert after(agent_started("a", 2), foreseen(1, "f")).items["a"].foreseen == ()
+
+
 def test_variables_of_a_phase_are_kept() -> None:
     state = after(
         events.PhaseStarted(phase="setup"),
