@@ -107,6 +107,29 @@ class ClaudeUse(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether cost and tokens are what its own log adds up to, because it could not give an account of its end."""
 
 
+class ClaudeTally(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An amount of use."""
+
+    cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_creation_tokens: int = 0
+
+
+class ClaudeMeter(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the CLI's own record of a conversation says at a moment between two launches.
+
+    The CLI goes on adding to the sum that it wrote last, in which a launch that was killed is not contained.
+    """
+
+    summed: ClaudeTally = ClaudeTally()
+    """That sum."""
+    told: ClaudeTally = ClaudeTally()
+    """All replies, at list prices."""
+    replies: int = 0
+
+
 BudgetKind = Literal["usd", "tokens", "wall", "launches"]
 
 
@@ -543,6 +566,8 @@ class ClaudeIntended(StepEvent, frozen=True, kw_only=True, tag="claude_intended"
     """What the step lets it cost at most."""
     reserved_usd: float | None = None
     """What is set apart for it, and what it may cost at most; ``None`` without a budget in US dollars."""
+    meter: ClaudeMeter | None = None
+    """Of the conversation that it goes on with: what the launches before it used is not its own."""
 
 
 class ClaudeAnswered(StepEvent, frozen=True, kw_only=True, tag="claude_answered"):

@@ -10,7 +10,7 @@ import trio
 from msgspec import structs
 
 from prodigy.actors.recorder import Ledger, RecorderRef, record
-from prodigy.events import ClaudeCutOff, ClaudeUse, Failure, StepIntended, StepSpawned
+from prodigy.events import ClaudeCutOff, ClaudeMeter, ClaudeUse, Failure, StepIntended, StepSpawned
 from prodigy.job.state import ItemState, JobState
 from prodigy.steps.claude_session import estimated, session_file
 from prodigy.steps.commands import log_name
@@ -53,7 +53,8 @@ async def account(
     Once it is recorded, a launch is not accounted for again.
     """
     for spawned in [launch for launch in ledger.state.launches.values() if whose(launch)]:
-        use = await trio.to_thread.run_sync(_use, environment, spawned.claude_session or "")
+        before = ledger.state.money.meters.get(spawned.intent)
+        use = await trio.to_thread.run_sync(_use, environment, spawned.claude_session or "", before)
         cut_off = ClaudeCutOff(
             phase=spawned.phase,
             step=spawned.step,
@@ -67,11 +68,11 @@ async def account(
         await record(recorder, cut_off)
 
 
-def _use(environment: Mapping[str, str], session: str) -> ClaudeUse:
-    """What a conversation used by its own log; nothing, if it has none."""
+def _use(environment: Mapping[str, str], session: str, before: ClaudeMeter | None) -> ClaudeUse:
+    """What a launch used by its conversation's own log, given what that said before; nothing, if there is none."""
     file = session_file(environment, session)
     use = ClaudeUse(session_id=session, json_log_location=file, estimated=True)
-    return use if file is None else estimated(use, Path(file))
+    return use if file is None else estimated(use, Path(file), before)
 
 
 def claude_log(environment: Mapping[str, str], item: ItemState, leaf: StepIntended | None) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec import structs
 
 from prodigy import events
-from prodigy.events import ClaudeUse, Record
+from prodigy.events import ClaudeTally, ClaudeUse, Record
 from prodigy.job.state import JobState, Quota
 
 SAMPLES = 200
@@ -44,17 +44,12 @@ def together(before: ClaudeUse | None, then: ClaudeUse) -> ClaudeUse:
     return structs.replace(then, **{name: getattr(before, name) + getattr(then, name) for name in _SUMS})
 
 
-def beyond(before: ClaudeUse | None, whole: ClaudeUse) -> ClaudeUse:
-    """What the last launch of a conversation added, given what the whole conversation used; never less than nothing.
-
-    A launch that was killed leaves no sum behind for the next one to go on from: a sum below what is known already is
-    that of the last launch alone.
-    """
-    if before is None or whole.cost_usd < before.cost_usd:
-        return whole
-    return structs.replace(
-        whole, **{name: max(0, getattr(whole, name) - getattr(before, name)) for name in _SUMS}
-    )
+def beyond(before: ClaudeTally, whole: ClaudeUse) -> ClaudeUse:
+    """What the last launch of a conversation used, given a sum and what it was before; never less than nothing."""
+    added = {
+        name: max(0, getattr(whole, name) - getattr(before, name)) for name in ClaudeTally.__struct_fields__
+    }
+    return structs.replace(whole, **added)
 
 
 # -- rules ---------------------------------------------------------------------------------------------------------
@@ -62,6 +57,8 @@ def _claude_intended(state: JobState, event: events.ClaudeIntended, _: Record) -
     state.money.launches += 1
     state.money.under_way[event.intent] = event.reserved_usd or 0.0
     state.money.lanes[event.intent] = (event.account, event.model)
+    if event.meter is not None:
+        state.money.meters[event.intent] = event.meter
     state.parked.discard(event.intent)
     conversations = _conversations(state, event)
     key = leaf_key(event.phase, event.step, event.try_)
@@ -114,6 +111,7 @@ def pay(state: JobState, event: Launched, use: ClaudeUse | None) -> None:
     state.launches.pop(event.intent, None)
     launched = state.money.under_way.pop(event.intent, None) is not None
     state.money.lanes.pop(event.intent, None)
+    state.money.meters.pop(event.intent, None)
     if use is None:
         return
     _count(state, event, use, launched=launched)

@@ -12,7 +12,17 @@ from uuid import UUID
 from msgspec import Struct, field
 
 from prodigy import events, ids
-from prodigy.events import Attempt, BudgetExhausted, BudgetKind, BudgetWarned, Caps, ClaudeUse, Failure, Phase
+from prodigy.events import (
+    Attempt,
+    BudgetExhausted,
+    BudgetKind,
+    BudgetWarned,
+    Caps,
+    ClaudeMeter,
+    ClaudeUse,
+    Failure,
+    Phase,
+)
 from prodigy.ids import SessionId
 from prodigy.job.overrides import Overrides
 
@@ -123,6 +133,8 @@ class Money(Struct, kw_only=True):
     """Launches whose end is not told yet, by the intents of their leaves: US dollars that are reserved for them."""
     lanes: dict[int, Lane] = {}
     """Of launches under way."""
+    meters: dict[int, ClaudeMeter] = {}
+    """What their conversations had used before them, of those that go on with one."""
     samples: list[tuple[float, int]] = []
     """US dollars and tokens of the latest launches, oldest first."""
     wall: float = 0.0

@@ -10,7 +10,8 @@ from uuid import uuid4
 import trio
 from msgspec import structs
 
-from prodigy.events import ClaudeAnswered, ClaudeIntended, ClaudeParked, ClaudeUse, Failure
+from prodigy.events import ClaudeAnswered, ClaudeIntended, ClaudeMeter, ClaudeParked, ClaudeUse, Failure
+from prodigy.job.budget import LEAST_USD
 from prodigy.job.money import beyond, together
 from prodigy.steps.claude_cli import Call, ClaudeCli
 from prodigy.steps.claude_limits import Launched, account_of, parked
@@ -72,6 +73,10 @@ class ClaudeBackend(Protocol):
         """Absolute path of the program's own record of the conversation; ``None`` if there is none."""
         ...
 
+    def meter(self, call: Call) -> ClaudeMeter | None:
+        """What that record says by now of what the conversation used; ``None`` if there is none."""
+        ...
+
     def spent(self, call: Call, use: ClaudeUse) -> ClaudeUse:
         """What a launch used that said nothing of its end."""
         ...
@@ -92,7 +97,6 @@ async def claude(
         before = before if call.resumes else None
         call = await _admitted(runner, call, before, path, try_)
         launched = await _launch(runner, step, call, backend, path, try_)
-        launched = structs.replace(launched, use=beyond(before, launched.use))
         why = parked(launched, call)
         if why is None:
             return _outcome(launched, call, together(before, launched.use))
@@ -110,8 +114,8 @@ async def claude(
 
 async def _admitted(runner: Runner, call: Call, before: ClaudeUse | None, path: str, try_: int) -> Call:
     """Ask whether the launch may begin, and wait until it may."""
-    spent = 0.0 if before is None else before.cost_usd
-    own = call.options.max_budget_usd
+    own, spent = call.options.max_budget_usd, 0.0 if before is None else before.cost_usd
+    wanted = None if own is None else max(LEAST_USD, share(own) - spent)
     reserved = await runner.door.recorder.admit(
         ClaudeIntended(
             **runner.door.place.at(path, try_),
@@ -120,10 +124,13 @@ async def _admitted(runner: Runner, call: Call, before: ClaudeUse | None, path: 
             model=call.options.model,
             account=account_of(call.environment),
             resumes=call.resumes,
-            wanted_usd=None if own is None else max(0.0, share(own) - spent),
+            wanted_usd=wanted,
+            meter=call.meter,
         )
     )
-    return call if reserved is None else structs.replace(call, cap_usd=spent + reserved)
+    if reserved is None or (wanted is not None and wanted <= reserved):
+        return structs.replace(call, cap_usd=wanted)
+    return structs.replace(call, cap_usd=reserved, reserved=True)
 
 
 async def _launch(
@@ -158,9 +165,14 @@ async def _launch(
     if failed is not None:
         raise failed
     answer = reader.answer()
-    use = backend.spent(call, reader.unanswered()) if answer is None else answer.use
+    use = backend.spent(call, reader.unanswered()) if answer is None else _own(call, answer.use)
     use = structs.replace(use, json_log_location=backend.session_file(call))
     return Launched(answer, ended, use, reader.objection, reader.resets_at)
+
+
+def _own(call: Call, use: ClaudeUse) -> ClaudeUse:
+    """What the launch itself used: a result tells the sum of the conversation."""
+    return use if call.meter is None else beyond(call.meter.summed, use)
 
 
 def _outcome(launched: Launched, call: Call, whole: ClaudeUse) -> Done:
@@ -186,9 +198,10 @@ def _call(
     )
     if before is None:
         return call
-    if backend.session_file(call) is None:  # it ended before it had begun
+    meter = backend.meter(call)
+    if meter is None:  # it ended before it had begun
         return structs.replace(call, session_id=str(uuid4()))
-    return structs.replace(call, resumes=True)
+    return structs.replace(call, resumes=True, meter=meter)
 
 
 def _filled(runner: Runner, options: ClaudeOptions) -> ClaudeOptions:

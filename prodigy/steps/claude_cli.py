@@ -7,12 +7,11 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from prodigy.events import ClaudeUse
-from prodigy.steps.claude_session import estimated, session_file
+from prodigy.events import ClaudeMeter, ClaudeUse
+from prodigy.steps.claude_session import account_of, estimated, session_file
 from prodigy.steps.claude_stream import ClaudeStream
 from prodigy.steps.runner import Program
-from prodigy.workflow.deferred import share
-from prodigy.workflow.model import ClaudeOptions, Share, Text
+from prodigy.workflow.model import ClaudeOptions, Text
 
 MAX_PROMPT = 96 * 1024
 """Bytes of a prompt that still go through argv; Linux refuses single arguments of 128 KiB."""
@@ -49,8 +48,12 @@ class Call(Struct, frozen=True, kw_only=True):
     """Whether events come as they happen, or the result alone."""
     resumes: bool = False
     """Whether it goes on with a conversation that was cut short; the prompt is in there already."""
+    meter: ClaudeMeter | None = None
+    """What its record said before the launch, if it goes on with it."""
     cap_usd: float | None = None
-    """What the whole conversation may cost at most, beside what the options say."""
+    """What the launch may cost at most."""
+    reserved: bool = False
+    """Whether that is less than what the step lets it cost."""
 
 
 class ClaudeCli:
@@ -86,10 +89,15 @@ class ClaudeCli:
         """Absolute path of the CLI's own record of the conversation, if it has begun one."""
         return session_file(call.environment, call.session_id)
 
+    def meter(self, call: Call) -> ClaudeMeter | None:
+        """What the CLI's own record of the conversation says by now; ``None`` if it has begun none."""
+        file = self.session_file(call)
+        return None if file is None else account_of(Path(file)).meter
+
     def spent(self, call: Call, use: ClaudeUse) -> ClaudeUse:
         """What a launch without a result used, by the CLI's own record."""
         file = self.session_file(call)
-        return use if file is None else estimated(use, Path(file))
+        return use if file is None else estimated(use, Path(file), call.meter)
 
     def _environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         kept = {
@@ -122,7 +130,7 @@ def _flags(call: Call) -> Iterator[str]:
     yield from _flag("model", options.model)
     yield from _flag("fallback-model", options.fallback_model)
     yield from _flag("max-turns", options.max_turns)
-    yield from _flag("max-budget-usd", _least(options.max_budget_usd, call.cap_usd))
+    yield from _flag("max-budget-usd", call.cap_usd)
     yield from _flag("effort", options.effort)
     yield from _flag("system-prompt", options.system_prompt)
     yield from _flag("append-system-prompt", options.append_system_prompt)
@@ -134,11 +142,6 @@ def _flags(call: Call) -> Iterator[str]:
     if options.strict_mcp_config:
         yield "--strict-mcp-config"
     yield from options.extra_args or ()
-
-
-def _least(own: Share | None, cap: float | None) -> float | None:
-    bounds = [bound for bound in (None if own is None else share(own), cap) if bound is not None]
-    return min(bounds, default=None)
 
 
 def _flags_of_lists(options: ClaudeOptions) -> Iterator[str]:

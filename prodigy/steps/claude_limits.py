@@ -12,7 +12,6 @@ from prodigy.events import ClaudeUse
 from prodigy.steps.claude_cli import Call
 from prodigy.steps.claude_stream import Answer
 from prodigy.steps.runner import Ended
-from prodigy.workflow.deferred import share
 
 _OUT_OF_MONEY = "budget_exhausted"
 _TURNED_AWAY = {429, 529}
@@ -56,9 +55,8 @@ def parked(launched: Launched, call: Call) -> Parked | None:
     answer = launched.answer
     if answer is None or not answer.is_error or launched.objection is not None:
         return None
-    if answer.use.terminal_reason == _OUT_OF_MONEY and call.cap_usd is not None:
-        own = call.options.max_budget_usd
-        return None if own is not None and share(own) <= call.cap_usd else Parked("budget", answer.text)
+    if answer.use.terminal_reason == _OUT_OF_MONEY and call.reserved:
+        return Parked("budget", answer.text)
     if answer.use.api_error_status in _TURNED_AWAY or _USED_UP.search(answer.text):
         return Parked("quota", answer.text, _until(launched, answer.text))
     return None

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from prodigy.events import ClaudeUse
+from prodigy.events import ClaudeMeter, ClaudeTally, ClaudeUse
+from prodigy.job.money import beyond
 from prodigy.steps.claude_prices import Tokens, price_of
 
 SYNTHETIC = "<synthetic>"
@@ -53,6 +54,15 @@ class Usage(Struct, frozen=True):
         )
 
 
+class ModelUsage(Struct, frozen=True):
+    """Tokens of one model in a sum."""
+
+    input: int = msgspec.field(default=0, name="inputTokens")
+    output: int = msgspec.field(default=0, name="outputTokens")
+    cache_read: int = msgspec.field(default=0, name="cacheReadInputTokens")
+    cache_creation: int = msgspec.field(default=0, name="cacheCreationInputTokens")
+
+
 class Message(Struct, frozen=True):
     """What was said, by the model or to it."""
 
@@ -74,7 +84,9 @@ class Entry(Struct, frozen=True):
     timestamp: str | None = None
     message: Message | None = None
     total_cost: float | None = msgspec.field(default=None, name="totalCostUSD")
-    """In the record, when the CLI ended: US dollars of the whole conversation."""
+    """In the record, when the CLI ended: US dollars of the whole conversation, but for launches that were killed."""
+    model_usage: dict[str, ModelUsage] = msgspec.field(default_factory=dict, name="modelUsage")
+    """The tokens of that, by model."""
     total_cost_usd: float | None = None
     """In the stream, of a result."""
     is_error: bool = False
@@ -84,6 +96,17 @@ class Entry(Struct, frozen=True):
     error_status: int | None = None
     num_turns: int | None = None
     usage: Usage | None = None
+
+    def tally(self) -> ClaudeTally:
+        """The sum that the CLI wrote."""
+        models = self.model_usage.values()
+        return ClaudeTally(
+            cost_usd=self.total_cost or 0.0,
+            input_tokens=sum(model.input for model in models),
+            output_tokens=sum(model.output for model in models),
+            cache_read_tokens=sum(model.cache_read for model in models),
+            cache_creation_tokens=sum(model.cache_creation for model in models),
+        )
 
 
 _decoder = msgspec.json.Decoder(Entry)
@@ -119,65 +142,93 @@ def entries(file: Path) -> Iterator[Entry]:
                 yield found
 
 
-class Spent(Struct, frozen=True, kw_only=True):
-    """What a conversation used."""
+class Account(Struct, frozen=True, kw_only=True):
+    """What a conversation used by its record, its subagents included."""
 
-    cost_usd: float = 0.0
-    tokens: Tokens = Tokens()
-    replies: int = 0
-    model: str | None = None
+    meter: ClaudeMeter
+    is_summed: bool
+    """Whether the model has said nothing since the CLI wrote its last sum."""
+    cost_usd: float
+    """Of all its launches: what the CLI summed up, and the price of what it did not."""
+    tokens: Tokens
+    """Of all replies."""
+    model: str | None
 
 
-def spent(file: Path) -> Spent:
-    """What a conversation used by its record, those of its subagents included.
+def account_of(file: Path) -> Account:
+    """Read a conversation's record.
 
-    The last sum that the CLI wrote counts, unless the model spoke after it; then its replies are priced.
+    A launch that was killed wrote no sum, and those after it begin with the sum of those before it. So between two sums
+    counts what the CLI has added, or what the replies there cost, if that is more.
     """
-    summed: float | None = None
+    summed, cost, has_sum = ClaudeTally(), 0.0, False
     replies: dict[str, Message] = {}
+    unsummed: dict[str, Message] = {}
     for found in entries(file):
         if found.total_cost is not None:
-            summed = found.total_cost
-        elif _is_reply(found.message):
-            summed = None
-            _enter(replies, found.message)
-    for other in file.with_suffix("").glob("subagents/*.jsonl"):
-        for found in entries(other):
-            _enter(replies, found.message)
-    priced = [(reply.model, reply.usage.tokens()) for reply in replies.values() if reply.usage]
-    cost = sum(price_of(model).of(tokens) for model, tokens in priced) if summed is None else summed
-    whole = Tokens(
-        *(sum(numbers) for numbers in zip(*(structs.astuple(each) for _, each in priced), strict=True))
-    )
-    return Spent(
-        cost_usd=cost,
-        tokens=whole,
-        replies=len(replies),
-        model=next((model for model, _ in reversed(priced)), None),
-    )
-
-
-def estimated(use: ClaudeUse, file: Path) -> ClaudeUse:
-    """The use of a launch that gave no account of itself, with what its record adds up to."""
-    found = spent(file)
-    return structs.replace(
-        use,
-        model=use.model or found.model,
-        cost_usd=found.cost_usd,
-        input_tokens=found.tokens.input,
-        output_tokens=found.tokens.output,
-        cache_read_tokens=found.tokens.cache_read,
-        cache_creation_tokens=found.tokens.cache_creation,
-        turns=found.replies,
-        estimated=True,
+            cost += max(found.total_cost - summed.cost_usd, _price(unsummed))
+            summed, has_sum = found.tally(), True
+            unsummed = {}
+        elif (reply := _reply(found.message)) is not None:
+            replies[reply.id or ""] = unsummed[reply.id or ""] = reply
+    of_subagents = {
+        reply.id or "": reply
+        for other in file.with_suffix("").glob("subagents/*.jsonl")
+        for found in entries(other)
+        if (reply := _reply(found.message)) is not None
+    }
+    every = replies | of_subagents
+    tokens = _tokens(every)
+    return Account(
+        meter=ClaudeMeter(summed=summed, told=_tally(_price(every), tokens), replies=len(every)),
+        is_summed=has_sum and not unsummed,
+        cost_usd=cost + _price(unsummed) + (0.0 if has_sum else _price(of_subagents)),
+        tokens=tokens,
+        model=next((reply.model for reply in reversed(every.values())), None),
     )
 
 
-def _is_reply(message: Message | None) -> bool:
-    return message is not None and message.id is not None and message.usage is not None
+def estimated(use: ClaudeUse, file: Path, before: ClaudeMeter | None = None) -> ClaudeUse:
+    """The use of a launch that gave no account of itself, with what its conversation's record has of it.
+
+    Args:
+        use: what is known of the launch.
+        file: the record.
+        before: what it said before the launch; ``None``: the launch began it.
+    """
+    before = before or ClaudeMeter()
+    account = account_of(file)
+    meter = account.meter
+    whole, known = (meter.summed, before.summed) if account.is_summed else (meter.told, before.told)
+    use = structs.replace(use, **structs.asdict(whole), model=use.model or account.model, estimated=True)
+    return structs.replace(beyond(known, use), turns=max(0, meter.replies - before.replies))
 
 
-def _enter(replies: dict[str, Message], message: Message | None) -> None:
-    """Each block of a reply has an entry of its own, which repeats the usage of the whole; the last one is complete."""
-    if message is not None and message.id is not None and message.usage and message.model != SYNTHETIC:
-        replies[message.id] = message
+def _reply(message: Message | None) -> Message | None:
+    """What the model said.
+
+    Each block of a reply has an entry of its own, which repeats the usage of the whole; the last one is complete.
+    """
+    if message is None or message.id is None or message.usage is None or message.model == SYNTHETIC:
+        return None
+    return message
+
+
+def _price(replies: Mapping[str, Message]) -> float:
+    """US dollars, by the list."""
+    return sum(price_of(reply.model).of(reply.usage.tokens()) for reply in replies.values() if reply.usage)
+
+
+def _tokens(replies: Mapping[str, Message]) -> Tokens:
+    every = [structs.astuple(reply.usage.tokens()) for reply in replies.values() if reply.usage]
+    return Tokens(*map(sum, zip(*every, strict=True)))
+
+
+def _tally(cost_usd: float, tokens: Tokens) -> ClaudeTally:
+    return ClaudeTally(
+        cost_usd=cost_usd,
+        input_tokens=tokens.input,
+        output_tokens=tokens.output,
+        cache_read_tokens=tokens.cache_read,
+        cache_creation_tokens=tokens.cache_creation,
+    )

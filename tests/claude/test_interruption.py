@@ -55,7 +55,7 @@ def test_no_process_outlives_the_run(
     cli = str(world.folder / "claude")
     eventually(lambda: not any(cli in environment for environment in environments("claude")))
 
-    api["busy"] = Scenario([Reply("All done.")])
+    api["busy"] = Scenario([Reply("All done.", usage=Usage(90_000, 9000))])  # more than all before it
     resumed = world.prodigy("resume", "latest", "--json")
     assert resumed.returncode == 0, resumed.stderr
     assert json.loads(resumed.stdout)["cost"]["usd"] == pytest.approx(api.cost())

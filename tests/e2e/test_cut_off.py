@@ -2,12 +2,25 @@
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 
+import pytest
 from worlds import World, eventually
 
 FAKES = Path(__file__).parents[1] / "fakes"
+
+
+def with_claude(world: World) -> Path:
+    """Put the fake CLI into the world; the file of its launches."""
+    log = world.folder / "claude.log"
+    world.environ |= {
+        "PATH": f"{FAKES}:{world.environ['PATH']}",
+        "FAKE_CLAUDE_LOG": str(log),
+        "CLAUDE_CONFIG_DIR": str(world.folder / "claude"),
+    }
+    return log
 
 
 def test_an_agent_whose_time_is_up_names_the_step_it_was_at(world: World) -> None:
@@ -31,12 +44,7 @@ def test_an_agent_whose_time_is_up_names_the_step_it_was_at(world: World) -> Non
 
 
 def test_an_attempt_that_lost_its_worker_names_the_claude_it_ran(world: World) -> None:
-    log, gate = world.folder / "claude.log", world.folder / "gate"
-    world.environ |= {
-        "PATH": f"{FAKES}:{world.environ['PATH']}",
-        "FAKE_CLAUDE_LOG": str(log),
-        "CLAUDE_CONFIG_DIR": str(world.folder / "claude"),
-    }
+    log, gate = with_claude(world), world.folder / "gate"
     flow = f"""
     mode: mapreduce
     map:
@@ -62,3 +70,27 @@ def test_an_attempt_that_lost_its_worker_names_the_claude_it_ran(world: World) -
     conversation = launches[1]["--session-id"]
     assert Path(cut_off["claude"]["json_log_location"]).stem == conversation
     assert [launch.get("--resume") for launch in launches] == [None, None, conversation]
+
+
+def replies(world: World) -> int:
+    """How often the model has spoken, by its conversations' own records."""
+    files = (world.folder / "claude").glob("projects/*/*.jsonl")
+    return sum(len(re.findall(r'"type": "assistant"', file.read_text())) for file in files)
+
+
+@pytest.mark.parametrize("later", [1, 6], ids=["less than before", "more than before"])
+def test_what_a_launch_after_a_kill_costs_is_its_own(world: World, later: int) -> None:
+    """The CLI did not sum up what it had used when it was killed; whatever comes after it, the bill is right."""
+    with_claude(world)
+    gate = world.folder / "gate"
+    prompt = f"/replies 2 0.10\n/sh until test -e {gate}; do sleep 0.05; done\n/replies {2 + later} 0.10"
+    with world.start("run", world.workflow(json.dumps([{"claude": prompt}])), "-y") as running:
+        eventually(lambda: replies(world) == 2 and world.events("step_spawned"))
+        running.kill()
+    gate.touch()
+    report = world.json("resume", "latest", "-y")
+    assert report["status"] == "completed"
+    assert report["cost"]["usd"] == pytest.approx(0.10 * replies(world))
+    [cut_off], [ended] = world.events("claude_cut_off"), world.events("step_completed")
+    assert cut_off["claude"]["cost_usd"] == pytest.approx(0.20)
+    assert ended["claude"]["cost_usd"] == pytest.approx(0.10 * later)

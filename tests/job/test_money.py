@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from msgspec import structs
+
 from prodigy import events
 from prodigy.events import ClaudeUse, Record
 from prodigy.job.fold import fold
@@ -87,6 +89,13 @@ def test_status_tells_until_when_the_quota_blocks() -> None:
 def test_a_conversation_is_not_counted_twice() -> None:
     whole = together(used(0.1), used(0.2))
     assert round(whole.cost_usd, 9) == 0.3
-    assert beyond(used(0.1), whole).input_tokens == 10
-    assert beyond(used(0.5), used(0.2)).cost_usd == 0.2, "the sum of a launch after one that was killed"
-    assert beyond(None, whole) == whole
+    added = beyond(events.ClaudeTally(cost_usd=0.1, input_tokens=15), whole)
+    assert (round(added.cost_usd, 9), added.input_tokens) == (0.2, 5)
+    assert beyond(events.ClaudeTally(cost_usd=0.5), whole).cost_usd == 0.0
+
+
+def test_a_meter_is_kept_until_its_launch_is_paid_for() -> None:
+    meter = events.ClaudeMeter(summed=events.ClaudeTally(cost_usd=0.1), replies=1)
+    again = structs.replace(LAUNCH, meter=meter)
+    assert told(LAUNCH, parked(), again).money.meters == {2: meter}
+    assert told(LAUNCH, parked(), again, parked()).money.meters == {}

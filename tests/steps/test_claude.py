@@ -243,7 +243,9 @@ def test_every_option_has_its_flag() -> None:
         agents={"r": {"prompt": "p"}},
         extra_args=("--bare",),
     )
-    program = ClaudeCli(("npx", "claude")).program(Call(prompt="-x", session_id="ID", options=options))
+    program = ClaudeCli(("npx", "claude")).program(
+        Call(prompt="-x", session_id="ID", options=options, cap_usd=0.5)
+    )
     assert program.argv == (
         "npx", "claude", "--print", "--output-format", "stream-json", "--verbose", "--session-id", "ID",
         "--permission-mode", "acceptEdits", "--model", "sonnet", "--fallback-model", "haiku", "--max-turns", "3",

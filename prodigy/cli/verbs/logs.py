@@ -15,7 +15,7 @@ from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.printer import Column, Form, Part, Printer, Span
 from prodigy.cli.text import age, home_short
 from prodigy.errors import MachineError, UsageError
-from prodigy.steps.claude_session import entries, entry, projects, session_file, spent
+from prodigy.steps.claude_session import account_of, entries, entry, projects, session_file
 from prodigy.store.logs import Kind, LogFilter, LogsDocument, StepLog, logs_of
 from prodigy.store.runs import Run, all_runs, records, run_holder
 
@@ -193,8 +193,8 @@ def _print_summary(log: StepLog, invocation: Invocation) -> None:
     path = Path(log.path)
     if not path.exists():
         raise MachineError("log-not-found", "The log is not there any more", where=log.path)
-    used = spent(path)
-    counted = summarize(log.path, entries(path), used.tokens, used.cost_usd, used.replies)
+    used = account_of(path)
+    counted = summarize(log.path, entries(path), used.tokens, used.cost_usd, used.meter.replies)
     printer = invocation.printer
     printer.document(counted)
     printer.record(counted)
