@@ -182,6 +182,13 @@ class Attempt(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 # -- job -----------------------------------------------------------------------------------------------------------
+class Backend(Struct, frozen=True, kw_only=True):
+    """What ``claude:`` steps run, by name; ``settings`` are plain JSON values that it is made with."""
+
+    name: str = "claude"
+    settings: dict[str, Any] = {}
+
+
 class JobStarted(Event, frozen=True, kw_only=True, tag="job_started"):
     """The first record of every journal."""
 
@@ -216,6 +223,7 @@ class JobStarted(Event, frozen=True, kw_only=True, tag="job_started"):
     iterations: int = 1
     """How often the workflow is repeated at most."""
     fail_fast: bool = False
+    backend: Backend = Backend()
 
     @property
     def target(self) -> str:
@@ -243,6 +251,7 @@ class JobResumed(Event, frozen=True, kw_only=True, tag="job_resumed"):
     attempts: int | None = None
     """At each item that has not ended, from now on."""
     model: str | None = None
+    backend: Backend | None = None
 
 
 class JournalTruncated(Event, frozen=True, kw_only=True, tag="journal_truncated"):
@@ -920,6 +929,7 @@ class DlqRetryStarted(Event, frozen=True, kw_only=True, tag="dlq_retry_started")
     """Whether ``reduce`` runs again afterwards."""
     auto_merge: bool = False
     model: str | None = None
+    backend: Backend | None = None
     template_sha256: str | None = None
     workflow_sha256: str | None = None
     """Of the workflow that takes the place of the one before, if one does."""

@@ -15,6 +15,7 @@ from prodigy.events import (
 )
 from prodigy.git.changes import Changes, Standing
 from prodigy.git.evidence import Commit, CommitWish, History, Snapshot
+from prodigy.steps.claude_cli import ClaudeCli
 from prodigy.steps.commands import LeafPlace, Order, Ran
 from prodigy.steps.durable import Door, LeafFailed, Place, Texts
 from prodigy.steps.interpreter import Interpreter
@@ -180,7 +181,12 @@ def staged(
     notebook: Notebook, tree: Tree, recorded: Mapping[str, Outcome] | None = None, **options: Any
 ) -> Stage:
     """The ports of one agent, all of them in memory."""
-    ports = {"door": Door(notebook, PLACE, recorded or {}), "author": Words(), "oracle": FakeOracle()}
+    ports = {
+        "door": Door(notebook, PLACE, recorded or {}),
+        "author": Words(),
+        "oracle": FakeOracle(),
+        "backend": ClaudeCli,
+    }
     places = {"folder": str(tree.folder), "logs": "/logs", "head": tree.head, "base": "c0"}
     return Stage(**{**ports, "commands": tree, "worktree": tree, **places, **options})
 

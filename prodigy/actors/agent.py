@@ -248,14 +248,15 @@ class AgentHandle(Task):
             await self._failed(failure, base, leased)
             return
         failure = await trio.to_thread.run_sync(placed, failure, leaf, Path(task.logs))
-        log = await trio.to_thread.run_sync(claude_log, task.environment, self._item, leaf)
+        log = await trio.to_thread.run_sync(claude_log, self._tasks, task, self._item, leaf)
         await self._failed(failure, base, leased, log)
 
     async def _account(self) -> None:
         """Pay for launches of the item whose end nobody told."""
         mine = self._item.item_id
-        recorder, environment = self._services.recorder, self._tasks.environment
-        await account(self._ledger, recorder, environment, lambda launch: launch.item_id == mine)
+        await account(
+            self._ledger, self._services.recorder, self._tasks, lambda launch: launch.item_id == mine
+        )
 
     async def _failed(
         self, failure: Failure, base: str, leased: Leased | None, claude: str | None = None

@@ -3,18 +3,19 @@
 Such a failure names no step by itself, and a launch of Claude that was cut off could not say what it cost.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import trio
 from msgspec import structs
 
 from prodigy.actors.recorder import Ledger, RecorderRef, record
+from prodigy.actors.tasks import TaskFactory
 from prodigy.events import ClaudeCutOff, ClaudeMeter, ClaudeUse, Failure, StepIntended, StepSpawned
 from prodigy.job.state import ItemState, JobState
-from prodigy.steps.claude_session import estimated, session_file
 from prodigy.steps.commands import log_name
 from prodigy.steps.output import short_tail
+from prodigy.steps.protocol import AgentTask
 
 _TAIL = 4096
 """Bytes of a log that are read."""
@@ -45,7 +46,7 @@ def placed(failure: Failure, leaf: StepIntended, logs: Path) -> Failure:
 async def account(
     ledger: Ledger,
     recorder: RecorderRef,
-    environment: Mapping[str, str],
+    tasks: TaskFactory,
     whose: Callable[[StepSpawned], bool],
 ) -> None:
     """Record what launches used whose end nobody told, of those that ``whose`` picks; their processes must be gone.
@@ -54,7 +55,7 @@ async def account(
     """
     for spawned in [launch for launch in ledger.state.launches.values() if whose(launch)]:
         before = ledger.state.money.meters.get(spawned.intent)
-        use = await trio.to_thread.run_sync(_use, environment, spawned.claude_session or "", before)
+        use = await trio.to_thread.run_sync(_use, tasks, spawned.claude_session or "", before)
         cut_off = ClaudeCutOff(
             phase=spawned.phase,
             step=spawned.step,
@@ -68,18 +69,18 @@ async def account(
         await record(recorder, cut_off)
 
 
-def _use(environment: Mapping[str, str], session: str, before: ClaudeMeter | None) -> ClaudeUse:
+def _use(tasks: TaskFactory, session: str, before: ClaudeMeter | None) -> ClaudeUse:
     """What a launch used by its conversation's own log, given what that said before; nothing, if there is none."""
-    file = session_file(environment, session)
+    file = tasks.backend.session_file(tasks.environment, session)
     use = ClaudeUse(session_id=session, json_log_location=file, estimated=True)
-    return use if file is None else estimated(use, Path(file), before)
+    return tasks.backend.spent(tasks.environment, use, before)
 
 
-def claude_log(environment: Mapping[str, str], item: ItemState, leaf: StepIntended | None) -> str | None:
-    """Claude's own account of the launch that was cut off."""
+def claude_log(tasks: TaskFactory, task: AgentTask, item: ItemState, leaf: StepIntended | None) -> str | None:
+    """Claude's own account of the launch of a task that was cut off."""
     if leaf is None or leaf.kind != "claude" or item.claude_session is None:
         return None
-    return session_file(environment, item.claude_session)
+    return tasks.backend.session_file(task.environment, item.claude_session)
 
 
 def _tail(file: Path) -> str:

@@ -179,8 +179,9 @@ class PhaseActor(Task):
         """Bring the session worktree to where the steps go on; the commit that it stands on."""
         self._cut = None
         state, phase = self._ledger.state, self._phase
-        recorder, environment = self._services.recorder, self._tasks.environment
-        await account(self._ledger, recorder, environment, lambda launch: launch.item_id is None)
+        await account(
+            self._ledger, self._services.recorder, self._tasks, lambda launch: launch.item_id is None
+        )
         outcomes = self._outcomes()
         cut = Cut(
             path=str(self._tasks.session_worktree),

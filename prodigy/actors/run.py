@@ -66,7 +66,7 @@ class Run(Task):
             return
         await self._afterwards("on_success" if failure is None else "on_failure")
         tasks = self._conductor.phases.tasks
-        await account(self._ledger, self._services.recorder, tasks.environment, lambda _: True)
+        await account(self._ledger, self._services.recorder, tasks, lambda _: True)
         counts = self._ledger.state.counts
         duration = round((trio.current_time() - began) * 1000)
         done, failed, skipped = counts["done"], counts["failed"], counts["skipped"]

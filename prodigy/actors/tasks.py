@@ -1,6 +1,7 @@
 """Makes what is sent to agents: variables, environment, log folders and limits of one attempt or phase."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -23,6 +24,8 @@ from prodigy.job.state import ItemState
 from prodigy.job.streams import read_apart
 from prodigy.job.timing import attempt_limit, timed_steps
 from prodigy.paths import Layout
+from prodigy.steps.backend import AgentBackend
+from prodigy.steps.backends import opened
 from prodigy.steps.protocol import SETUP, AgentTask, Outcome
 from prodigy.steps.variables import Variables
 from prodigy.workflow.deferred import seconds, settled
@@ -336,6 +339,7 @@ class TaskFactory:
             profile=self._prepared.profile,
             max_capture=self._plan.workflow.max_capture,
             read_apart=self._read_apart,
+            backend=self._plan.backend,
         )
 
     def _correlation(self, item_id: str | None) -> UUID:
@@ -378,6 +382,11 @@ class TaskFactory:
         setup = state.phases.get("setup")
         captured = setup.variables if setup is not None else {}
         return own | plan.workflow.parameters | captured | {"setup": captured}
+
+    @cached_property
+    def backend(self) -> AgentBackend:
+        """What ``claude:`` steps of the run launch."""
+        return opened(self._plan.backend)
 
     @property
     def environment(self) -> Mapping[str, str]:

@@ -3,7 +3,7 @@
 A launch's stream is in its step's log, secrets masked; nothing of it crosses from the worker for this.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -16,7 +16,7 @@ from prodigy.cli.text import home_short
 from prodigy.events import ClaudeCutOff, Record, StepCompleted, StepFailed, StepSpawned
 from prodigy.ids import JobId
 from prodigy.paths import Layout
-from prodigy.steps.claude_session import entry, session_file
+from prodigy.steps.claude_session import entry
 from prodigy.steps.commands import log_name
 
 _PAUSE: Final = 0.25
@@ -25,6 +25,7 @@ _PART: Final = 1024 * 1024
 """Bytes that are read at once."""
 
 Say = Callable[[tuple[Part, ...]], None]
+FindLog = Callable[[str], str | None]
 
 
 class ClaudeFollower:
@@ -33,17 +34,19 @@ class ClaudeFollower:
     Args:
         layout: where the run's logs are.
         job: the run.
-        environ: says where Claude keeps its own logs.
+        log_of: finds Claude's own log of a conversation, once there is one.
+        home: the caller's home folder, for short paths.
         marks: how lines are written.
         say: takes each line.
     """
 
     def __init__(
-        self, layout: Layout, job: JobId, environ: Mapping[str, str], marks: Marks, say: Say
+        self, layout: Layout, job: JobId, log_of: FindLog, home: str | None, marks: Marks, say: Say
     ) -> None:
         self._layout = layout
         self._job = job
-        self._environ = environ
+        self._log_of = log_of
+        self._home = home
         self._marks = marks
         self._say = say
         self._launches: dict[int, _Launch] = {}
@@ -77,7 +80,7 @@ class ClaudeFollower:
             if found is None:
                 continue
             if (log := self._new_log(launch)) is not None:
-                self._say((*prefix, f"Claude JSON log: {home_short(log, self._environ.get('HOME'))}"))
+                self._say((*prefix, f"Claude JSON log: {home_short(log, self._home)}"))
             for parts in claude_lines(found, self._marks):
                 self._say((*prefix, *parts))
 
@@ -85,7 +88,7 @@ class ClaudeFollower:
         """Claude's own log, once it is there, the first time."""
         if launch.log_is_told:
             return None
-        log = session_file(self._environ, launch.session)
+        log = self._log_of(launch.session)
         launch.log_is_told = log is not None
         return log
 

@@ -118,7 +118,7 @@ class Continuation:
         )
         retries = isinstance(opening, DlqRetryStarted)
         if retries or found.state.status != "completed":
-            await check_claude(plan.workflow, {**prepared.inherited, **prepared.run.values})
+            await check_claude(plan.workflow, plan.backend, {**prepared.inherited, **prepared.run.values})
         plan = msgspec.structs.replace(plan, computed=dict(prepared.computed))
         if replacement is not None:
             self._keep(replacement, plan, prepared.masker, known(found.state.started_at))

@@ -81,6 +81,7 @@ def _retry(
         reload=changes.reload,
         reduce=changes.force,
         model=changes.model,
+        backend=changes.backend,
     )
     if dry_run:
         foresee_retry(invocation, run, wanted)

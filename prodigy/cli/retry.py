@@ -13,7 +13,7 @@ from prodigy.cli.printer import Column, Part, Span
 from prodigy.cli.replacement import Replacement, differs, replacement
 from prodigy.cli.text import counted
 from prodigy.errors import RunError, UsageError
-from prodigy.events import DlqRetryStarted
+from prodigy.events import Backend, DlqRetryStarted
 from prodigy.git.repository import branch_tip, find_target
 from prodigy.ids import session_branch, tail_of
 from prodigy.job.items import item_text
@@ -44,6 +44,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     reduce: bool = False
     force: bool = False
     model: str | None = None
+    backend: Backend | None = None
 
 
 def retry(invocation: Invocation, run: Run, wanted: Wanted, merge: Answer | None, *, strict: bool) -> int:
@@ -166,6 +167,7 @@ class _Retry(Continuation):
             reduce=wanted.reduce,
             auto_merge=self._merge == "flag-yes",
             model=wanted.model,
+            backend=wanted.backend,
             workflow_sha256=plan.workflow_sha256,
             template_sha256=plan.template_sha256,
         )

@@ -20,6 +20,7 @@ from prodigy.job.plan import RunPlan
 from prodigy.job.report import report
 from prodigy.job.state import JobState, RetryState
 from prodigy.paths import Layout
+from prodigy.steps.backends import opened
 from prodigy.steps.masking import Masker
 from prodigy.steps.redaction import masked, without_secrets
 from prodigy.store.locks import SharedLock
@@ -110,7 +111,9 @@ class Session:
             return None
         level = min(self._printer.level, Level.VERBOSE)
         say = partial(self._talk, level)
-        return ClaudeFollower(layout, plan.job_id, environ, self._printer.talk_marks, say)
+        find = partial(opened(plan.backend).session_file, environ)
+        home = environ.get("HOME")
+        return ClaudeFollower(layout, plan.job_id, find, home, self._printer.talk_marks, say)
 
     def _talk(self, level: Level, parts: tuple[Part, ...]) -> None:
         self._printer.talk(*parts, at=level)

@@ -4,6 +4,7 @@ from typing import Any
 
 from msgspec import Struct, structs
 
+from prodigy.events import Backend
 from prodigy.job.caps import budgeted
 from prodigy.workflow.model import Budget, ClaudeOptions, OnConflict, Retry, Workflow
 
@@ -22,6 +23,8 @@ class Overrides(Struct, frozen=True, kw_only=True):
     model: str | None = None
     budget: Budget | None = None
     """Bounds that take the place of the workflow's."""
+    backend: Backend | None = None
+    """What Claude steps run, in the place of what the run was begun with."""
 
     def then(self, later: "Overrides") -> "Overrides":
         """These, and those that were given later in their place."""

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from msgspec import Struct, json, structs, to_builtins
 
 from prodigy import ids
-from prodigy.events import JobStarted, Phase
+from prodigy.events import Backend, JobStarted, Phase
 from prodigy.ids import JobId, SessionId
 from prodigy.job.overrides import Overrides, overridden
 from prodigy.workflow.layers import within
@@ -47,6 +47,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     iterations: int = 1
     """How often a plain workflow is repeated at most."""
     fail_fast: bool = False
+    backend: Backend = Backend()
+    """What ``claude:`` steps run."""
     flags: Overrides = Overrides()
     """What the command line put over the workflow's own choices; the workflow is the one that its file says."""
     argv: tuple[str, ...] = ()
@@ -173,6 +175,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
             map_patterns=self.map_patterns,
             iterations=self.iterations,
             fail_fast=self.fail_fast,
+            backend=self.backend,
         )
 
 
@@ -181,7 +184,8 @@ def with_flags(plan: RunPlan, *later: Overrides) -> RunPlan:
     flags = plan.flags
     for more in later:
         flags = flags.then(more)
-    return structs.replace(plan, workflow=overridden(plan.workflow, flags))
+    workflow = overridden(plan.workflow, flags)
+    return structs.replace(plan, workflow=workflow, backend=flags.backend or plan.backend)
 
 
 def uses_claude(workflow: Workflow) -> bool:
@@ -222,6 +226,7 @@ def plan_of(started: JobStarted) -> RunPlan:
         map_patterns=started.map_patterns,
         iterations=started.iterations,
         fail_fast=started.fail_fast,
+        backend=started.backend,
         argv=started.argv,
         version=started.prodigy_version,
     )

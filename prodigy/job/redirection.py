@@ -10,7 +10,7 @@ from typing import Any, Final
 from msgspec import Struct, structs, to_builtins
 
 from prodigy.errors import UsageError
-from prodigy.events import JobResumed, Phase
+from prodigy.events import Backend, JobResumed, Phase
 from prodigy.job.plan import RunPlan, without_places
 from prodigy.job.state import JobState
 from prodigy.workflow.model import Step
@@ -30,6 +30,7 @@ class Changes(Struct, frozen=True, kw_only=True):
     """At each item that has not ended."""
     max_parallel: int | None = None
     model: str | None = None
+    backend: Backend | None = None
 
 
 def resumed(state: JobState, changes: Changes, old: RunPlan, new: RunPlan | None) -> JobResumed:
@@ -41,6 +42,7 @@ def resumed(state: JobState, changes: Changes, old: RunPlan, new: RunPlan | None
         max_parallel=changes.max_parallel,
         attempts=changes.attempts,
         model=changes.model,
+        backend=changes.backend,
     )
     if new is None:
         return event

@@ -85,7 +85,9 @@ def _redirect(state: JobState, event: events.JobResumed) -> None:
 
 def flags_of(event: events.JobResumed) -> Overrides:
     """What was chosen when a run was taken up."""
-    return Overrides(max_parallel=event.max_parallel, attempts=event.attempts, model=event.model)
+    return Overrides(
+        max_parallel=event.max_parallel, attempts=event.attempts, model=event.model, backend=event.backend
+    )
 
 
 def retry_redirected(own: events.DlqRetryStarted, event: events.JobResumed) -> events.DlqRetryStarted:
@@ -95,6 +97,7 @@ def retry_redirected(own: events.DlqRetryStarted, event: events.JobResumed) -> e
         max_parallel=event.max_parallel or own.max_parallel,
         attempts=event.attempts or own.attempts,
         model=event.model or own.model,
+        backend=event.backend or own.backend,
     )
 
 

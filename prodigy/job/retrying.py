@@ -133,8 +133,12 @@ def in_force(plan: RunPlan, state: JobState, opening: JobResumed = _AS_BEFORE) -
 
 def retried(plan: RunPlan, asked: DlqRetryStarted) -> RunPlan:
     """The plan of a retry."""
-    plan = with_flags(plan, Overrides(max_parallel=asked.max_parallel, model=asked.model))
+    plan = with_flags(plan, _flags(asked))
     return structs.replace(plan, auto_merge=asked.auto_merge)
+
+
+def _flags(asked: DlqRetryStarted) -> Overrides:
+    return Overrides(max_parallel=asked.max_parallel, model=asked.model, backend=asked.backend)
 
 
 def parallel(plan: RunPlan, state: JobState, wanted: int | None) -> int:

@@ -6,12 +6,13 @@ process slots that it leases; a cancelled agent's trees are stopped with the gra
 
 from contextlib import suppress
 from datetime import datetime
+from functools import cache, partial
 from uuid import uuid4
 
 import trio
 from msgspec import structs
 
-from prodigy.events import ClaudeIntended, Failure
+from prodigy.events import Backend, ClaudeIntended, Failure
 from prodigy.git import changes
 from prodigy.git.changes import Changes, Standing
 from prodigy.git.cli import Git
@@ -27,6 +28,7 @@ from prodigy.git.evidence import (
     single,
     snapshot,
 )
+from prodigy.steps.backend import AgentBackend
 from prodigy.steps.clock import Clock
 from prodigy.steps.commands import SlotCommands
 from prodigy.steps.course import Course
@@ -86,6 +88,7 @@ async def _serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: S
         logs=task.logs,
         head=task.head,
         base=task.workflow_base or task.base_commit,
+        backend=cache(partial(_backend, task.backend)),
         max_capture=task.max_capture,
         read_apart=frozenset(task.read_apart),
         profile=task.profile,
@@ -107,6 +110,12 @@ async def _serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: S
         failure = await _run(interpreter, task, clock)
     result = await _result(interpreter, stage, task, failure)
     return masked(result, hidden.masker)
+
+
+def _backend(chosen: Backend) -> AgentBackend:
+    from prodigy.steps.backends import opened  # an agent without Claude steps never needs it
+
+    return opened(chosen)
 
 
 async def _wake(interpreter: Interpreter, task: AgentTask) -> None:

@@ -4,18 +4,16 @@ An exit code proves nothing here: the CLI exits with 0 when it is interrupted, a
 start. Only a result that is no error is a success.
 """
 
-from typing import NoReturn, Protocol
+from typing import NoReturn
 from uuid import uuid4
 
 import trio
 from msgspec import structs
 
-from prodigy.events import ClaudeAnswered, ClaudeIntended, ClaudeMeter, ClaudeParked, ClaudeUse, Failure
+from prodigy.events import ClaudeAnswered, ClaudeIntended, ClaudeParked, ClaudeUse, Failure
 from prodigy.job.budget import LEAST_USD
 from prodigy.job.money import beyond, together
-from prodigy.steps.claude_cli import Call, ClaudeCli
-from prodigy.steps.claude_limits import Launched, account_of, parked
-from prodigy.steps.claude_stream import Answer
+from prodigy.steps.backend import AgentBackend, Answer, Call, Launched
 from prodigy.steps.durable import Done, LeafFailed, Texts
 from prodigy.steps.nested import stream_of
 from prodigy.steps.output import cut, last_line, short_tail
@@ -27,77 +25,21 @@ SHORT = 500
 """Characters of what Claude said that an error message holds."""
 
 
-class Reader(Protocol):
-    """Reads what a launch prints."""
-
-    @property
-    def objection(self) -> str | None:
-        """Why the launch makes no sense, as far as is known."""
-        ...
-
-    @property
-    def answered(self) -> bool:
-        """Whether the model has said anything."""
-        ...
-
-    @property
-    def resets_at(self) -> float | None:
-        """When a limit that was reached ends, in seconds since the epoch, if that was told."""
-        ...
-
-    def feed(self, chunk: bytes) -> float | None:
-        """Take the next chunk; must not raise. Says when the launch has said enough, see ``patience.Listener``."""
-        ...
-
-    def answer(self) -> Answer | None:
-        """What the launch said of its end, after its last chunk; ``None`` if it said nothing."""
-        ...
-
-    def unanswered(self) -> ClaudeUse:
-        """What is known of a launch that said nothing of its end."""
-        ...
-
-
-class ClaudeBackend(Protocol):
-    """Knows a program that Claude steps run, how to start it and how to read it."""
-
-    def program(self, call: Call) -> Program:
-        """What to execute."""
-        ...
-
-    def reader(self, call: Call) -> Reader:
-        """A reader for what it prints."""
-        ...
-
-    def session_file(self, call: Call) -> str | None:
-        """Absolute path of the program's own record of the conversation; ``None`` if there is none."""
-        ...
-
-    def meter(self, call: Call) -> ClaudeMeter | None:
-        """What that record says by now of what the conversation used; ``None`` if there is none."""
-        ...
-
-    def spent(self, call: Call, use: ClaudeUse) -> ClaudeUse:
-        """What a launch used that said nothing of its end."""
-        ...
-
-
 async def claude(
-    runner: Runner, step: Step, action: Claude, path: str, try_: int, backend: ClaudeBackend | None = None
+    runner: Runner, step: Step, action: Claude, path: str, try_: int, backend: AgentBackend
 ) -> Done:
     """Run a Claude step; its output is the text of Claude's last result.
 
     Raises:
         LeafFailed: ``claude-error``, what ended the launch early, or a text that cannot be filled in.
     """
-    backend = backend or ClaudeCli()
     before = runner.door.conversation(path, try_)
     while True:
         call = _call(runner, step, action, before, backend)
         before = before if call.resumes else None
-        call = await _admitted(runner, call, before, path, try_)
+        call = await _admitted(runner, call, before, backend, path, try_)
         launched = await _launch(runner, step, call, backend, path, try_)
-        why = parked(launched, call)
+        why = backend.parked(call, launched)
         if why is None:
             return _outcome(launched, call, together(before, launched.use))
         told = ClaudeParked(
@@ -112,7 +54,9 @@ async def claude(
         before = together(before, launched.use)
 
 
-async def _admitted(runner: Runner, call: Call, before: ClaudeUse | None, path: str, try_: int) -> Call:
+async def _admitted(
+    runner: Runner, call: Call, before: ClaudeUse | None, backend: AgentBackend, path: str, try_: int
+) -> Call:
     """Ask whether the launch may begin, and wait until it may."""
     own, spent = call.options.max_budget_usd, 0.0 if before is None else before.cost_usd
     wanted = None if own is None else max(LEAST_USD, share(own) - spent)
@@ -122,7 +66,7 @@ async def _admitted(runner: Runner, call: Call, before: ClaudeUse | None, path: 
             intent=runner.door.intent(path, try_),
             session_id=call.session_id,
             model=call.options.model,
-            account=account_of(call.environment),
+            account=backend.account(call.environment),
             resumes=call.resumes,
             wanted_usd=wanted,
             meter=call.meter,
@@ -134,7 +78,7 @@ async def _admitted(runner: Runner, call: Call, before: ClaudeUse | None, path: 
 
 
 async def _launch(
-    runner: Runner, step: Step, call: Call, backend: ClaudeBackend, path: str, try_: int
+    runner: Runner, step: Step, call: Call, backend: AgentBackend, path: str, try_: int
 ) -> Launched:
     reader = backend.reader(call)
     patient = step if call.streaming else structs.replace(step, idle_timeout=None)
@@ -165,8 +109,11 @@ async def _launch(
     if failed is not None:
         raise failed
     answer = reader.answer()
-    use = backend.spent(call, reader.unanswered()) if answer is None else _own(call, answer.use)
-    use = structs.replace(use, json_log_location=backend.session_file(call))
+    if answer is None:
+        use = backend.spent(call.environment, reader.unanswered(), call.meter)
+    else:
+        use = _own(call, answer.use)
+    use = structs.replace(use, json_log_location=backend.session_file(call.environment, call.session_id))
     return Launched(answer, ended, use, reader.objection, reader.resets_at)
 
 
@@ -185,7 +132,7 @@ def _outcome(launched: Launched, call: Call, whole: ClaudeUse) -> Done:
 
 
 def _call(
-    runner: Runner, step: Step, action: Claude, before: ClaudeUse | None, backend: ClaudeBackend
+    runner: Runner, step: Step, action: Claude, before: ClaudeUse | None, backend: AgentBackend
 ) -> Call:
     environment = runner.environment(step)
     prompt = runner.text(Text(action.prompt, action.mark)) if step.interpolate else action.prompt
@@ -198,7 +145,7 @@ def _call(
     )
     if before is None:
         return call
-    meter = backend.meter(call)
+    meter = backend.meter(environment, call.session_id)
     if meter is None:  # it ended before it had begun
         return structs.replace(call, session_id=str(uuid4()))
     return structs.replace(call, resumes=True, meter=meter)

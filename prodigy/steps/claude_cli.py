@@ -1,13 +1,15 @@
 """The Claude Code command line: what is launched for a prompt."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
-from msgspec import Struct
 
 from prodigy.events import ClaudeMeter, ClaudeUse
+from prodigy.steps import claude_installation, claude_limits
+from prodigy.steps.backend import Call, Launched, Needs, Parked
 from prodigy.steps.claude_session import account_of, estimated, session_file
 from prodigy.steps.claude_stream import ClaudeStream
 from prodigy.steps.runner import Program
@@ -37,27 +39,8 @@ _SETTINGS = re.compile(
 """Those of them that a user sets."""
 
 
-class Call(Struct, frozen=True, kw_only=True):
-    """One launch: ``options`` hold texts that are filled in, ``environment`` is the step's whole environment."""
-
-    prompt: str
-    session_id: str
-    options: ClaudeOptions = ClaudeOptions()
-    environment: Mapping[str, str] = {}
-    streaming: bool = True
-    """Whether events come as they happen, or the result alone."""
-    resumes: bool = False
-    """Whether it goes on with a conversation that was cut short; the prompt is in there already."""
-    meter: ClaudeMeter | None = None
-    """What its record said before the launch, if it goes on with it."""
-    cap_usd: float | None = None
-    """What the launch may cost at most."""
-    reserved: bool = False
-    """Whether that is less than what the step lets it cost."""
-
-
 class ClaudeCli:
-    """Launches ``claude``; see ``claude.ClaudeBackend``.
+    """Launches ``claude``; see ``backend.AgentBackend``.
 
     Args:
         command: program and first arguments.
@@ -66,11 +49,16 @@ class ClaudeCli:
     """
 
     def __init__(
-        self, command: tuple[str, ...] = ("claude",), *, background: bool = False, linger: float = LINGER
+        self, command: Sequence[str] = ("claude",), *, background: bool = False, linger: float = LINGER
     ) -> None:
-        self._command = command
+        self._command = tuple(command)
         self._background = background
         self._linger = linger
+
+    def check(self, needs: Needs, environment: Mapping[str, str]) -> None:
+        """See that the CLI is there and would work."""
+        skips = any(map(skips_permissions, needs.options))
+        claude_installation.check(self._command, environment, where=needs.where, skips=skips)
 
     def program(self, call: Call) -> Program:
         """What to execute: the prompt is the last argument, or standard input if it is long."""
@@ -85,19 +73,29 @@ class ClaudeCli:
         command = _COMMAND.match(call.prompt)
         return ClaudeStream(call.session_id, command[1] if command else None, self._linger)
 
-    def session_file(self, call: Call) -> str | None:
-        """Absolute path of the CLI's own record of the conversation, if it has begun one."""
-        return session_file(call.environment, call.session_id)
+    def parked(self, call: Call, launched: Launched) -> Parked | None:
+        """Whether the API or a budget cut it short."""
+        return claude_limits.parked(launched, call)
 
-    def meter(self, call: Call) -> ClaudeMeter | None:
-        """What the CLI's own record of the conversation says by now; ``None`` if it has begun none."""
-        file = self.session_file(call)
+    def account(self, environment: Mapping[str, str]) -> str:
+        """A digest of what the CLI chooses its account by."""
+        return claude_limits.account_of(environment)
+
+    def session_file(self, environment: Mapping[str, str], session_id: str) -> str | None:
+        """Absolute path of the CLI's own record of the conversation, if it has begun one."""
+        return session_file(environment, session_id)
+
+    def meter(self, environment: Mapping[str, str], session_id: str) -> ClaudeMeter | None:
+        """What the CLI's own record of the conversation says by now."""
+        file = session_file(environment, session_id)
         return None if file is None else account_of(Path(file)).meter
 
-    def spent(self, call: Call, use: ClaudeUse) -> ClaudeUse:
+    def spent(
+        self, environment: Mapping[str, str], use: ClaudeUse, before: ClaudeMeter | None = None
+    ) -> ClaudeUse:
         """What a launch without a result used, by the CLI's own record."""
-        file = self.session_file(call)
-        return use if file is None else estimated(use, Path(file), call.meter)
+        file = session_file(environment, use.session_id)
+        return use if file is None else estimated(use, Path(file), before)
 
     def _environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         kept = {
@@ -109,6 +107,11 @@ class ClaudeCli:
             kept.setdefault("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1")
         kept.setdefault("CLAUDE_CODE_MAX_RETRIES", str(RETRIES))
         return kept
+
+
+def claude_cli(settings: Mapping[str, Any]) -> ClaudeCli:
+    """The backend ``claude``; its settings are named as the arguments of ``ClaudeCli``."""
+    return ClaudeCli(**settings)
 
 
 def skips_permissions(options: ClaudeOptions) -> bool:

@@ -4,14 +4,8 @@ import hashlib
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Literal
 
-from msgspec import Struct
-
-from prodigy.events import ClaudeUse
-from prodigy.steps.claude_cli import Call
-from prodigy.steps.claude_stream import Answer
-from prodigy.steps.runner import Ended
+from prodigy.steps.backend import Call, Launched, Parked
 
 _OUT_OF_MONEY = "budget_exhausted"
 _TURNED_AWAY = {429, 529}
@@ -29,25 +23,6 @@ _ACCOUNT = (
     "CLAUDE_CONFIG_DIR",
     "HOME",
 )
-
-
-class Launched(Struct, frozen=True):
-    """A launch that has ended: what it said of itself, how its program ended, what it used."""
-
-    answer: Answer | None
-    ended: Ended
-    use: ClaudeUse
-    objection: str | None = None
-    resets_at: float | None = None
-    """When a limit that was reached ends, in seconds since the epoch, if that was told."""
-
-
-class Parked(Struct, frozen=True):
-    """Why a conversation is to go on later, and when that may be, if it is known."""
-
-    reason: Literal["quota", "budget"]
-    message: str
-    until: datetime | None = None
 
 
 def parked(launched: Launched, call: Call) -> Parked | None:

@@ -12,18 +12,11 @@ import msgspec
 from msgspec import Struct, structs
 
 from prodigy.events import ClaudeUse
+from prodigy.steps.backend import Answer
 from prodigy.workflow.nearest import nearest
 
 MAX_LINE = 64 * 1024 * 1024
 """Bytes of a line that are kept at most; longer ones are passed over."""
-
-
-class Answer(Struct, frozen=True, kw_only=True):
-    """How a launch ended, by its own account."""
-
-    text: str
-    is_error: bool
-    use: ClaudeUse
 
 
 class _Head(Struct, frozen=True):

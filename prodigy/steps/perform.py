@@ -97,7 +97,7 @@ async def _compound(
         case Claude():
             from prodigy.steps.claude import claude
 
-            return await claude(walker, step, action, path, try_)
+            return await claude(walker, step, action, path, try_, walker.stage.backend())
         case Foreach():
             from prodigy.steps.foreach import foreach
 

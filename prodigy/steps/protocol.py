@@ -10,6 +10,7 @@ from uuid import UUID
 from msgspec import Struct, field
 
 from prodigy.events import (
+    Backend,
     ClaudeAnswered,
     ClaudeIntended,
     ClaudeParked,
@@ -106,6 +107,8 @@ class AgentTask(Struct, frozen=True, kw_only=True):
     """Names of which some text of the workflow reads one output stream alone, as in ``${NAME.stderr}``."""
     waking: bool = False
     """Whether its steps have ended: then only what they left running until the run's end is started again."""
+    backend: Backend = Backend()
+    """What ``claude:`` steps run."""
     workflow_base: str | None = None
     """The commit that ``${workflow.commits}`` and its like count from; ``base_commit`` if absent."""
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from prodigy.git.changes import Changes, Standing
 from prodigy.git.evidence import CommitWish, History, Snapshot
+from prodigy.steps.backend import AgentBackend
 from prodigy.steps.commands import LeafPlace, Order, Ran
 from prodigy.steps.durable import Door
 from prodigy.workflow.model import Step, Until
@@ -105,6 +106,7 @@ class Stage:
         max_capture: bytes of a stream that a capture may hold.
         read_apart: names of which some text of the workflow reads one output stream alone.
         profile: name of the active profile of the environment.
+        backend: gives the program behind ``claude:`` steps; made when it is first asked for.
         learn: told secrets that are found on the way, by name, before anything can show them.
     """
 
@@ -117,6 +119,7 @@ class Stage:
     logs: str
     head: str
     base: str
+    backend: Callable[[], AgentBackend]
     dirty: bool = False
     max_capture: int = 10 * 1024 * 1024
     read_apart: frozenset[str] = frozenset()

@@ -9,9 +9,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from prodigy.events import (
+    AnyEvent,
+    Backend,
     ClaudeCutOff,
     ClaudeUse,
+    DlqRetryStarted,
     ItemSelected,
+    JobResumed,
+    JobStarted,
     Record,
     StepCompleted,
     StepEvent,
@@ -21,8 +26,8 @@ from prodigy.events import (
 from prodigy.job.items import item_text
 
 Kind = Literal["claude", "shell", "all"]
-SessionFile = Callable[[str], str | None]
-"""Where Claude keeps a conversation."""
+SessionFile = Callable[[Backend, str], str | None]
+"""Where a backend keeps a conversation."""
 
 
 class StepLog(Struct, frozen=True, kw_only=True):
@@ -77,12 +82,13 @@ def logs_of(
     Args:
         run: how the run is called.
         records: all of its.
-        session_file: finds the logs of launches that have not ended.
+        session_file: finds the logs of launches that have not ended, by what they run.
         wanted: which ones.
     """
     items: dict[str, str] = {}
     open_: dict[int, tuple[StepSpawned, datetime]] = {}
     found: list[StepLog] = []
+    backend = Backend()
 
     def take(event: StepEvent, log: StepLog) -> None:
         text = None if event.item_id is None else items.get(event.item_id, event.item_id)
@@ -91,6 +97,7 @@ def logs_of(
             found.append(log)
 
     for record in records:
+        backend = _chosen(record.event) or backend
         match record.event:
             case ItemSelected() as event:
                 items[event.item_id] = item_text(event.item, event.item_id)
@@ -101,7 +108,7 @@ def logs_of(
                 for log in _logs(event, record.timestamp):
                     take(event, log)
     for spawned, at in open_.values():
-        if (path := session_file(spawned.claude_session or "")) is not None:
+        if (path := session_file(backend, spawned.claude_session or "")) is not None:
             take(spawned, _file(path, at, kind="claude", session_id=spawned.claude_session))
     return found
 
@@ -118,6 +125,11 @@ def _logs(event: StepCompleted | StepFailed | ClaudeCutOff, at: datetime) -> Ite
     for stream in (event.stdout, event.stderr):
         if stream.log is not None and Path(stream.log).exists():
             yield _file(stream.log, at, kind="shell", ok=ok)
+
+
+def _chosen(event: AnyEvent) -> Backend | None:
+    """What Claude steps run from an event on, if it says so."""
+    return event.backend if isinstance(event, JobStarted | JobResumed | DlqRetryStarted) else None
 
 
 def tokens(use: ClaudeUse) -> int:

@@ -185,6 +185,17 @@ def test_fields_of_a_document(path: str) -> None:
     assert set(documented) == fields_of(getattr(importlib.import_module(module), name))
 
 
+METHODS = [mark.removeprefix("methods ") for mark in TABLES if mark.startswith("methods ")]
+
+
+@pytest.mark.parametrize("path", METHODS)
+def test_methods_of_a_port(path: str) -> None:
+    module, _, name = path.rpartition(".")
+    port = getattr(importlib.import_module(module), name)
+    own = [method for method in vars(port) if not method.startswith("_")]
+    assert column(TABLES[f"methods {path}"]) == own
+
+
 def test_events() -> None:
     documented = {code(row[0])[0]: set(code(row[2])) for row in TABLES["events"]}
     of_steps = fields_of(StepEvent)

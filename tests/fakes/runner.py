@@ -14,6 +14,7 @@ from notebook import Notebook
 
 from prodigy.events import Failure, StepFailed, Stream
 from prodigy.steps.claude import claude
+from prodigy.steps.claude_cli import ClaudeCli
 from prodigy.steps.durable import Done, Door, Leaf, LeafFailed, Place
 from prodigy.steps.foreach import foreach
 from prodigy.steps.goal_seek import goal_seek
@@ -159,7 +160,8 @@ class FakeRunner:
 
     async def _act(self, step: Step, path: str, intent: int) -> Done:
         if not isinstance(step.action, Shell):
-            done: Done = await COMPOUND[type(step.action)](self, step, step.action, path, 1)
+            more = (ClaudeCli(),) if isinstance(step.action, Claude) else ()
+            done: Done = await COMPOUND[type(step.action)](self, step, step.action, path, 1, *more)
             return done
         try:
             script = render_shell(step.action.script, self.variables)

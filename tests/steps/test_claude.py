@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodigy.events import ClaudeAnswered, ClaudeParked
+from prodigy.steps.backend import Call
 from prodigy.steps.claude import claude
-from prodigy.steps.claude_cli import GO_ON, MAX_PROMPT, Call, ClaudeCli
+from prodigy.steps.claude_cli import GO_ON, MAX_PROMPT, ClaudeCli
 from prodigy.steps.claude_stream import ClaudeStream
 from prodigy.steps.durable import Done, Leaf, LeafFailed
 from prodigy.workflow.model import Claude, ClaudeOptions, Step, Text
@@ -55,7 +56,7 @@ async def ask(desk: Desk, prompt: str, backend: ClaudeCli | None = None, **optio
 
     async def act(_intent: int) -> Done:
         try:
-            done = await claude(desk, Step(action=action, **options), action, "1", 1, backend)
+            done = await claude(desk, Step(action=action, **options), action, "1", 1, backend or ClaudeCli())
         except LeafFailed as failed:
             came.append(failed)
             raise

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from prodigy.cli.backend import BackendFlag, given_backend
 from prodigy.cli.here import has_dead_letters, run_called
 from prodigy.cli.invocation import Given
 from prodigy.cli.letters import JobFlag
@@ -34,6 +35,7 @@ def retry(  # noqa: PLR0913 - one parameter per flag
     no_merge: bool = False,
     strict: bool = False,
     model: str | None = None,
+    backend: BackendFlag = None,
     invocation: Given,
 ) -> int:
     """Run the agents of a run again for the items in its dead letter queue, then offer the merge again.
@@ -60,6 +62,7 @@ def retry(  # noqa: PLR0913 - one parameter per flag
         no_merge: Do not merge and do not ask; the branch stays.
         strict: Exit with 1 if any item failed again.
         model: For Claude steps that name none.
+        backend: What Claude steps run from now on.
         invocation: Who asks.
     """
     if OLD_NAME in invocation.argv[:2]:
@@ -83,6 +86,7 @@ def retry(  # noqa: PLR0913 - one parameter per flag
         reduce=reduce,
         force=force,
         model=model,
+        backend=given_backend(backend),
     )
     found = run_called(name, invocation, has_dead_letters)
     if dry_run:

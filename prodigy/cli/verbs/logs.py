@@ -1,8 +1,9 @@
 """``prodigy logs``: what Claude said and did, and what commands printed: which logs there are, and what is in them."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -15,7 +16,8 @@ from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.printer import Column, Form, Part, Printer, Span
 from prodigy.cli.text import age, home_short
 from prodigy.errors import MachineError, UsageError
-from prodigy.steps.claude_session import account_of, entries, entry, projects, session_file
+from prodigy.events import Backend
+from prodigy.steps.claude_session import account_of, entries, entry, projects
 from prodigy.store.logs import Kind, LogFilter, LogsDocument, StepLog, logs_of
 from prodigy.store.runs import Run, all_runs, records, run_holder
 
@@ -130,15 +132,20 @@ class _Search:
                 return
 
     def _of(self, run: Run) -> list[StepLog]:
-        return logs_of(
-            run.stem, records(run), lambda session: session_file(self._environ, session), self._wanted
-        )
+        return logs_of(run.stem, records(run), partial(_session_log, self._environ), self._wanted)
 
     def _conversation(self, name: str) -> list[StepLog]:
         """The log that Claude keeps under an id, or the beginning of one."""
         if len(name) < _SHORTEST_ID or not set(name) <= set("0123456789abcdef-"):
             return []
         return [_kept_by_claude(file) for file in projects(self._environ).glob(f"*/{name}*.jsonl")]
+
+
+def _session_log(environ: Mapping[str, str], backend: Backend, session: str) -> str | None:
+    """Where a backend keeps a conversation."""
+    from prodigy.steps.backends import opened  # most runs have ended, and their records say where
+
+    return opened(backend).session_file(environ, session)
 
 
 def _kept_by_claude(file: Path) -> StepLog:
@@ -257,9 +264,7 @@ def _still_written(log: StepLog, invocation: Invocation) -> Callable[[], bool]:
     def goes_on() -> bool:
         if run_holder(run) is None:
             return False
-        found = logs_of(
-            run.stem, records(run), lambda session: session_file(environ, session), LogFilter(kind="claude")
-        )
+        found = logs_of(run.stem, records(run), partial(_session_log, environ), LogFilter(kind="claude"))
         return any(known.path == log.path and known.ok is None for known in found)
 
     return goes_on

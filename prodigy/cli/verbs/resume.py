@@ -4,6 +4,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from prodigy.cli.backend import BackendFlag, given_backend
 from prodigy.cli.budget import BudgetFlag, given_budget
 from prodigy.cli.invocation import Given
 from prodigy.cli.options import Positive, merge_answer
@@ -39,6 +40,7 @@ def resume(  # noqa: PLR0913 - one parameter per flag
     max_retries: Positive | None = None,
     max_parallel: Annotated[Positive | None, Parameter(name=("--max-parallel", "--parallel"))] = None,
     model: str | None = None,
+    backend: BackendFlag = None,
     dry_run: bool = False,
     invocation: Given,
 ) -> int:
@@ -60,6 +62,7 @@ def resume(  # noqa: PLR0913 - one parameter per flag
         max_retries: At most so many attempts at each item, from now on.
         max_parallel: At most so many agents at a time.
         model: For Claude steps that name none.
+        backend: What Claude steps run from now on.
         dry_run: Show what the run would go on with; nothing is started and nothing is changed.
         invocation: Who asks.
     """
@@ -76,6 +79,7 @@ def resume(  # noqa: PLR0913 - one parameter per flag
         attempts=max_retries,
         max_parallel=max_parallel,
         model=model,
+        backend=given_backend(backend),
     )
     return take_up(
         invocation,

@@ -11,6 +11,7 @@ from prodigy.actors.claude_ready import check_claude
 from prodigy.actors.finish import Answer
 from prodigy.actors.preparing import Prepared
 from prodigy.cli.arguments import Arguments
+from prodigy.cli.backend import BackendFlag, given_backend
 from prodigy.cli.budget import BudgetFlag, given_budget
 from prodigy.cli.dry_run import Asked, Forecast, forecast, forecast_lines
 from prodigy.cli.invocation import Given, Invocation
@@ -21,6 +22,7 @@ from prodigy.cli.resume import resume as take_up
 from prodigy.cli.session import Session
 from prodigy.cli.workflow_files import find_workflow
 from prodigy.errors import UsageError
+from prodigy.events import Backend
 from prodigy.job.iterations import wants_argument
 from prodigy.job.overrides import Overrides, overridden
 from prodigy.job.plan import RunPlan, with_flags
@@ -63,6 +65,7 @@ def run(  # noqa: PLR0913 - one parameter per flag
     param_file: Annotated[tuple[str, ...], Parameter(metavar="FILE")] = (),
     on_conflict: OnConflict | None = None,
     model: str | None = None,
+    backend: BackendFlag = None,
     budget: BudgetFlag = None,
     profile: str | None = None,
     strict: bool = False,
@@ -86,6 +89,7 @@ def run(  # noqa: PLR0913 - one parameter per flag
         param_file: A JSON or YAML file of values of parameters.
         on_conflict: What becomes of an item whose work conflicts.
         model: For Claude steps that name none.
+        backend: What Claude steps run instead of the Claude CLI.
         budget: What the whole run may spend, such as usd=5,tokens=2M,wall=2h,launches=300.
         profile: The profile of the workflow's environment.
         strict: Exit with 1 if items are left in the dead letter queue.
@@ -96,7 +100,7 @@ def run(  # noqa: PLR0913 - one parameter per flag
     merge = merge_answer(yes=yes, no_merge=no_merge)
     if resume is not None:
         begun_anew = (max_parallel, max_items, args, map_, max_iterations, fail_fast, param, param_file)
-        if any((*begun_anew, on_conflict, model, profile, dry_run)):
+        if any((*begun_anew, on_conflict, model, backend, profile, dry_run)):
             message = "`--resume` goes on with what the run was begun with, and takes no flag that changes it"
             raise UsageError("conflicting-flags", message, hint="`prodigy resume --help` lists what it takes")
         path = find_workflow(workflow, invocation)
@@ -109,6 +113,7 @@ def run(  # noqa: PLR0913 - one parameter per flag
         on_conflict=on_conflict,
         model=model,
         budget=given_budget(budget),
+        backend=given_backend(backend),
     )
     parameters = given_parameters(param, param_file, invocation.around.directory)
     reading = read_workflow(workflow, invocation, parameters or {}, strict=strict)
@@ -203,7 +208,9 @@ class _Start:
         prepared = await launch.prepare_environment(workflow, ground, self._around.environ, self._profile)
         for warning in prepared.warnings:
             self._printer.note(warning)
-        await check_claude(workflow, {**prepared.inherited, **prepared.run.values})
+        await check_claude(
+            workflow, self._flags.backend or Backend(), {**prepared.inherited, **prepared.run.values}
+        )
         return prepared
 
     def _announce(self, plan: RunPlan, layout: Layout, left_out: int) -> None:
