@@ -19,7 +19,10 @@ from prodigy.git.users_files import users_file
 Custom = Literal["hooks", "driver", "filter", "signing", "settings"]
 
 MERGE_HOOKS = ("pre-merge-commit", "prepare-commit-msg", "commit-msg", "post-merge")
-"""The hooks of ``git merge``. One that follows refs runs wherever a ref moves."""
+"""The hooks of ``git merge``."""
+
+REF_HOOK = "reference-transaction"
+"""Runs wherever a ref moves."""
 
 _DECISIVE = ("merge.renormalize", "pull.twohead", "diff.algorithm")
 """Settings that ``git merge`` heeds and ``git merge-tree`` need not; it heeds those of renames and conflicts."""
@@ -70,6 +73,11 @@ class Customs:
         if said.hooks is None or _has_hooks(said.hooks):
             found.add("hooks")
         return frozenset(found)
+
+    async def follow_refs(self) -> bool:
+        """Whether a hook may run wherever a ref moves."""
+        said = await self._settings()
+        return "hooks" in said.always or said.hooks is None or _is_hook(Path(said.hooks, REF_HOOK))
 
     async def ignores_case(self) -> bool:
         """Whether its files lie where upper and lower case are the same."""
@@ -126,7 +134,11 @@ def _hooks_folder(git: Git, configured: str | None, common_dir: str) -> str | No
 
 
 def _has_hooks(folder: str) -> bool:
-    return any(os.access(Path(folder, name), os.X_OK) for name in MERGE_HOOKS)
+    return any(_is_hook(Path(folder, name)) for name in MERGE_HOOKS)
+
+
+def _is_hook(file: Path) -> bool:
+    return os.access(file, os.X_OK)
 
 
 def _sight(common_dir: str) -> object:

@@ -12,6 +12,7 @@ from prodigy.git.customs import Customs
 from prodigy.git.excludes import identity
 from prodigy.git.objects import Objects, open_objects
 from prodigy.git.repository import Repository
+from prodigy.git.tips import Tips
 from prodigy.git.worktrees import Worktrees
 
 
@@ -23,6 +24,7 @@ class Forge(Struct, frozen=True):
     objects: Objects
     attributes: AttributeReader
     customs: Customs
+    tips: Tips
     bench: Bench
     identity: Mapping[str, str]
     """Environment that names author and committer where git has no name for them."""
@@ -37,12 +39,14 @@ async def open_forge(repository: Repository, git: Git, lock: Path, bench: Path) 
         lock: the file that runs on this repository share.
         bench: where a worktree for merges may be made.
     """
-    objects = open_objects(repository, git)
+    objects, customs = open_objects(repository, git), Customs(git, repository.common_dir)
+    names = await identity(git)
     return Forge(
         git=git,
         objects=objects,
         attributes=AttributeReader(git, objects),
-        customs=Customs(git, repository.common_dir),
+        customs=customs,
+        tips=Tips(git.under(names), repository.common_dir, customs),
         bench=Bench(git, Worktrees(git, lock), str(bench)),
-        identity=await identity(git),
+        identity=names,
     )

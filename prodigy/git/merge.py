@@ -14,11 +14,9 @@ from msgspec import Struct
 from prodigy.errors import RunError
 from prodigy.git import evidence
 from prodigy.git.attributes import Attributes, attribute_folder
-from prodigy.git.cli import Git, GitFailed, readable
+from prodigy.git.cli import Git, readable
 from prodigy.git.forge import Forge
 from prodigy.git.letter_case import same_but_for_case
-from prodigy.git.patience import patiently
-from prodigy.git.repository import ref_tip
 
 Strategy = Literal["merge-tree", "fast-forward", "git", "nothing"]
 
@@ -56,7 +54,7 @@ async def merge(forge: Forge, target_ref: str, source: str, message: str) -> Mer
     """
     git = forge.git
     for _ in range(_MAX_RACES):
-        old = await ref_tip(git, target_ref)
+        old = await forge.tips.at(target_ref)
         if old is None:
             raise RunError("merge-failed", f"{target_ref} does not exist")
         plan = await _plan(forge, old, source, message)
@@ -64,8 +62,11 @@ async def merge(forge: Forge, target_ref: str, source: str, message: str) -> Mer
             plan = await _distinct(git, plan)
         if isinstance(plan, Conflict):
             return plan
-        if await _move(git, target_ref, plan):
-            await verify(git, target_ref, source)
+        moved = plan.new == plan.old or await forge.tips.swap(
+            target_ref, old, plan.new, f"merge: {plan.strategy}"
+        )
+        if moved:
+            await _require_contained(forge, target_ref, source)
             return plan
     raise RunError("merge-failed", f"{target_ref} was moved by somebody else {_MAX_RACES} times in a row")
 
@@ -87,7 +88,17 @@ async def verify(git: Git, target_ref: str, source: str) -> None:
         RunError: ``merge-failed``.
     """
     if not await evidence.is_ancestor(git, source, target_ref):
-        raise RunError("merge-failed", f"{target_ref} does not contain {source} after the merge")
+        raise _lost(target_ref, source)
+
+
+async def _require_contained(forge: Forge, target_ref: str, source: str) -> None:
+    tip = await forge.tips.at(target_ref)
+    if tip is None or not await forge.objects.is_ancestor(source, tip):
+        raise _lost(target_ref, source)
+
+
+def _lost(target_ref: str, source: str) -> RunError:
+    return RunError("merge-failed", f"{target_ref} does not contain {source} after the merge")
 
 
 async def _plan(forge: Forge, old: str, source: str, message: str) -> Merged | Conflict:
@@ -125,6 +136,9 @@ async def _plan_on_bench(
 
 
 async def _merged_tree(forge: Forge, attributes: Attributes, tip: str, source: str) -> str | Conflict:
+    decided = await forge.objects.merged_tree(tip, source)
+    if decided is not None:
+        return decided
     with attribute_folder(attributes) as folder:
         place = {"GIT_DIR": forge.customs.common_dir, "GIT_WORK_TREE": folder}
         return await _merge_tree(forge.git.at(folder), tip, source, place)
@@ -137,18 +151,3 @@ async def _merge_tree(git: Git, tip: str, source: str, env: Mapping[str, str]) -
     if done.code == _CONFLICTED:
         return Conflict(tuple(readable(path) for path in paths))
     return tree.decode()
-
-
-async def _move(git: Git, ref: str, plan: Merged) -> bool:
-    """Swap the ref from old to new; false if it was not at old any more."""
-    if plan.new == plan.old:
-        return True
-    try:
-        await patiently(
-            lambda: git.run("update-ref", "-m", f"merge: {plan.strategy}", ref, plan.new, plan.old)
-        )
-    except GitFailed:
-        if await ref_tip(git, ref) == plan.old:
-            raise
-        return False
-    return True

@@ -6,27 +6,23 @@ libgit2 object leaves this module, and libgit2 is loaded when the first reposito
 """
 
 import codecs
-import re
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from prodigy.crash_points import crash_point
+from prodigy.errors import InternalError
 from prodigy.git import evidence
-from prodigy.git.cli import Git, readable
+from prodigy.git.cli import Git
 from prodigy.git.evidence import Commit
+from prodigy.git.lineage import Lineage
 from prodigy.git.repository import Repository
+from prodigy.git.signature import Names, timestamp
+from prodigy.git.trees import Trees
 
 if TYPE_CHECKING:
     import pygit2
-
-
-_ENTRY = re.compile(rb"(\d+) ([^\0]+)\0(.{20})", re.DOTALL)
-"""An entry of a tree as git stores it: ids are 20 bytes where libgit2 answers."""
-_FOLDER = b"40000"
-_NOTHING = (b"", b"")
 
 
 class Objects(Protocol):
@@ -46,6 +42,10 @@ class Objects(Protocol):
 
     async def files_changed(self, base: str, head: str) -> list[str]:
         """The paths at which two trees differ; a renamed file counts at both."""
+        ...
+
+    async def merged_tree(self, ours: str, theirs: str) -> str | None:
+        """The tree that merging two commits gives, if whole files decide it; ``None``: git has to be asked."""
         ...
 
     async def commit(
@@ -84,6 +84,10 @@ class CommandLineObjects:
         """See `Objects`."""
         return await evidence.files_changed(self._git, base, head)
 
+    async def merged_tree(self, ours: str, theirs: str) -> str | None:  # noqa: ARG002 - it never is known here
+        """See `Objects`."""
+        return None
+
     async def commit(
         self, tree: str, parents: Sequence[str], message: str, identity: Mapping[str, str]
     ) -> str:
@@ -98,17 +102,26 @@ class LibraryObjects:
 
     def __init__(self, repository: "pygit2.Repository", git: Git) -> None:
         self._repository = repository
-        self._git = git
-        self._names: dict[tuple[str, frozenset[tuple[str, str]]], bytes] = {}
+        self._names = Names(git)
+        self._trees = Trees(LibraryTrees(repository))
+        self._lineage = Lineage(self._parents)
 
     async def merge_base(self, one: str, other: str) -> str | None:
         """See `Objects`."""
+        known = self._lineage.base(one, other)
+        if known is not None:
+            return known
         base = self._repository.merge_base(one, other)
-        return str(base) if base is not None else None
+        found = str(base) if base is not None else None
+        if found is not None:
+            self._lineage.begin(found)
+        return found
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """See `Objects`."""
-        return ancestor == descendant or self._repository.descendant_of(descendant, ancestor)
+        if ancestor == descendant or ancestor in self._parents(descendant):
+            return True
+        return self._repository.descendant_of(descendant, ancestor)
 
     async def commits_between(self, base: str, head: str) -> list[Commit]:
         """See `Objects`."""
@@ -120,24 +133,15 @@ class LibraryObjects:
 
     async def files_changed(self, base: str, head: str) -> list[str]:
         """See `Objects`."""
-        return [readable(path) for path in sorted(self._changed(self._tree(base), self._tree(head), b""))]
+        return self._trees.changed(self._tree(base), self._tree(head))
 
-    def _changed(self, old: bytes | None, new: bytes | None, folder: bytes) -> Iterator[bytes]:
-        """Paths that differ below a folder; what is the same on both sides is not even read, as libgit2 would."""
-        before, after = self._entries(old), self._entries(new)
-        gone = {name: (mode, sha) for mode, name, sha in before - after}
-        come = {name: (mode, sha) for mode, name, sha in after - before}
-        for name in gone.keys() | come.keys():
-            sides = [side[name] for side in (gone, come) if name in side]
-            if any(mode != _FOLDER for mode, _ in sides):
-                yield folder + name
-            if any(mode == _FOLDER for mode, _ in sides):
-                was, is_ = (side.get(name, _NOTHING) for side in (gone, come))
-                yield from self._changed(_folder(was), _folder(is_), folder + name + b"/")
-
-    def _entries(self, tree: bytes | None) -> "set[tuple[bytes, bytes, bytes]]":
-        """Mode, name and id of what lies in a tree."""
-        return set() if tree is None else set(_ENTRY.findall(self._repository.read(tree.hex())[1]))
+    async def merged_tree(self, ours: str, theirs: str) -> str | None:
+        """See `Objects`."""
+        base = self._lineage.base(ours, theirs)
+        if base is None:
+            return None
+        tree = self._trees.merged(self._tree(base), self._tree(ours), self._tree(theirs))
+        return None if tree is None else tree.hex()
 
     async def commit(
         self, tree: str, parents: Sequence[str], message: str, identity: Mapping[str, str]
@@ -145,34 +149,52 @@ class LibraryObjects:
         """See `Objects`."""
         from pygit2.enums import ObjectType
 
-        now = _timestamp()
+        now = timestamp()
         lines = [
             f"tree {tree}".encode(),
             *(f"parent {parent}".encode() for parent in parents),
-            b"author %b %b" % (await self._who("AUTHOR", identity), now),
-            b"committer %b %b" % (await self._who("COMMITTER", identity), now),
+            b"author %b %b" % (await self._names.of("AUTHOR", identity), now),
+            b"committer %b %b" % (await self._names.of("COMMITTER", identity), now),
         ]
         content = b"\n".join(lines) + b"\n\n" + _ended(message)
         with crash_point("git.commit-object"):
             return str(self._repository.write(ObjectType.COMMIT, content))
 
-    async def _who(self, role: str, identity: Mapping[str, str]) -> bytes:
-        """``name <mail>`` of the author or committer, asked of git once, whose rules for this are many."""
-        key = (role, frozenset(identity.items()))
-        if key not in self._names:
-            said = await self._git.run("var", f"GIT_{role}_IDENT", env=identity)
-            self._names[key] = said.stdout[: said.stdout.rindex(b">") + 1]
-        return self._names[key]
-
     def _tree(self, commit: str) -> bytes:
-        import pygit2
+        return bytes.fromhex(self._header(commit)[0].decode())
 
-        return self._repository[commit].peel(pygit2.Tree).id.raw
+    def _parents(self, commit: str) -> tuple[str, ...]:
+        return tuple(sha.decode() for sha in self._header(commit)[1:])
+
+    def _header(self, commit: str) -> list[bytes]:
+        """The ids of the tree and the parents of a commit."""
+        from pygit2.enums import ObjectType
+
+        kind, content = self._repository.read(commit)
+        if kind != ObjectType.COMMIT:
+            raise InternalError("git-failed", f"{commit} is not a commit")
+        return [
+            line.partition(b" ")[2]
+            for line in takewhile(lambda line: line.startswith((b"tree ", b"parent ")), content.split(b"\n"))
+        ]
 
 
-def _folder(side: tuple[bytes, bytes]) -> bytes | None:
-    mode, sha = side
-    return sha if mode == _FOLDER else None
+class LibraryTrees:
+    """Trees read and written by libgit2; see `prodigy.git.trees.TreeStore`."""
+
+    def __init__(self, repository: "pygit2.Repository") -> None:
+        self._repository = repository
+
+    def read_tree(self, sha: bytes) -> bytes:
+        """The content of a tree."""
+        return self._repository.read(sha.hex())[1]
+
+    def write_tree(self, content: bytes) -> bytes:
+        """Make a tree; its id."""
+        from pygit2.enums import ObjectType
+
+        with crash_point("git.tree-object"):
+            return self._repository.write(ObjectType.TREE, content).raw
 
 
 def open_objects(repository: Repository, git: Git) -> Objects:
@@ -227,13 +249,6 @@ def _codec(name: str | None) -> str:
         return codecs.lookup(name or "utf-8").name
     except LookupError:
         return "utf-8"
-
-
-def _timestamp() -> bytes:
-    """Now, as git writes it: seconds and the local offset from UTC."""
-    now = time.localtime()
-    hours, minutes = divmod(abs(now.tm_gmtoff) // 60, 60)
-    return b"%d %b%02d%02d" % (int(time.mktime(now)), b"-" if now.tm_gmtoff < 0 else b"+", hours, minutes)
 
 
 def _ended(message: str) -> bytes:

@@ -3,13 +3,14 @@
 Rules: as git reads and writes them. Loose refs win over packed ones and are read first, since packing writes the one before it
 deletes the other; symbolic refs show what they lead to; what names no object is no ref. Only for repositories that
 keep refs in files (`keeps_files`). What is written is written under git's own locks, and is on disk before it counts;
-nothing that is there is ever replaced, but for the HEAD of a worktree that nobody works in.
+nothing that is there is ever replaced, but for the HEAD of a worktree that nobody works in, and a branch that is where
+its mover saw it.
 """
 
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from prodigy.crash_points import crash_point
@@ -88,6 +89,44 @@ def create_branch(common: Path, branch: str, commit: str) -> None:
             raise FileExistsError(str(file))
         with crash_point("ref.create"):
             lock.replace(file)
+
+
+def tip(common: Path, ref: str) -> str | None:
+    """The object that a loose ref names; ``None`` if it is packed, symbolic or not there: git knows."""
+    text = _content(str(common / ref))
+    return None if text is None or text.startswith("ref:") else text
+
+
+def move(common: Path, ref: str, old: str, new: str, entry: bytes) -> bool:
+    """Let a loose ref name another object; false if it names something else than ``old``, and when git has to move it.
+
+    Args:
+        common: the folder that all worktrees of the repository share.
+        ref: full name.
+        old: what it has to name now.
+        new: what it is to name.
+        entry: what its log, if it has one, tells of that: who, when, a tab, and why.
+
+    Raises:
+        FileExistsError: somebody holds its lock.
+        OSError: it cannot be written.
+    """
+    with _written(common / ref, f"{new}\n") as lock:
+        if tip(common, ref) != old:
+            return False
+        _log(common / "logs" / ref, f"{old} {new} ".encode() + entry + b"\n")
+        with crash_point("ref.move"):
+            lock.replace(common / ref)
+    return True
+
+
+def _log(file: Path, line: bytes) -> None:
+    with suppress(FileNotFoundError), crash_point("ref.log"):
+        descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        try:
+            os.write(descriptor, line)
+        finally:
+            os.close(descriptor)
 
 
 def point_head(git_dir: str, branch: str | None, commit: str) -> None:

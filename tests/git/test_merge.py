@@ -11,6 +11,7 @@ from prodigy.git.forge import Forge
 from prodigy.git.local import TrioRunner
 from prodigy.git.merge import Conflict, Merged, foretell, merge
 from prodigy.git.objects import CommandLineObjects
+from prodigy.git.tips import Tips
 
 TARGET = "refs/heads/session"
 
@@ -103,17 +104,23 @@ async def test_unrelated_histories_and_missing_branches_are_errors(repo, which):
         assert caught.value.code == "merge-failed"
 
 
-class Meddler(TrioRunner):
+class Meddler(Tips):
     """Somebody moves the branch just before each of our first moves."""
 
-    def __init__(self, repo, commits: list[str]) -> None:
+    def __init__(self, forge: Forge, repo, commits: list[str]) -> None:
+        super().__init__(forge.git, forge.customs.common_dir, forge.customs)
         self.repo = repo
         self.commits = commits
 
-    async def run(self, argv, *, cwd, env, stdin=b"") -> GitResult:
-        if "update-ref" in argv and self.commits:
+    async def swap(self, ref: str, old: str, new: str, reason: str) -> bool:
+        if self.commits:
             self.repo("update-ref", TARGET, self.commits.pop(0))
-        return await super().run(argv, cwd=cwd, env=env, stdin=stdin)
+        return await super().swap(ref, old, new, reason)
+
+
+async def meddled(repo, commits: list[str]) -> Forge:
+    forge = await repo.forge()
+    return structs.replace(forge, tips=Meddler(forge, repo, commits))
 
 
 async def test_a_tip_that_moved_meanwhile_is_merged_with(repo):
@@ -122,8 +129,7 @@ async def test_a_tip_that_moved_meanwhile_is_merged_with(repo):
     first = side(repo, base, a="user\n")
     second = side(repo, first, a="user again\n")
     repo("update-ref", TARGET, base)
-    git = Git(Meddler(repo, [first, second]), str(repo.path), repo.env)
-    done = await merge(await repo.forge(git), TARGET, source, "m")
+    done = await merge(await meddled(repo, [first, second]), TARGET, source, "m")
     assert done == Merged(second, repo("rev-parse", TARGET), "merge-tree")
     assert repo("show", f"{TARGET}:a") == "user again"
     assert repo("show", f"{TARGET}:b") == "agent"
@@ -136,9 +142,39 @@ async def test_a_tip_that_never_stands_still_is_given_up(repo):
     moves = [base]
     for number in range(2 * engine._MAX_RACES):
         moves.append(repo("commit-tree", "HEAD^{tree}", "-p", moves[-1], "-m", str(number)))
-    git = Git(Meddler(repo, moves[1:]), str(repo.path), repo.env)
     with pytest.raises(RunError, match="moved by somebody else"):
-        await merge(await repo.forge(git), TARGET, source, "m")
+        await merge(await meddled(repo, moves[1:]), TARGET, source, "m")
+
+
+async def test_merges_of_whole_files_start_no_process(repo):
+    """After the first, which finds out what holds for all; and they are what git makes of them."""
+    base = repo.head
+    sources = [
+        side(repo, base, **{f"made/{number}": "x\n", "a" if number else "b": "x\n"}) for number in range(2)
+    ]
+    repo("update-ref", TARGET, base)
+    runner = Counting()
+    forge = await repo.forge(Git(runner, str(repo.path), repo.env))
+    await merge(forge, TARGET, side(repo, base, new="n\n"), "m")
+    for source in sources:
+        tip = repo("rev-parse", TARGET)
+        expected = repo("merge-tree", "--write-tree", tip, source)
+        await merge(forge, TARGET, source, "m")
+        before, runner.verbs = runner.verbs, []
+        assert repo("rev-parse", f"{TARGET}^{{tree}}", f"{TARGET}^1", f"{TARGET}^2").splitlines() == [expected, tip, source]  # fmt: skip
+    assert before == []
+    assert repo("fsck", "--strict") == ""
+
+
+class Counting(TrioRunner):
+    """Remembers which commands it ran."""
+
+    def __init__(self) -> None:
+        self.verbs: list[str] = []
+
+    async def run(self, argv, *, cwd, env, stdin=b"") -> GitResult:
+        self.verbs.append(next(word for word in argv if word != "-c" and "=" not in word))
+        return await super().run(argv, cwd=cwd, env=env, stdin=stdin)
 
 
 async def test_many_mergers_lose_no_commit(repo, which):
