@@ -68,6 +68,7 @@ async def take_up(
             purpose,
         )
         await tree.live(trio.sleep_forever)
+        projections.catch_up(tree.ledger.state)
     if tree.ledger.problem is not None:
         raise tree.ledger.problem
     return tree.ledger.state

@@ -30,6 +30,7 @@ VERBS = (
     "stop",
     "validate",
     "status",
+    "sessions",
     "dlq",
     "events",
     "logs",
@@ -41,7 +42,7 @@ VERBS = (
 """In the order of the help page; each is ``prodigy.cli.verbs.{verb}:app``, imported when it is used."""
 
 _ALIASES = {"resume": ("resume-job",)}
-_STREAMING = frozenset({"run", "resume", "events", "logs", "dlq_retry"})
+_STREAMING = frozenset({"run", "resume", "status", "events", "logs", "dlq_retry"})
 """Verbs that have a stream of records for ``--jsonl``."""
 _READER_GONE = 0
 _INTERRUPTED = 130

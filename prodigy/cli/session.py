@@ -3,6 +3,7 @@
 from functools import partial
 
 import msgspec
+import trio
 
 from prodigy.actors import launch
 from prodigy.actors.finish import Answer
@@ -27,6 +28,9 @@ from prodigy.store.locks import SharedLock
 from prodigy.store.projections import Projections
 from prodigy.store.snapshots import Folded
 from prodigy.workflow.model import Budget
+
+_PAUSE = 1.0
+"""Seconds between two looks whether the file of the session is behind."""
 
 
 class Session:
@@ -64,21 +68,28 @@ class Session:
 
         ``opening``, ``journal`` and ``budget`` as the tree takes them.
         """
-        watcher = self._watcher = self._make_watcher(plan, layout)
+        self._watcher = self._make_watcher(plan, layout)
+        projections = Projections(layout, masked(plan, prepared.masker), self._around.now)
         share = SharedLock(layout.workers_lock(plan.job_id))
         try:
-            around = await self._surroundings(plan, layout, ground, prepared, share.descriptor)
+            around = await self._surroundings(plan, layout, ground, prepared, projections, share.descriptor)
             tree = Tree(plan, around, opening=opening, journal=journal, budget=budget)
-            self._signal = await tree.live(lambda: watcher.show(lambda: tree.ledger.state))
+            self._signal = await tree.live(partial(self._beside, tree, projections))
+            projections.catch_up(tree.ledger.state)
         finally:
             share.close()
         return tree
 
     async def _surroundings(
-        self, plan: RunPlan, layout: Layout, ground: launch.Ground, prepared: Prepared, share: int
+        self,
+        plan: RunPlan,
+        layout: Layout,
+        ground: launch.Ground,
+        prepared: Prepared,
+        projections: Projections,
+        share: int,
     ) -> Surroundings:
         forge = await launch.forge_for(ground, layout, plan.session_id)
-        projections = Projections(layout, masked(plan, prepared.masker), self._around.now)
         return Surroundings(
             layout=layout,
             forge=forge,
@@ -91,6 +102,14 @@ class Session:
             observers=(projections.heard, self._watcher.heard),
             hold=(share,),
         )
+
+    async def _beside(self, tree: Tree, projections: Projections) -> None:
+        """Show the run, and let its file follow it in silence too, until cancelled."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watcher.show, lambda: tree.ledger.state)
+            while True:
+                await trio.sleep(_PAUSE)
+                projections.catch_up(tree.ledger.state)
 
     def _make_watcher(self, plan: RunPlan, layout: Layout) -> Watcher:
         style = Style(

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,6 +22,8 @@ class Surroundings:
     """Where files named on the command line are looked for: the caller's folder."""
     now: Callable[[], datetime]
     """The wall clock, in UTC."""
+    sleep: Callable[[float], None] = time.sleep
+    """Wait so many seconds; for verbs that look again and again."""
 
 
 def of_this_process() -> Surroundings:

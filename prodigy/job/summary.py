@@ -70,6 +70,8 @@ class JobSummary(Struct, frozen=True, kw_only=True):
     """Before which Claude is not launched, where the API turned it away."""
     pid: int | None = None
     next: str | None = None
+    stale: bool = False
+    """Whether the run has gone on since: only lists that do not read journals say so."""
     detached: list[Detached] = []
     """What its steps left running, whether it still runs or not; once the run has ended, for good."""
 

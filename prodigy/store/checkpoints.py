@@ -12,10 +12,10 @@ from msgspec import Struct
 
 from prodigy.errors import UsageError
 from prodigy.events import Phase
-from prodigy.job.state import JobState
 from prodigy.job.summary import ItemCounts, item_counts
 from prodigy.store.atomic import remove_file
 from prodigy.store.runs import Run
+from prodigy.store.sessions import variables_of
 from prodigy.store.snapshots import Unusable, faults, seq_of, snapshot_in, snapshots, state_of
 
 
@@ -137,7 +137,7 @@ def shown(run: Run, seq: int | None) -> CheckpointDocument:
         current_step=state.current_step,
         steps_done=state.steps_done,
         items=item_counts(state),
-        variables=_variables(state),
+        variables=variables_of(state),
         branch=state.branch,
         tip=state.tip,
         open_intents=len(state.intents) + len(state.git_intents),
@@ -145,12 +145,6 @@ def shown(run: Run, seq: int | None) -> CheckpointDocument:
         commits=state.commits,
         cost_usd=state.cost_usd,
     )
-
-
-def _variables(state: JobState) -> list[str]:
-    phases = {name for phase in state.phases.values() for name in phase.variables}
-    captured = {name for outcome in state.outcomes.values() for name in outcome.captures}
-    return sorted(phases | captured)
 
 
 def validated(runs: Sequence[Run]) -> FaultsDocument:

@@ -73,4 +73,5 @@ def evict(
             apply(state, record)
             projections.heard(state, record)
         writer.close()
+        projections.catch_up(state)
     return letters

@@ -20,26 +20,16 @@ from prodigy.events import Record
 from prodigy.ids import JobId, SessionId
 from prodigy.job.plan import RunPlan
 from prodigy.job.results import item_results
-from prodigy.job.state import JobState, MergeStatus
-from prodigy.job.summary import ItemCounts, JobSummary, item_counts, recorded, summarize
+from prodigy.job.state import JobState
+from prodigy.job.summary import recorded
 from prodigy.paths import Layout
 from prodigy.store.atomic import remove_file, write_file
 from prodigy.store.dead_letters import dead_letter_file
 from prodigy.store.journal import journal_size
 from prodigy.store.repos import registry
+from prodigy.store.session_state import JournalPosition, session_state
 
 _EVERY = timedelta(seconds=1)
-_LAST_ERRORS = 20
-_LAST_TIMINGS = 1000
-_MILLI, _NANO = 1000, 1_000_000
-_SESSION_STATUS = {
-    "starting": "InProgress",
-    "running": "InProgress",
-    "completed": "Completed",
-    "failed": "Failed",
-    "interrupted": "Interrupted",
-    "budget-exhausted": "BudgetExhausted",
-}
 _TURNS = (
     events.JobStarted
     | events.PhaseStarted
@@ -54,73 +44,6 @@ _TURNS = (
     | events.WorktreeCleaned
 )
 """What must show at once, besides the outcomes of final merges."""
-
-
-class JournalPosition(Struct, frozen=True):
-    """How far into the journal a projection looks: the last record, and bytes of all segments."""
-
-    seq: int
-    bytes: int
-
-
-class Span(Struct, frozen=True):
-    """A duration."""
-
-    secs: int
-    nanos: int
-
-    @classmethod
-    def of(cls, milliseconds: int) -> "Span":
-        """``milliseconds``, split."""
-        return cls(milliseconds // _MILLI, milliseconds % _MILLI * _NANO)
-
-
-class SessionError(Struct, frozen=True, kw_only=True):
-    """One of the last errors; ``item_id`` is absent for the run's own."""
-
-    item_id: str | None
-    error_class: str = msgspec.field(name="class")
-    message: str
-
-
-class SessionState(Struct, frozen=True, kw_only=True):
-    """``session_state.json``. ``run`` is what lists show, so that they need not fold the journal."""
-
-    v: int = 1
-    session_id: str
-    job_id: str
-    worktree_name: str
-    status: str
-    started_at: datetime
-    updated_at: datetime
-    ended_at: datetime | None
-    iterations_completed: int
-    files_changed: int
-    iteration_timings: list[tuple[int, Span]]
-    command_timings: list[tuple[str, Span]]
-    """One entry per executed step, the last 1000."""
-    workflow_path: str
-    workflow_type: str
-    workflow_hash: str
-    input_args: list[str] = []
-    map_patterns: list[str] = []
-    profile: str | None = None
-    working_directory: str
-    original_branch: str
-    branch: str
-    base_commit: str
-    current_step: str | None
-    total_steps: int | None
-    phase: str | None
-    items: ItemCounts
-    errors: list[SessionError]
-    cost_usd: float
-    tokens: int | None = None
-    merge: MergeStatus
-    dlq_count: int
-    pid: int | None
-    journal: JournalPosition
-    run: JobSummary
 
 
 class WorktreeStats(Struct, frozen=True, kw_only=True):
@@ -182,6 +105,7 @@ class Projections:
         self._now = now
         self._pid = os.getpid() if pid is None else pid
         self._written: datetime | None = None
+        self._seq = 0
         self.problem: ProdigyError | OSError | None = None
         """The last failure to write; a projection that is missing or stale costs readers time, not truth."""
 
@@ -219,6 +143,18 @@ class Projections:
         elif self._written is None or self._now() - self._written >= _EVERY:
             self.write_session_state(state)
 
+    def catch_up(self, state: JobState) -> None:
+        """Write ``session_state.json`` if records came since. Never raises for what the disk refuses.
+
+        Somebody has to call it from time to time: the file is written when a record comes, but not for every one.
+        """
+        if state.started is None or state.seq == self._seq:
+            return
+        try:
+            self.write_session_state(state)
+        except (ProdigyError, OSError) as problem:
+            self.problem = problem
+
     def write_everything(self, state: JobState) -> None:
         """All files of the run anew, besides what was asked; dead letters that left the queue are removed."""
         folder = self._layout.dead_letters(_job(state))
@@ -236,7 +172,9 @@ class Projections:
         self._written = self._now()
         session = SessionId(recorded(state.started).session_id)
         position = JournalPosition(state.seq, journal_size(self._layout.journal(_job(state))))
-        _write(self._layout.session_state(session), self._session_state(state, position))
+        document = session_state(state, self._layout, position, self._plan, self._pid)
+        _write(self._layout.session_state(session), document)
+        self._seq = state.seq
 
     def write_worktree_record(self, state: JobState) -> None:
         """``.metadata/{session}.json``."""
@@ -270,97 +208,13 @@ class Projections:
         write_file(path, msgspec.json.encode(item_results(state)) + b"\n")
         return path
 
-    def _session_state(self, state: JobState, position: JournalPosition) -> SessionState:
-        started = recorded(state.started)
-        timings = _iteration_timings(state)
-        return SessionState(
-            session_id=started.session_id,
-            job_id=started.job_id,
-            worktree_name=started.session_id,
-            status=_SESSION_STATUS[state.status],
-            started_at=recorded(state.started_at),
-            updated_at=recorded(state.updated_at),
-            ended_at=state.ended_at,
-            iterations_completed=len(timings),
-            files_changed=len(state.files_changed),
-            iteration_timings=timings,
-            command_timings=[
-                (timing.command, Span.of(timing.duration_ms))
-                for timing in state.command_timings[-_LAST_TIMINGS:]
-            ],
-            workflow_path=started.workflow_path,
-            workflow_type=started.kind,
-            workflow_hash=state.workflow_sha256 or started.workflow_sha256,
-            input_args=list(started.arguments),
-            map_patterns=list(started.map_patterns),
-            profile=started.profile,
-            working_directory=str(self._layout.session_worktree(SessionId(started.session_id))),
-            original_branch=started.original_branch,
-            branch=state.branch,
-            base_commit=state.base_commit or started.base_commit,
-            current_step=state.current_step,
-            total_steps=self._total_steps(state),
-            phase=state.phase,
-            items=item_counts(state),
-            errors=_errors(state),
-            cost_usd=state.cost_usd,
-            merge=state.merge,
-            dlq_count=len(state.dead_letters),
-            pid=self._pid if state.ended_at is None else None,
-            journal=position,
-            run=summarize(state, self._layout.repo),
-        )
-
-    def _total_steps(self, state: JobState) -> int | None:
-        if self._plan is None or state.phase is None or state.phase == "map":
-            return None
-        return len(self._plan.step_list(state.phase).steps)
-
-
-def fresh_summary(layout: Layout, job: JobId, session: SessionId, last_seq: int) -> JobSummary | None:
-    """The summary in ``session_state.json``, if that knows the whole journal, whose last record is ``last_seq``."""
-    with suppress(OSError, msgspec.DecodeError):
-        content = layout.session_state(session).read_bytes()
-        known = msgspec.json.decode(content, type=_Known)
-        if known.journal == JournalPosition(last_seq, journal_size(layout.journal(job))):
-            return known.run
-    return None
-
 
 class _Numbered(Struct):
     seq: int
 
 
-class _Known(Struct):
-    journal: JournalPosition
-    run: JobSummary
-
-
 def _job(state: JobState) -> JobId:
     return JobId(recorded(state.started).job_id)
-
-
-def _iteration_timings(state: JobState) -> list[tuple[int, Span]]:
-    """How long each iteration took that ended well; a run without any is one as a whole."""
-    if state.iterations:
-        ended = (one for one in state.iterations if one.ended and one.error is None)
-        return [(one.number, Span.of(one.duration_ms)) for one in ended]
-    if state.status != "completed":
-        return []
-    took = recorded(state.updated_at) - recorded(state.started_at)
-    return [(1, Span.of(round(took.total_seconds() * _MILLI)))]
-
-
-def _errors(state: JobState) -> list[SessionError]:
-    found = [
-        SessionError(item_id=item.item_id, error_class=item.error.error_class, message=item.error.message)
-        for item in state.items.values()
-        if item.error is not None
-    ]
-    if state.error is not None:
-        own = SessionError(item_id=None, error_class=state.error.error_class, message=state.error.message)
-        found.append(own)
-    return found[-_LAST_ERRORS:]
 
 
 def _worktree_record(state: JobState, layout: Layout, git_dir: str | None) -> WorktreeRecord:

@@ -29,9 +29,9 @@ from prodigy.store.documents import (
     WorktreesDocument,
     WorktreeSession,
 )
-from prodigy.store.journal import JournalReader, last_seq, read
+from prodigy.store.journal import JournalReader, read
 from prodigy.store.locks import Holder, holder
-from prodigy.store.projections import fresh_summary
+from prodigy.store.session_state import remembered
 from prodigy.store.snapshots import folded, opened
 
 LATEST = "latest"
@@ -183,8 +183,17 @@ def run_holder(run: Run) -> Holder | None:
 
 def summary(run: Run) -> JobSummary | None:
     """What lists say of a run; ``None`` if not even its first record is on disk."""
+    return _summary(run, behind=False)
+
+
+def glance(run: Run) -> JobSummary | None:
+    """As ``summary``, and without reading the journal where that has gone on since (``stale``)."""
+    return _summary(run, behind=True)
+
+
+def _summary(run: Run, *, behind: bool) -> JobSummary | None:
     found = run_holder(run)
-    known = _fresh(run) or _read(run)
+    known = _remembered(run, behind=behind) or _read(run)
     return known and lived(known, found.pid if found else None)
 
 
@@ -194,9 +203,12 @@ def summaries(home: Path, repo: str | None) -> list[JobSummary]:
     return [found for found in known if found is not None]
 
 
-def _fresh(run: Run) -> JobSummary | None:
-    last = last_seq(run.layout.journal(run.job_id))
-    return None if last is None else fresh_summary(run.layout, run.job_id, run.session_id, last)
+def _remembered(run: Run, *, behind: bool) -> JobSummary | None:
+    """What the session's file says; ``behind``: also where the journal has gone on since."""
+    known = remembered(run.layout, run.job_id, run.session_id)
+    if known is None or not (known.whole or behind):
+        return None
+    return replace(known.run, stale=not known.whole)
 
 
 def _read(run: Run) -> JobSummary | None:
@@ -229,8 +241,8 @@ def _nameless(run: Run) -> JobSummary:
 
 # -- documents -----------------------------------------------------------------------------------------------------
 def status_document(home: Path, repo: str | None) -> StatusDocument:
-    """``prodigy status``."""
-    known = summaries(home, repo)
+    """``prodigy status``: made from the files of the sessions; a journal is read only where its session has none."""
+    known = [found for run in all_runs(home, repo) if (found := glance(run)) is not None]
     return StatusDocument(
         running=[run for run in known if run.live],
         resumable=[run for run in known if run.resumable],

@@ -1,17 +1,22 @@
 """Calls of the command line inside the test's process, on streams that remember."""
 
 import io
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from stories import START, Write, write_journal
 
 from prodigy.cli.app import perform
 from prodigy.cli.printer import Form, Level, Printer
 from prodigy.cli.surroundings import Surroundings
 from prodigy.cli.terminal import ColourChoice
+from prodigy.events import AnyEvent
+from prodigy.store.repos import register
 
 NOW = datetime(2026, 11, 22, 9, 30, 0, tzinfo=UTC)
 UTF8 = {"LANG": "C.UTF-8", "TERM": "xterm-256color"}
@@ -50,6 +55,7 @@ class Desk:
     directory: Path
     environ: dict[str, str] = field(default_factory=dict)
     tty: bool = False
+    sleep: Callable[[float], None] = time.sleep
 
     def call(self, *tokens: str) -> Said:
         """Type ``tokens`` after ``prodigy``."""
@@ -64,6 +70,7 @@ class Desk:
                 environ=environ,
                 directory=self.directory,
                 now=lambda: NOW,
+                sleep=self.sleep,
             ),
         )
         return Said(code, out.getvalue(), err.getvalue())
@@ -103,3 +110,18 @@ def spoken() -> SpokenFactory:
         return Spoken(Printer(out, err, environ, form=form, level=level, colour=colour), out, err)
 
     return make
+
+
+@pytest.fixture
+def write(desk: Any) -> Write:
+    """Writes a run of the repository ``here`` into the desk's home."""
+    git = desk.directory / ".git"
+    (git / "objects").mkdir(parents=True)
+    (git / "refs").mkdir()
+    (git / "HEAD").write_text("ref: refs/heads/main\n")
+    register(desk.home, git, worktree=desk.directory, root_commits=(), now=START)
+
+    def write_run(stem: str, story: Sequence[AnyEvent]) -> None:
+        write_journal(desk.home, stem, story)
+
+    return write_run

@@ -35,7 +35,13 @@ def test_the_version_without_git(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("status", "--all-repos"), ("dlq", "list", "--all-repos"), ("events", "--all-repos", "--json")]
+    "words",
+    [
+        ("status", "--all-repos"),
+        ("sessions", "ls", "--all-repos"),
+        ("dlq", "list", "--all-repos"),
+        ("events", "--all-repos", "--json"),
+    ],
 )
 def test_reading_verbs_load_no_event_loop_no_git_library_and_no_rich(
     tmp_path: Path, words: tuple[str, ...]

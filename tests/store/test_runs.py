@@ -1,7 +1,8 @@
 """Runs on disk: what is listed, what a name means, and that only the journal decides."""
 
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from prodigy.store.dead_letters import DlqFilter, dlq_document
 from prodigy.store.event_log import EventFilter, events_document
 from prodigy.store.journal import segments
 from prodigy.store.locks import JobLock
-from prodigy.store.projections import Projections, fresh_summary
+from prodigy.store.projections import Projections
 from prodigy.store.runs import (
     Run,
     all_runs,
@@ -33,6 +34,7 @@ from prodigy.store.runs import (
     summary,
     worktrees_document,
 )
+from prodigy.store.session_state import remembered
 
 Tell = Callable[[Path, list[AnyEvent]], list[Record]]
 Story = Callable[..., list[AnyEvent]]
@@ -99,6 +101,53 @@ def test_a_stale_projection_is_not_believed(make_run: MakeRun, story: Story, tel
     assert (known.status, known.dlq_count) == ("completed", 1)
 
 
+def test_status_reads_no_journal_where_a_session_has_its_file(
+    make_run: MakeRun, story: Story, tell: Tell, opened_files: list[str]
+) -> None:
+    """Its numbers are those of the file, marked as old where the run has gone on; no record is decoded."""
+    run = make_run(story(NEW)[:8])
+    folder = run.layout.journal(run.job_id)
+    (path,) = segments(folder)
+    with path.open("ab") as journal:
+        journal.write(b"x" * 10_000_000)
+    opened_files.clear()
+    status = status_document(run.home, "repo")
+    [known] = status.resumable
+    assert (known.items.running, known.stale) == (1, True)
+    assert opened_files.count(str(path)) <= 1, "its end is looked at"
+    path.unlink()
+    assert [found.stem for found in status_document(run.home, "repo").resumable] == [NEW]
+
+
+@pytest.fixture
+def opened_files() -> Iterator[list[str]]:
+    """The path of every file that is opened meanwhile."""
+    found: list[str] = []
+    listening = [True]
+
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        if listening and event == "open":
+            found.append(str(arguments[0]))
+
+    sys.addaudithook(hear)
+    yield found
+    listening.clear()
+
+
+def test_status_is_not_stale_once_all_is_written(make_run: MakeRun, story: Story) -> None:
+    make_run(story(NEW))
+    status = status_document(make_run(story(OLD), stem=OLD).home, "repo")
+    assert [found.stale for found in status.waiting] == [False, False]
+
+
+def test_a_shorter_journal_is_another_one(make_run: MakeRun, story: Story, tell: Tell) -> None:
+    run = make_run(story(NEW))
+    folder = run.layout.journal(run.job_id)
+    shutil.rmtree(folder)
+    tell(folder, story(NEW)[:7])
+    assert [found.stem for found in status_document(run.home, "repo").resumable] == [NEW]
+
+
 def test_a_fresh_projection_spares_the_journal(make_run: MakeRun, story: Story) -> None:
     """Its numbers are shown without reading the records: a byte changed in the middle goes unseen."""
     run = make_run(story(NEW))
@@ -114,7 +163,7 @@ def test_a_damaged_projection_is_not_believed(make_run: MakeRun, story: Story, c
     before = summary(run)
     run.layout.session_state(run.session_id).write_bytes(content)
     assert summary(run) == before
-    assert fresh_summary(run.layout, run.job_id, run.session_id, 1) is None
+    assert remembered(run.layout, run.job_id, run.session_id) is None
 
 
 def test_a_projection_of_the_middle_of_a_group_is_not_believed(

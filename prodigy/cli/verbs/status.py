@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from prodigy.cli.here import repository_here
-from prodigy.cli.invocation import Given
+from prodigy.cli.invocation import Given, Invocation
+from prodigy.cli.looking import look_again
+from prodigy.cli.options import seconds
 from prodigy.cli.printer import Column, Part, Span, Tone
 from prodigy.cli.text import about, age, counted
 from prodigy.ids import stem_of, tail_of
@@ -19,11 +22,14 @@ app = App(
     help_epilogue="""Examples:
   prodigy status
   prodigy status --all-repos
+  prodigy status --watch
   prodigy status --json | jq '.running[].items'""",
 )
 
 Row = tuple[Part, ...]
 
+_EVERY = 2.0
+"""Seconds between two looks."""
 _COLUMNS = (
     Column("list"),
     Column("run"),
@@ -35,21 +41,38 @@ _COLUMNS = (
 
 
 @app.default
-def status(*, all_repos: bool = False, invocation: Given) -> None:
+def status(
+    *,
+    all_repos: bool = False,
+    watch: Annotated[tuple[str, ...] | None, Parameter(consume_multiple=(0, 1), metavar="TIME")] = None,
+    invocation: Given,
+) -> None:
     """Show what runs, what can be taken up again, what failed, what is not merged and what was left running.
 
     Args:
         all_repos: Look at every repository, not only at this one.
+        watch: Look again and again, every 2s or so often as it says, until Ctrl-C.
         invocation: Who asks.
     """
+    if watch is None:
+        _show(invocation, all_repos=all_repos)
+        return
+    every = seconds(watch[0], "--watch") if watch else _EVERY
+    look_again(invocation, every, lambda: _show(invocation, all_repos=all_repos))
+
+
+def _show(invocation: Invocation, *, all_repos: bool) -> int:
+    """Print it all; how many lines that took."""
     repo = repository_here(invocation, all_repos=all_repos)
     document = status_document(invocation.home, repo)
     printer = invocation.printer
     printer.document(document)
+    printer.record(document)
     rows = list(_rows(document, invocation.around.now(), all_repos=all_repos))
     if not rows:
         printer.line("Nothing runs, waits or is left to merge")
     printer.table(_COLUMNS, rows, heading=False)
+    return max(1, len(rows))
 
 
 def _rows(document: StatusDocument, now: datetime, *, all_repos: bool) -> Iterator[Row]:
@@ -101,17 +124,17 @@ def _state(label: str, run: JobSummary, now: datetime) -> str:
         case "RESUMABLE":
             return f"{run.status} in {_where(run)}, {since}" if run.phase else f"{run.status}, {since}"
         case "WAITING":
-            return f"{counted(run.dlq_count, 'item')} in DLQ"
+            return f"{_about(run)}{counted(run.dlq_count, 'item')} in DLQ"
         case _:
-            return f"{counted(run.commits, 'commit')} for {run.target}, {since}"
+            return f"{_about(run)}{counted(run.commits, 'commit')} for {run.target}, {since}"
 
 
 def _progress(run: JobSummary) -> str:
     items = run.items
     numbers = (
         _where(run),
-        f"{items.failed} failed" if items.failed else "",
-        f"{items.running} running" if items.running else "",
+        f"{_about(run)}{items.failed} failed" if items.failed else "",
+        f"{_about(run)}{items.running} running" if items.running else "",
     )
     return ", ".join(filter(None, numbers))
 
@@ -127,6 +150,11 @@ def _where(run: JobSummary) -> str:
     """``map 142/200``, ``setup step 2``."""
     if run.phase == "map" and run.items.total:
         ended = run.items.done + run.items.failed + run.items.skipped
-        return f"map {ended}/{run.items.total}"
+        return f"map {_about(run)}{ended}/{run.items.total}"
     step = f" step {run.current_step}" if run.current_step else ""
     return f"{run.phase or run.status}{step}"
+
+
+def _about(run: JobSummary) -> str:
+    """The mark of numbers that are older than the run."""
+    return "~" if run.stale else ""

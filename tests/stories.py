@@ -1,0 +1,133 @@
+"""Stories of small runs, as records, for what reads a home."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import UUID
+
+from prodigy import events
+from prodigy.events import AnyEvent, Attempt, Failure, Metadata
+from prodigy.store.journal import Entry, JournalWriter
+
+START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
+STEM = "20261122-081500-k7m2pq"
+OTHER = "20261121-081500-h8w1zz"
+BROKEN = Failure(
+    error_class="command-failed",
+    message="Exited with 1",
+    step="1",
+    exit_code=1,
+    stderr_tail="no frob\n",
+    logs=("/l",),
+)
+NASTY = "src/\x1b[2Jb.py"
+
+
+def started(stem: str, name: str) -> events.JobStarted:
+    return events.JobStarted(
+        job_id=f"mapreduce-{stem}",
+        session_id=f"session-mapreduce-{stem}",
+        kind="mapreduce",
+        workflow_name=name,
+        workflow_path=f"/r/{name}.yml",
+        workflow_sha256="0" * 64,
+        base_commit="base",
+        session_branch=f"prodigy-session-mapreduce-{stem}",
+        original_branch="main",
+        repository="/r",
+        max_parallel=2,
+    )
+
+
+def half(stem: str, name: str) -> list[AnyEvent]:
+    """A run of two items that stopped after the first: no record says that it ended."""
+    branch = f"prodigy-session-mapreduce-{stem}"
+    return [
+        started(stem, name),
+        events.PhaseStarted(phase="map", base_commit="base"),
+        events.ItemSelected(index=0, item_id="a", item={"path": "src/a.py"}),
+        events.ItemSelected(index=1, item_id="b", item={"path": NASTY}),
+        events.ItemsSelected(count=2),
+        events.AgentStarted(
+            item_id="a",
+            agent_id="agent-0-1",
+            attempt=1,
+            worktree="/w",
+            slot=0,
+            base_commit="base",
+            branch="x",
+        ),
+        events.AgentCompleted(
+            item_id="a",
+            agent_id="agent-0-1",
+            attempt=1,
+            duration_ms=700,
+            head="c1",
+            commits=("c1",),
+            files_changed=("f",),
+        ),
+        events.WorktreeMerged(
+            intent=1,
+            what="agent",
+            target_branch=branch,
+            old="base",
+            new="c1",
+            strategy="fast-forward",
+            item_id="a",
+        ),
+    ]
+
+
+def whole(stem: str, name: str) -> list[AnyEvent]:
+    """The same run to its end: the second item is in the dead letter queue, nobody was there to merge."""
+    attempt = Attempt(
+        attempt_number=1,
+        timestamp=START + timedelta(seconds=9),
+        phase="map",
+        error_type="command-failed",
+        error_message="Exited with 1",
+        step_failed="1",
+        exit_code=1,
+        stderr_tail="no frob\n",
+        agent_id="agent-1-1",
+        duration_ms=300,
+        logs=("/l",),
+    )
+    return [
+        *half(stem, name),
+        events.AgentStarted(
+            item_id="b",
+            agent_id="agent-1-1",
+            attempt=1,
+            worktree="/w",
+            slot=1,
+            base_commit="base",
+            branch="x",
+        ),
+        events.AgentFailed(
+            item_id="b", agent_id="agent-1-1", attempt=1, duration_ms=300, error=BROKEN, signature="5" * 16
+        ),
+        events.DlqItemAdded(
+            item_id="b", index=1, item={"path": NASTY}, error_signature="5" * 16, history=(attempt,)
+        ),
+        events.PhaseCompleted(phase="map", duration_ms=900, head="c1"),
+        events.JobCompleted(duration_ms=1000, success_count=1, failure_count=1),
+        events.MergePrompted(target="main", answer="no-tty"),
+    ]
+
+
+Write = Callable[[str, Sequence[AnyEvent]], None]
+
+
+def write_journal(home: Path, stem: str, story: Sequence[AnyEvent]) -> None:
+    """The journal of a run of the repository ``here``: one record a second, all in one group."""
+    writer = JournalWriter(
+        home / "events" / "here" / f"mapreduce-{stem}", Metadata(host="h", pid=1, boot_id="b")
+    )
+    writer.append(
+        [
+            Entry(event, UUID(int=7), START + timedelta(seconds=seq), UUID(int=seq))
+            for seq, event in enumerate(story, 1)
+        ]
+    )
+    writer.close()
