@@ -18,9 +18,9 @@ from prodigy.cli.invocation import Invocation
 from prodigy.cli.options import ARGUMENTS_GROUP, EVERYWHERE, FLAGS_GROUP, VERBS_GROUP, Options, guessed
 from prodigy.cli.printer import Printer
 from prodigy.cli.surroundings import Surroundings, abandon
-from prodigy.cli.usage import flags_of, usage_error
+from prodigy.cli.usage import flags_of, no_stream, usage_error
 from prodigy.cli.version import version_line
-from prodigy.errors import InternalError, ProdigyError, UsageError
+from prodigy.errors import InternalError, ProdigyError
 
 STDIN = "/dev/stdin"
 """What ``-`` stands for where a file is expected."""
@@ -115,11 +115,7 @@ def _verb(app: App, tokens: Sequence[str], invocation: Invocation) -> int:
 def _check_stream(command: Callable[..., object], invocation: Invocation) -> None:
     verb = command.__module__.rpartition(".")[2]
     if invocation.options.jsonl and verb not in _STREAMING:
-        raise UsageError(
-            "conflicting-flags",
-            f"`prodigy {verb.partition('_')[0]}` answers with one document, not with a stream of records",
-            hint="use `--json` instead of `--jsonl`",
-        )
+        raise no_stream(verb.partition("_")[0])
 
 
 def _page(

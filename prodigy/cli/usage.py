@@ -24,6 +24,15 @@ _SHORTEST_MEANT = 3
 _KINDS = {int: "a whole number", float: "a number"}
 
 
+def no_stream(verb: str) -> UsageError:
+    """``--jsonl`` where ``verb`` has no records."""
+    return UsageError(
+        "conflicting-flags",
+        f"`prodigy {verb}` answers with one document, not with a stream of records",
+        hint="use `--json` instead of `--jsonl`",
+    )
+
+
 def usage_error(error: CycloptsError, known_flags: Iterable[str] = ()) -> UsageError:
     """``error`` as a usage error with its code, message and hint.
 

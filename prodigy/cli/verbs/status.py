@@ -12,6 +12,7 @@ from prodigy.cli.looking import look_again
 from prodigy.cli.options import seconds
 from prodigy.cli.printer import Column, Part, Span, Tone
 from prodigy.cli.text import about, age, counted
+from prodigy.cli.usage import no_stream
 from prodigy.ids import stem_of, tail_of
 from prodigy.job.summary import JobSummary
 from prodigy.store.documents import LeftRunning, StatusDocument
@@ -55,6 +56,8 @@ def status(
         invocation: Who asks.
     """
     if watch is None:
+        if invocation.options.jsonl:
+            raise no_stream("status")
         _show(invocation, all_repos=all_repos)
         return
     every = seconds(watch[0], "--watch") if watch else _EVERY
