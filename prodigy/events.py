@@ -304,6 +304,8 @@ class PhaseStarted(Event, frozen=True, kw_only=True, tag="phase_started"):
     base_commit: str | None = None
     max_parallel: int | None = None
     """Of ``map``: how many agents may run at a time, if that was not known when the job started."""
+    tree: str | None = None
+    """Of ``verify``: the tree that is checked."""
 
 
 class PhaseCompleted(Event, frozen=True, kw_only=True, tag="phase_completed"):

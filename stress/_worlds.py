@@ -9,14 +9,17 @@ TOOLS = Path(__file__).parents[1] / "tests"
 if str(TOOLS) not in sys.path:
     sys.path.insert(0, str(TOOLS))
 
-from dying import Model, Moment, die_and_resume, uninterrupted
+from dying import Job, Model, Moment, die_and_resume, uninterrupted
 from matrix import TABLE
+from mortal_jobs import JOBS
 from mutants import DEPENDENTS, failing, verdict
 from worlds import World, made_world, pids_with
 
 __all__ = [
     "DEPENDENTS",
+    "JOBS",
     "TABLE",
+    "Job",
     "Model",
     "Moment",
     "World",

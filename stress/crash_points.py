@@ -1,6 +1,7 @@
-"""A run is killed at named points, seeded, up to three in a row, and resumed: nothing lost, nothing done twice.
+"""Jobs are killed at named points, seeded, up to three times, and taken up again: nothing lost, nothing done twice.
 
-``STRESS_SCALE`` 1 is 2,000 runs; ``STRESS_SEED`` chooses the moments. What failed is kept and named.
+``STRESS_SCALE`` 1 is 2,000 runs, in turns of every job; ``STRESS_SEED`` chooses the moments; ``STRESS_JOBS`` names the
+jobs, with commas. What failed is kept and named.
 """
 
 import os
@@ -10,50 +11,59 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
 
-from stress._worlds import Model, Moment, die_and_resume, uninterrupted
+from stress._worlds import JOBS, Model, Moment, die_and_resume, uninterrupted
 
 KIND = "stress"
 RUNS = 2000
 MOST_DEATHS = 3
 BESIDE = 2
 """Runs at the same time."""
+VIOLATION = -1
 
 
 def main() -> int:
     """0 if every run came to the same end as one that nobody killed."""
     runs = max(1, round(RUNS * float(os.environ.get("STRESS_SCALE", "1"))))
     seed = int(os.environ.get("STRESS_SEED", str(time.time_ns() % 1_000_000)))
+    names = os.environ.get("STRESS_JOBS", ",".join(job.name for job in JOBS)).split(",")
     folder = Path(tempfile.mkdtemp(prefix="prodigy-crash-"))
-    model = uninterrupted(folder / "model")
+    models = [uninterrupted(folder / f"model-{job.name}", job) for job in JOBS if job.name in names]
+    for model in models:
+        print(f"   {model.job.name}: {len(model.moments)} moments at {len(model.points)} points")
+    print(f"   seed {seed}, {runs} runs", flush=True)
     chance = random.Random(seed)
-    plans = [_plan(chance, model) for _ in range(runs)]
-    print(f"   seed {seed}, {len(model.moments)} moments at {len(model.points)} points, {runs} runs")
+    plans = [(model, _plan(chance, model)) for model in (models * runs)[:runs]]
     with ThreadPoolExecutor(BESIDE) as pool:
-        outcomes = list(pool.map(lambda job: _try(folder / f"run-{job[0]}", model, job[1]), enumerate(plans)))
-    violations = outcomes.count("violation")
-    print(f"   {outcomes.count('died')} runs died and were resumed, {violations} violations")
+        outcomes = list(pool.map(lambda job: _try(folder / f"run-{job[0]}", *job[1]), enumerate(plans)))
+    violations = outcomes.count(VIOLATION)
+    deaths = sum(outcome for outcome in outcomes if outcome > 0)
+    died = len(outcomes) - violations - outcomes.count(0)
+    print(f"   {died} runs died, {deaths} times in all, and came to their end; {violations} violations")
     if not violations:
         folder.rmdir()
     return 1 if violations else 0
 
 
 def _plan(chance: random.Random, model: Model) -> list[Moment]:
-    """One moment mostly, sometimes several deaths in a row; points weigh the same however often they are passed."""
+    """One moment mostly, sometimes several deaths; points weigh the same however often they are passed."""
     deaths = chance.choice([1, 1, 1, 2, MOST_DEATHS])
     points = [chance.choice(model.points) for _ in range(deaths)]
-    return [
-        chance.choice(
-            [moment for moment in model.moments if (moment.who, moment.point) == (at.who, at.point)]
-        )
+    times = [
+        [
+            moment
+            for moment in model.moments
+            if (moment.act, moment.who, moment.point) == (at.act, at.who, at.point)
+        ]
         for at in points
     ]
+    return [chance.choice(moments) for moments in times]
 
 
-def _try(folder: Path, model: Model, moments: list[Moment]) -> Literal["died", "lived", "violation"]:
+def _try(folder: Path, model: Model, moments: list[Moment]) -> int:
+    """How many times the job died; or that something was wrong."""
     try:
-        return "died" if die_and_resume(folder, model, moments) else "lived"
+        return die_and_resume(folder, model, moments)
     except (AssertionError, subprocess.SubprocessError) as failure:
-        print(f"   FAIL {', '.join(map(str, moments))} in {folder}: {failure}", flush=True)
-        return "violation"
+        print(f"   FAIL {model.job.name}: {', '.join(map(str, moments))} in {folder}: {failure}", flush=True)
+        return VIOLATION

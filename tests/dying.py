@@ -1,14 +1,16 @@
-"""A small job that is killed at a named point and resumed, and what must be true afterwards.
+"""Jobs that are killed at named points and taken up again, and what must be true afterwards.
 
-The job has every phase, agents with lists within lists, a handler and a repeated goal; each of its steps tells a file
-outside of git that it ran, which nothing can undo. It runs in a scratch repository with the real command line.
+A job is a workflow and what its user says one after the other: `run`, `dlq retry`, `worktree merge`. Each of its steps
+tells a file outside of git that it ran, which nothing can undo. All happens in a scratch repository with the real
+command line. ``mortal_jobs`` has the jobs.
 """
 
 import json
 import os
+import re
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,18 +24,28 @@ if TYPE_CHECKING:
     from subprocess import CompletedProcess
 
 KILLED = 137, -9
+_SAYS = re.compile(r"\bsay ([\w-]+)")
+FAKES = Path(__file__).parent / "fakes"
+Recorded = dict[str, Any]
+"""An event of a journal, as it is on disk."""
 
 
 @dataclass(frozen=True, order=True)
 class Moment:
-    """A point, and on which of its times the process that comes to it dies."""
+    """A point in one of a job's acts, and on which of its times the process that comes to it dies."""
 
+    act: int
     who: str
     point: str
     number: int
 
-    def __str__(self) -> str:
+    @property
+    def plan(self) -> str:
+        """How the processes are told."""
         return f"{self.who} {self.point} {self.number}"
+
+    def __str__(self) -> str:
+        return f"{self.act} {self.plan}"
 
 
 @dataclass
@@ -46,6 +58,11 @@ class CrashWorld(World):
         return self.folder / "log"
 
     @property
+    def ill(self) -> Path:
+        """As long as this exists, items that can fail do."""
+        return self.folder / "ill"
+
+    @property
     def points(self) -> Path:
         """Where the points are noted, and the plan stands."""
         return self.folder / "points"
@@ -55,66 +72,114 @@ class CrashWorld(World):
         self.points.mkdir(exist_ok=True)
         (self.points / "plan").unlink(missing_ok=True)
         if dying is not None:
-            (self.points / "plan").write_text(str(dying))
+            (self.points / "plan").write_text(dying.plan)
         return self.prodigy(*words)
 
     def passed(self) -> list[tuple[str, str, str]]:
-        """Every point that was passed: pid, who, point."""
+        """Every point that was passed since this was asked last: pid, who, point."""
         lines = (self.points / "passed").read_text().splitlines()
+        (self.points / "passed").unlink()
         return [(pid, who, point) for pid, who, point in map(str.split, lines)]
 
     def said(self) -> Counter[str]:
         """What the steps told the log."""
         return Counter(self.log.read_text().split()) if self.log.exists() else Counter()
 
-    def records(self) -> Iterator[dict[str, Any]]:
-        """The records of all journals, as they are on disk."""
+    def recorded(self) -> Iterator[tuple[int, Recorded]]:
+        """The numbers and events of all journals, as they are on disk."""
         for path in sorted(self.home.glob("events/*/*/events-*.jsonl")):
             for line in path.read_bytes().split(b"\n")[:-1]:
-                yield json.loads(line)
+                record = json.loads(line)
+                yield record["seq"], record["event"]
+
+    def queue(self) -> dict[str, int]:
+        """The items of the dead letter queue, as its files tell them, and how often each failed."""
+        letters = (json.loads(path.read_bytes()) for path in self.home.glob("dlq/*/*/items/*.json"))
+        return {letter["item_id"]: letter["failure_count"] for letter in letters}
 
 
-def crash_world(folder: Path, flow: str) -> tuple[CrashWorld, str]:
-    """A new world, and its workflow file, in which ``LOG`` of ``flow`` is the log."""
-    folder.mkdir(parents=True, exist_ok=True)
-    made = made_world(folder)
-    world = CrashWorld(folder, {**made.environ, VARIABLE: str(folder / "points")})
-    return world, world.workflow((flow or FLOW).replace("LOG", str(world.log)))
+@dataclass(frozen=True)
+class Act:
+    """One command of a job's user, said again or taken up until it comes to its end.
+
+    Attributes:
+        words: the command; ``FLOW`` stands for the workflow's file.
+        again: the command that goes on with it.
+        begun: whether it left an event, after which it is gone on with.
+        before: what the user does first.
+        mortal: whether it is killed.
+    """
+
+    words: str
+    again: str = "resume latest -y"
+    begun: Callable[[Recorded], bool] = lambda _: True
+    before: Callable[[CrashWorld], object] = lambda _: None
+    mortal: bool = True
+
+
+@dataclass(frozen=True)
+class Job:
+    """A workflow, in which ``LOG`` and ``ILL`` stand for a world's files, and what is done with it."""
+
+    name: str
+    flow: str
+    acts: Sequence[Act] = (Act("run FLOW -y"),)
+
+    def world(self, folder: Path) -> tuple[CrashWorld, str]:
+        """A new world, and its workflow file."""
+        folder.mkdir(parents=True, exist_ok=True)
+        made = made_world(folder)
+        environ = {
+            **made.environ,
+            "PATH": f"{FAKES}:{made.environ['PATH']}",
+            "CLAUDE_CONFIG_DIR": str(folder / "claude"),
+            VARIABLE: str(folder / "points"),
+        }
+        world = CrashWorld(folder, environ)
+        text = self.flow
+        for name, value in (("LOG", world.log), ("ILL", world.ill), ("PROJECT", world.repository)):
+            text = text.replace(name, str(value))
+        return world, world.workflow(text)
 
 
 @dataclass
 class Model:
-    """What the job leads to when nobody dies, and all its moments."""
+    """What a job leads to when nobody dies, and all its moments."""
 
+    job: Job
     tree: str
     commits: int
+    queue: dict[str, int]
     said: Counter[str]
     moments: list[Moment]
 
     @cached_property
     def points(self) -> list[Moment]:
-        """The first moment of every point."""
+        """The first moment of every point of each act."""
         return [moment for moment in self.moments if moment.number == 1]
 
 
-def uninterrupted(folder: Path, flow: str = "") -> Model:
-    """Run the job undisturbed.
+def uninterrupted(folder: Path, job: Job) -> Model:
+    """Do the job undisturbed.
 
     Raises:
         AssertionError: it failed.
     """
-    world, flow_file = crash_world(folder, flow)
-    done = world.attempt("run", flow_file, "-y")
-    assert done.returncode == 0, done.stderr
-    times: Counter[tuple[str, str, str]] = Counter(world.passed())
-    most: dict[tuple[str, str], int] = {}
-    for (_, who, point), count in times.items():
-        most[who, point] = max(count, most.get((who, point), 0))
-    moments = [Moment(who, point, n) for (who, point), count in most.items() for n in range(1, count + 1)]
+    world, flow = job.world(folder)
+    moments: list[Moment] = []
+    for number, act in enumerate(job.acts):
+        act.before(world)
+        done = world.attempt(*_words(act.words, flow))
+        assert done.returncode == 0, done.stderr
+        passed = world.passed()
+        if act.mortal:
+            moments += _moments(number, passed)
     model = Model(
+        job=job,
         tree=world.git("rev-parse", "main^{tree}"),
         commits=commits(world),
-        said=world.said(),
+        queue=world.queue(),
+        said=world.said() - _in_vain(world),
         moments=sorted(moments),
     )
     assert world.leftovers() == []
@@ -122,36 +187,50 @@ def uninterrupted(folder: Path, flow: str = "") -> Model:
     return model
 
 
-def commits(world: CrashWorld) -> int:
+def _words(words: str, flow: str) -> list[str]:
+    return [flow if word == "FLOW" else word for word in words.split()]
+
+
+def _moments(act: int, passed: Sequence[tuple[str, str, str]]) -> Iterator[Moment]:
+    most: dict[tuple[str, str], int] = {}
+    for (_, who, point), count in Counter(passed).items():
+        most[who, point] = max(count, most.get((who, point), 0))
+    for (who, point), count in most.items():
+        yield from (Moment(act, who, point, number) for number in range(1, count + 1))
+
+
+def commits(world: World) -> int:
     """Commits of the target branch that are no merges: one for each step that changed something."""
     return int(world.git("rev-list", "--count", "--no-merges", "main"))
 
 
-def die_and_resume(folder: Path, model: Model, moments: list[Moment], flow: str = "") -> bool:
-    """Run the job, die at each of the moments in turn, resume, and judge; whether anybody died.
+def die_and_resume(folder: Path, model: Model, moments: Sequence[Moment]) -> int:
+    """Do the job, die at each of the moments in turn, go on, and judge; how many times somebody died.
 
     Raises:
         AssertionError: something is lost, done twice, or left.
     """
-    world, flow_file = crash_world(folder, flow)
-    began, died = False, False
-    told = ""
-    for moment in [*moments, None]:
-        words = ("resume", "-y") if began else ("run", flow_file, "-y")
-        done = world.attempt(*words, dying=moment)
-        told = f"{' '.join(words)} → {done.returncode}\n{done.stderr}"
-        if moment is not None and not (world.points / "plan").exists():
-            died = True
-            assert done.returncode in {0, *KILLED}, told
-        else:
-            assert done.returncode == 0, told
-        if list(world.records()):
-            began = True
-        else:  # nothing exists in git before the first record does
-            assert world.leftovers() == [], told
-            assert commits(world) == 1, told
-    if not began:
-        return died
+    world, flow = model.job.world(folder)
+    died, told = 0, ""
+    for number, act in enumerate(model.job.acts):
+        act.before(world)
+        dying = [moment for moment in moments if moment.act == number]
+        ended = False
+        while not ended:
+            moment = dying.pop(0) if dying else None
+            begun = any(act.begun(event) for _, event in world.recorded())
+            words = _words(act.again if begun else act.words, flow)
+            done = world.attempt(*words, dying=moment)
+            told += f"{' '.join(words)} → {done.returncode}\n{done.stderr}"
+            ended = done.returncode == 0
+            if moment is not None and not (world.points / "plan").exists():
+                died += 1
+                assert done.returncode in {0, *KILLED}, told
+            else:
+                assert ended, told
+            if not any(True for _ in world.recorded()):  # nothing exists in git before the first record does
+                assert world.leftovers() == [], told
+                assert commits(world) == 1, told
     _judge(world, model, told)
     shutil.rmtree(folder)
     return died
@@ -160,12 +239,16 @@ def die_and_resume(folder: Path, model: Model, moments: list[Moment], flow: str 
 def _judge(world: CrashWorld, model: Model, told: str) -> None:
     assert world.git("rev-parse", "main^{tree}") == model.tree, f"another tree\n{told}"
     assert commits(world) == model.commits, f"{commits(world)} commits instead of {model.commits}\n{told}"
+    assert world.queue() == model.queue, f"{world.queue()} in the queue instead of {model.queue}\n{told}"
+    merged = _merged(world)
+    assert all(count == 1 for count in merged.values()), f"merged twice: {merged}\n{told}"
     said = world.said()
     assert said.keys() == model.said.keys(), f"{said} instead of {model.said}\n{told}"
-    allowed = _tries(world)
+    spare = _cut_off(world) + _in_vain(world)
     for name, count in said.items():
-        spare = allowed.get(name, 0)
-        assert count <= model.said[name] + spare, f"{name} ran {count} times, {spare} cut off\n{told}"
+        assert count <= model.said[name] + spare[name], (
+            f"{name} ran {count} times, {spare[name]} more allowed\n{told}"
+        )
     assert world.leftovers() == [], told
     assert world.git("status", "--porcelain") == "", told
     world.git("fsck", "--strict")
@@ -187,51 +270,63 @@ def _told_of(folder: Path) -> list[int]:
     return found
 
 
-def _tries(world: CrashWorld) -> Counter[str]:
-    """How many times each leaf was cut off: intents without an outcome, by the word that its command says."""
-    intents: dict[int, str] = {}
-    for record in world.records():
-        event = record["event"]
+def _merged(world: CrashWorld) -> Counter[str]:
+    """How often the work of each attempt was merged."""
+    events = [event for _, event in world.recorded()]
+    return Counter(event["agent_id"] for event in events if _is_merge(event))
+
+
+def _is_merge(event: Recorded) -> bool:
+    return event["event_type"] == "worktree_merged" and bool(event["what"] == "agent")
+
+
+@dataclass
+class _Leaf:
+    """One intent: the word that its command says, and what became of it."""
+
+    word: str
+    agent: str | None
+    ended: bool = False
+    in_vain: bool = False
+    """It ended, and what it was part of had to begin anew."""
+
+
+def _leaves(world: CrashWorld) -> list[_Leaf]:
+    leaves: dict[int, _Leaf] = {}
+    verifying: list[_Leaf] = []
+    for number, event in world.recorded():
         match event["event_type"]:
-            case "step_intended":
-                intents[record["seq"]] = event.get("command", "")
-            case "step_completed" | "step_failed" | "step_skipped":
-                intents.pop(event.get("intent"), None)
-    words = [
-        command.split("say ", 1)[1].split()[0].strip("\"';")
-        for command in intents.values()
-        if "say " in command
-    ]
-    return Counter(words)
+            case "step_intended" if event["kind"] != "commit":
+                leaves[number] = _Leaf(_word(event.get("command", "")), event.get("agent_id"))
+                if event["phase"] == "verify":
+                    verifying.append(leaves[number])
+            case "step_completed" | "step_failed" | "step_skipped" if event.get("intent") in leaves:
+                leaves[event["intent"]].ended = True
+            case "merge_conflicted" if event["what"] == "agent":
+                for leaf in leaves.values():
+                    leaf.in_vain |= leaf.agent == event["agent_id"]
+            case "phase_started" if event["phase"] == "verify":
+                for leaf in verifying:
+                    leaf.in_vain = True
+            case "phase_completed" if event["phase"] == "verify":
+                verifying.clear()
+    return list(leaves.values())
 
 
-FLOW = """
-grace: 300ms
-mode: mapreduce
-setup:
-  - shell: 'say() { echo "$1" >> "LOG"; }; say setup1; echo 1 > setup.txt'
-  - shell: 'say() { echo "$1" >> "LOG"; }; say setup2; echo 2 >> setup.txt'
-map:
-  input: {list: [a, b]}
-  max_parallel: 2
-  item_id: "${item}"
-  agent_template:
-    - shell: 'say() { echo "$1" >> "LOG"; }; say ${item}-first; echo ${item} > ${item}.txt'
-    - foreach: [x, y]
-      do:
-        - shell: 'say() { echo "$1" >> "LOG"; }; say ${item_id}-${item}; echo ${item} >> ${item_id}.txt'
-    - shell: 'say() { echo "$1" >> "LOG"; }; say ${item}-try; test -e ${item}.fixed'
-      on_failure:
-        - shell: 'say() { echo "$1" >> "LOG"; }; say ${item}-repair; touch ${item}.fixed'
-    - goal_seek:
-        goal: grow
-        shell: 'say() { echo "$1" >> "LOG"; }; say ${item_id}-grow; echo more >> ${item_id}.grown'
-        validate: 'echo "score: $(( $(wc -l < ${item_id}.grown) * 50 ))"'
-        threshold: 100
-        max_attempts: 3
-    - write_file: {path: "out/${item}.json", content: {item: "${item}"}, format: json, create_dirs: true}
-reduce:
-  - shell: 'say() { echo "$1" >> "LOG"; }; say reduce; echo ${map.successful} > reduce.txt'
-merge:
-  - shell: 'say() { echo "$1" >> "LOG"; }; say merge; echo merge > merge.txt'
-"""
+def _word(command: str) -> str:
+    said = _SAYS.search(command)
+    return said[1] if said is not None else ""
+
+
+def _cut_off(world: CrashWorld) -> Counter[str]:
+    """How many times each leaf was cut off, by the word that it says: intents without an outcome."""
+    return Counter(leaf.word for leaf in _leaves(world) if not leaf.ended)
+
+
+def _in_vain(world: CrashWorld) -> Counter[str]:
+    """How many times each leaf ended in vain, by the word that it says.
+
+    That is an attempt whose work collided with what was merged, and a verification that was cut off: its worktree is
+    thrown away.
+    """
+    return Counter(leaf.word for leaf in _leaves(world) if leaf.ended and leaf.in_vain)

@@ -27,6 +27,7 @@ from prodigy.actors.worktree_setup import set_up
 from prodigy.errors import ProdigyError
 from prodigy.events import Failure, Phase
 from prodigy.git.evidence import files_changed, history
+from prodigy.git.final import Foreseen
 from prodigy.git.forge import Forge
 from prodigy.job.plan import RunPlan
 from prodigy.job.policy import HOST_LOSSES
@@ -172,16 +173,13 @@ class PhaseActor(Task):
                 self._cut = lost.reason
                 if losses > HOST_LOSSES:
                     await self._return(lost.reason)
-                    message = f"The worker was lost {losses} times: {lost.reason}"
-                    return _broken(self._head(), message)
+                    return AgentResult(head=self._head(), duration_ms=0, error=_lost(losses, lost))
 
     async def _return(self, reason: str) -> str:
         """Bring the session worktree to where the steps go on; the commit that it stands on."""
         self._cut = None
         state, phase = self._ledger.state, self._phase
-        await account(
-            self._ledger, self._services.recorder, self._tasks, lambda launch: launch.item_id is None
-        )
+        await self._pay()
         outcomes = self._outcomes()
         cut = Cut(
             path=str(self._tasks.session_worktree),
@@ -199,6 +197,11 @@ class PhaseActor(Task):
                 events.WorkRewound(phase=phase, head=standing.head, forgotten=standing.forgotten)
             )
         return standing.head
+
+    async def _pay(self) -> None:
+        """Account for launches of Claude whose end nobody told."""
+        recorder, tasks = self._services.recorder, self._tasks
+        await account(self._ledger, recorder, tasks, lambda launch: launch.item_id is None)
 
     def _start_commit(self) -> str:
         """The commit that the steps began with."""
@@ -300,37 +303,43 @@ class VerifyActor(PhaseActor):
     """``verify``: steps that have to succeed on the merged tree, in a worktree that is thrown away afterwards.
 
     Args:
-        commit: what to verify.
+        merged: what to verify.
     """
 
-    def __init__(self, phase: Phase, setting: Setting, commit: str) -> None:
+    def __init__(self, phase: Phase, setting: Setting, merged: Foreseen) -> None:
         super().__init__(phase, setting)
-        self._commit = commit
+        self._commit, self._tree = merged.commit, merged.tree
 
     async def body(self) -> Failure | None:
-        """Check the commit out, run the steps there, remove it all."""
-        await self._begin()
+        """Check the commit out, run the steps there, remove it all; from the beginning again if it was cut off."""
+        began = events.PhaseStarted(phase=self._phase, base_commit=self._head(), tree=self._tree)
+        await self._record(began)
+        losses = 0
+        while True:
+            try:
+                return (await self._verify()).error
+            except HostLost as lost:
+                losses += 1
+                await self._pay()
+                if losses > HOST_LOSSES:
+                    return _lost(losses, lost)
+
+    async def _verify(self) -> AgentResult:
+        steps = tuple(
+            structs.replace(step, auto_commit=False) for step in self._plan.step_list("verify").steps
+        )
         worktree = await open_scratch(self._services.workspaces, self._commit)
+        task = self._tasks.phase(
+            "verify", steps, self._commit, worktree=worktree, timeout=self._limit(), outcomes={}
+        )
         try:
-            return (await self._verify(worktree)).error
+            return await self._set_up_and_run(task)
         finally:
             with trio.move_on_after(
                 _CLEAN_UP, shield=True
             ):  # services outlive phases, also when all is being stopped
                 await close_scratch(self._services.workspaces)
 
-    async def _verify(self, worktree: str) -> AgentResult:
-        steps = tuple(
-            structs.replace(step, auto_commit=False) for step in self._plan.step_list("verify").steps
-        )
-        task = self._tasks.phase(
-            "verify", steps, self._commit, worktree=worktree, timeout=self._limit(), outcomes={}
-        )
-        try:
-            return await self._set_up_and_run(task)
-        except HostLost as lost:
-            return _broken(self._commit, f"The worker was lost: {lost.reason}")
 
-
-def _broken(head: str, message: str) -> AgentResult:
-    return AgentResult(head=head, duration_ms=0, error=Failure(error_class="host-lost", message=message))
+def _lost(times: int, lost: HostLost) -> Failure:
+    return Failure(error_class="host-lost", message=f"The worker was lost {times} times: {lost.reason}")

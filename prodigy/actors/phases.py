@@ -10,6 +10,7 @@ from prodigy.actors.map_phase import MapActor
 from prodigy.actors.phase import MergeActor, PhaseActor, Setting, StepsActor, VerifyActor, WakingActor
 from prodigy.actors.resolver import resolving
 from prodigy.events import Phase
+from prodigy.git.final import Foreseen
 from supervisors import ChildSpec, Restart
 
 
@@ -34,9 +35,9 @@ class PhaseFactory:
                 kind = StepsActor
         return self._spec(phase, partial(kind, phase, self._setting))
 
-    def verifying(self, commit: str) -> ChildSpec[Any]:
-        """The ``verify`` steps on a commit."""
-        return self._spec("verify", partial(VerifyActor, "verify", self._setting, commit))
+    def verifying(self, merged: Foreseen) -> ChildSpec[Any]:
+        """The ``verify`` steps on a merged tree."""
+        return self._spec("verify", partial(VerifyActor, "verify", self._setting, merged))
 
     def resolving(self) -> ChildSpec[Any]:
         """What resolves a conflict of the final merge."""

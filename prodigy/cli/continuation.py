@@ -25,7 +25,7 @@ from prodigy.store.asked import asked, write_asked
 from prodigy.store.filesystems import require_local
 from prodigy.store.locks import JobLock
 from prodigy.store.runs import Run
-from prodigy.store.snapshots import Folded, opened
+from prodigy.store.snapshots import Folded, opened, renewed
 from prodigy.workflow.layers import environments
 from prodigy.workflow.model import Budget
 
@@ -41,18 +41,28 @@ class Continuation:
         run: which one.
         merge: the answer to the question of the final merge, if it was given ahead.
         strict: whether items that failed make the exit code 1.
+        seen: what was recorded when somebody looked last, so that it need not be read twice.
     """
 
-    def __init__(self, invocation: Invocation, run: Run, merge: Answer | None, *, strict: bool) -> None:
+    def __init__(
+        self,
+        invocation: Invocation,
+        run: Run,
+        merge: Answer | None,
+        *,
+        strict: bool,
+        seen: Folded | None = None,
+    ) -> None:
         self._invocation = invocation
         self._printer = invocation.printer
         self._around = invocation.around
         self._run = run
         self._merge = merge
         self._strict = strict
+        self._seen = seen
 
     async def run(self) -> int:
-        """Go on to the end and return the exit code; nothing is read before the run is this process's own.
+        """Go on to the end and return the exit code; what is read holds from when the run is this process's own.
 
         Raises:
             RunError: ``already-running``, ``journal-corrupt``, and as ``go_on``.
@@ -61,11 +71,16 @@ class Continuation:
         require_local(self._invocation.home, self._around.environ)
         lock = self._run.layout.job_lock(self._run.job_id)
         with JobLock.acquire(lock, since=self._around.now(), argv=self._invocation.argv):
-            found = opened(self._run.layout, self._run.job_id)
+            found = self._found()
             for note in found.notes:
                 self._printer.note(note)
             ending = await self.go_on(found)
         return ending()
+
+    def _found(self) -> Folded:
+        layout, job, seen = self._run.layout, self._run.job_id, self._seen
+        self._seen = None
+        return opened(layout, job) if seen is None else renewed(seen, layout, job)
 
     async def go_on(self, found: Folded) -> Ending:
         """Go on with what is recorded."""

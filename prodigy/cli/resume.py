@@ -19,7 +19,7 @@ from prodigy.job.report import report
 from prodigy.job.retrying import in_force
 from prodigy.job.state import JobState
 from prodigy.job.summary import JobSummary
-from prodigy.store.runs import LATEST, Run, status_document, summaries, summary
+from prodigy.store.runs import LATEST, Known, Run, all_runs, known, status_document
 from prodigy.store.snapshots import Folded
 from prodigy.workflow.model import Budget
 
@@ -55,19 +55,21 @@ def resume(
         RunError: ``already-running``, ``journal-corrupt``, ``session-removed``, ``plan-lost``, ``still-ending``.
     """
     again = changes.force or changes.include
-    run = _chosen(invocation, name, queued=again)
-    if run is None:
+    chosen = _chosen(invocation, name, queued=again)
+    if chosen is None:
         invocation.printer.document(status_document(invocation.home, _here(invocation)))
         invocation.printer.line(f"{_NOTHING}: every run of this repository came to its end")
         return 0
-    known = summary(run)
-    if again and known is not None and known.waiting:
+    run, seen = chosen
+    if again and seen is not None and seen.summary.waiting:
         return _retry(invocation, run, changes, merge, strict=strict, dry_run=dry_run)
     if dry_run:
         foresee(invocation, run, changes)
         return 0
     return trio.run(
-        _Resumption(invocation, run, changes, merge, strict=strict, workflow=workflow, budget=budget).run
+        _Resumption(
+            invocation, run, seen, changes, merge, strict=strict, workflow=workflow, budget=budget
+        ).run
     )
 
 
@@ -89,32 +91,40 @@ def _retry(
     return retry(invocation, run, wanted, merge, strict=strict)
 
 
-def _chosen(invocation: Invocation, name: str | None, *, queued: bool) -> Run | None:
-    """The run that is meant; ``None`` if none was named and none waits. ``queued``: items of a queue count as work."""
+def _chosen(invocation: Invocation, name: str | None, *, queued: bool) -> tuple[Run, Known | None] | None:
+    """The run that is meant, and what is known of it; ``None`` if none was named and none waits.
+
+    ``queued``: items of a queue count as work.
+    """
     if name not in {None, LATEST}:
-        return run_called(name, invocation)
-    every = summaries(invocation.home, _here(invocation))
-    waiting = [known for known in every if _waits(known) or (queued and known.waiting)]
+        run = run_called(name, invocation)
+        return run, known(run)
+    every = [
+        found for run in all_runs(invocation.home, _here(invocation)) if (found := known(run)) is not None
+    ]
+    waiting = [one for one in every if _waits(one.summary) or (queued and one.summary.waiting)]
     if not waiting:
-        waiting = [known for known in every if known.live][:1]  # whoever works at it is named
+        waiting = [one for one in every if one.summary.live][:1]  # whoever works at it is named
     if name is None and len(waiting) > 1:
         raise UsageError(
             "ambiguous-run",
             "Several runs can be resumed",
-            note="\n".join(f"{known.tail}  {known.workflow}  {known.status}" for known in waiting),
+            note="\n".join(
+                f"{one.summary.tail}  {one.summary.workflow}  {one.summary.status}" for one in waiting
+            ),
             hint=f"name one, or take the newest with `prodigy resume {LATEST}`",
         )
-    return run_called(waiting[0].job_id, invocation) if waiting else None
+    return (waiting[0].run, waiting[0]) if waiting else None
 
 
 def _here(invocation: Invocation) -> str | None:
     return repository_here(invocation, all_repos=False)
 
 
-def _waits(known: JobSummary) -> bool:
+def _waits(job: JobSummary) -> bool:
     """Whether work is left, a final merge that nobody declined, or the removal of what was merged."""
-    cut_in_merge = known.unmerged and known.merge == "pending"
-    return (known.resumable and known.status != "corrupt") or cut_in_merge or known.uncleaned
+    cut_in_merge = job.unmerged and job.merge == "pending"
+    return (job.resumable and job.status != "corrupt") or cut_in_merge or job.uncleaned
 
 
 class _Resumption(Continuation):
@@ -124,6 +134,7 @@ class _Resumption(Continuation):
         self,
         invocation: Invocation,
         run: Run,
+        seen: Known | None,
         changes: Changes,
         merge: Answer | None,
         *,
@@ -131,7 +142,9 @@ class _Resumption(Continuation):
         workflow: Path | None,
         budget: Budget | None,
     ) -> None:
-        super().__init__(invocation, run, merge, strict=strict)
+        super().__init__(
+            invocation, run, merge, strict=strict, seen=seen.folded if seen is not None else None
+        )
         self._changes = changes
         self._budget = budget
         self._workflow = workflow

@@ -31,10 +31,10 @@ _IN_THE_WAY = ("would be overwritten by merge", "Not possible to fast-forward be
 
 
 class Foreseen(Struct, frozen=True):
-    """What a merge would give: a commit that no ref names yet, and the tip of the target that it was made for."""
+    """What a merge would give: a commit that no ref may name yet, and its tree."""
 
     commit: str
-    tip: str
+    tree: str
 
 
 class FinalMerge(Struct, frozen=True):
@@ -86,13 +86,17 @@ async def foresee(forge: Forge, source: str, named: str | None, message: str) ->
     if target.branch is None or tip is None:
         raise RunError("merge-target-missing", f"there is no branch to merge into: {target.fallback}")
     if await evidence.is_ancestor(git, source, tip):
-        return Foreseen(tip, tip)
+        return Foreseen(tip, await _tree(git, tip))
     if await evidence.is_ancestor(git, tip, source):
-        return Foreseen(source, tip)
+        return Foreseen(source, await _tree(git, source))
     tree = await foretell(forge, tip, source)
     if isinstance(tree, Conflict):
         raise _conflict(target.branch, tree.paths)
-    return Foreseen(await forge.objects.commit(tree, (tip, source), message, forge.identity), tip)
+    return Foreseen(await forge.objects.commit(tree, (tip, source), message, forge.identity), tree)
+
+
+async def _tree(git: Git, commit: str) -> str:
+    return (await git.run("rev-parse", f"{commit}^{{tree}}")).text
 
 
 async def _holder(git: Git, branch: str) -> Registration | None:

@@ -123,6 +123,7 @@ def _phase_started(state: JobState, event: events.PhaseStarted, record: Record) 
         started_at=record.timestamp,
         base_commit=event.base_commit,
         max_parallel=event.max_parallel,
+        tree=event.tree,
     )
 
 
@@ -441,6 +442,8 @@ def _step_ended(state: JobState, event: events.StepCompleted | events.StepFailed
 
 def first_line(text: str) -> str:
     """The first line of ``text`` that is not blank, stripped."""
+    if text.isprintable():  # one line
+        return text.strip()
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
@@ -662,8 +665,7 @@ def _some(paths: tuple[str, ...]) -> str:
 
 def _merge_prompted(state: JobState, event: events.MergePrompted, _: Record) -> None:
     state.merge_answer = event.answer
-    if event.answer not in {"yes", "flag-yes"}:
-        state.merge = "declined"
+    state.merge = "pending" if event.answer in {"yes", "flag-yes"} else "declined"
 
 
 # -- the supervision tree ------------------------------------------------------------------------------------------

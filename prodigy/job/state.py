@@ -214,6 +214,7 @@ class PhaseState(Struct, kw_only=True):
     duration_ms: int = 0
     base_commit: str | None = None
     max_parallel: int | None = None
+    tree: str | None = None
     variables: dict[str, Any] = {}
     fields: dict[str, dict[str, Any]] = {}
     error: Failure | None = None

@@ -99,8 +99,8 @@ _BEGINNING = Position()
 class JournalReader:
     """The records of a journal behind ``start``, in order, read as they are asked for.
 
-    After the last record, ``seq`` and ``size`` say how far the good part reaches, and ``damage`` whether a torn tail
-    follows it. A journal that is being written ends, for a reader, with the last whole record
+    After the last record, ``position`` says how far the good part reaches, and ``damage`` whether a torn tail follows
+    it. A journal that is being written ends, for a reader, with the last whole record
     that it happens to see.
 
     Raises, while iterating:
@@ -109,14 +109,13 @@ class JournalReader:
 
     def __init__(self, folder: Path, start: Position = _BEGINNING) -> None:
         self.folder = folder
-        self.seq = start.seq
-        self.size = start.size
+        self.position = start
         self.ended = False
         self.damage: JournalDamage | None = None
         self._start = start
 
     def __iter__(self) -> Iterator[Record]:
-        self.seq, self.size, _ = self._start
+        self.position = self._start
         self.ended = False
         self.damage = None
         lines = _lines(segments(self.folder), self._start.size)
@@ -129,10 +128,24 @@ class JournalReader:
             except RunError as error:
                 error.where = f"{line.path}: record {self.seq + 1}"
                 raise
-            self.seq += 1
-            self.size += len(line.text) + 1
+            self.position = Position(record.seq, self.size + len(line.text) + 1, record.sum)
             yield record
         self.ended = True
+
+    @property
+    def seq(self) -> int:
+        """The number of the last good record."""
+        return self.position.seq
+
+    @property
+    def size(self) -> int:
+        """Bytes of all segments up to its end."""
+        return self.position.size
+
+    def current(self) -> bool:
+        """Whether the journal ends where it was read to, as far as its size and its last record's checksum tell."""
+        whole = self.ended and self.damage is None
+        return whole and journal_size(self.folder) == self.size and ends_with(self.folder, self.position)
 
     def _good(self, line: Line) -> Record:
         if not line.whole:

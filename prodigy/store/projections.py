@@ -162,7 +162,8 @@ class Projections:
         for item_id in there | state.dead_letters.keys():
             if not self._mirrored(state, item_id):
                 self.write_dead_letter(state, item_id)
-        if state.phases.get("map"):
+        phase = state.phases.get("map")
+        if phase is not None and phase.status != "running":
             self.write_results(state)
         self.write_worktree_record(state)
         self.write_session_state(state)

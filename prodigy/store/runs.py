@@ -32,7 +32,7 @@ from prodigy.store.documents import (
 from prodigy.store.journal import JournalReader, read
 from prodigy.store.locks import Holder, holder
 from prodigy.store.session_state import remembered
-from prodigy.store.snapshots import folded, opened
+from prodigy.store.snapshots import Folded, folded, opened
 
 LATEST = "latest"
 
@@ -181,26 +181,43 @@ def run_holder(run: Run) -> Holder | None:
     return holder(run.layout.job_lock(run.job_id))
 
 
+class Known(Struct, frozen=True):
+    """What lists say of a run, and its whole state if it had to be read for that."""
+
+    run: Run
+    summary: JobSummary
+    folded: Folded | None = None
+
+
+def known(run: Run) -> Known | None:
+    """What is known of a run; ``None`` if not even its first record is on disk."""
+    return _known(run, behind=False)
+
+
 def summary(run: Run) -> JobSummary | None:
     """What lists say of a run; ``None`` if not even its first record is on disk."""
-    return _summary(run, behind=False)
+    found = known(run)
+    return None if found is None else found.summary
 
 
 def glance(run: Run) -> JobSummary | None:
     """As ``summary``, and without reading the journal where that has gone on since (``stale``)."""
-    return _summary(run, behind=True)
+    found = _known(run, behind=True)
+    return None if found is None else found.summary
 
 
-def _summary(run: Run, *, behind: bool) -> JobSummary | None:
-    found = run_holder(run)
-    known = _remembered(run, behind=behind) or _read(run)
-    return known and lived(known, found.pid if found else None)
+def _known(run: Run, *, behind: bool) -> Known | None:
+    holder, told = run_holder(run), _remembered(run, behind=behind)
+    found = _read(run) if told is None else Known(run, told)
+    if found is None:
+        return None
+    return replace(found, summary=lived(found.summary, holder.pid if holder else None))
 
 
 def summaries(home: Path, repo: str | None) -> list[JobSummary]:
     """What lists say of all runs of one repository, or of all with ``None``; newest first."""
-    known = (summary(run) for run in all_runs(home, repo))
-    return [found for found in known if found is not None]
+    every = (summary(run) for run in all_runs(home, repo))
+    return [found for found in every if found is not None]
 
 
 def _remembered(run: Run, *, behind: bool) -> JobSummary | None:
@@ -211,13 +228,13 @@ def _remembered(run: Run, *, behind: bool) -> JobSummary | None:
     return replace(known.run, stale=not known.whole)
 
 
-def _read(run: Run) -> JobSummary | None:
+def _read(run: Run) -> Known | None:
     found = folded(run.layout, run.job_id)
     state, problem = found.state, found.problem
     if problem is None:
-        return summarize(state, run.repo) if state.started else None
-    known = summarize(state, run.repo) if state.started else _nameless(run)
-    return replace(known, status="corrupt", error=problem.message, eta_ms=None, next=None)
+        return Known(run, summarize(state, run.repo), found) if state.started else None
+    told = summarize(state, run.repo) if state.started else _nameless(run)
+    return Known(run, replace(told, status="corrupt", error=problem.message, eta_ms=None, next=None))
 
 
 def _nameless(run: Run) -> JobSummary:

@@ -5,8 +5,10 @@ only if it is whole, was made by this release, and the journal has, where it sho
 older one is, or none. So they can always be deleted, and nothing is ever decided by them: the records are the truth.
 """
 
+import gc
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cache
 from hashlib import blake2b
@@ -147,12 +149,25 @@ def folded(layout: Layout, job: JobId) -> Folded:
     """The state of a run: of its newest usable snapshot, carried on by the records after it."""
     journal = layout.journal(job)
     notes: list[str] = []
-    for path in snapshots(layout, job):
-        try:
-            return _carried_on(snapshot_in(path), journal, tuple(notes))
-        except Unusable as unusable:
-            notes.append(f"{path} is not used: {unusable}")
-    return carry_on(JobState(), read(journal), tuple(notes))
+    with _unswept():
+        for path in snapshots(layout, job):
+            try:
+                return _carried_on(snapshot_in(path), journal, tuple(notes))
+            except Unusable as unusable:
+                notes.append(f"{path} is not used: {unusable}")
+        return carry_on(JobState(), read(journal), tuple(notes))
+
+
+@contextmanager
+def _unswept() -> Iterator[None]:
+    """A block without garbage collections: they would look again and again at a state of which nothing is garbage."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def opened(layout: Layout, job: JobId) -> Folded:
@@ -165,6 +180,15 @@ def opened(layout: Layout, job: JobId) -> Folded:
     if found.problem is not None:
         raise found.problem
     return found
+
+
+def renewed(found: Folded, layout: Layout, job: JobId) -> Folded:
+    """``found`` itself if nothing was recorded since it was read, else as ``opened``.
+
+    Raises:
+        RunError: ``journal-corrupt`` or ``journal-newer``.
+    """
+    return found if found.problem is None and found.reader.current() else opened(layout, job)
 
 
 def _carried_on(snapshot: Snapshot, journal: Path, notes: tuple[str, ...]) -> Folded:

@@ -1,56 +1,90 @@
-"""A run that dies at any of its named points is resumed to the same end as one that nobody killed.
+"""A job that dies at any of its named points comes to the same end as one that nobody killed.
 
-``python -m stress crash_points`` dies at later times of each point too, in a larger job, several times in a row.
+``python -m stress crash_points`` dies at later times of each point too, in more jobs, several times in a row.
 """
 
 import subprocess
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import pytest
-from dying import Model, Moment, die_and_resume, uninterrupted
+from dying import Job, Model, Moment, die_and_resume, uninterrupted
+from mortal_jobs import CLAUDE, COLLISION, ITEMS, LOOPS, PLAIN, RETRY, RETRY_BEFORE_MERGE
 
-SMALL = """
-grace: 300ms
-mode: mapreduce
-setup:
-  - shell: 'say() { echo "$1" >> "LOG"; }; say setup; echo 1 > setup.txt'
-map:
-  input: {list: [a, b]}
-  item_id: "${item}"
-  agent_template:
-    - shell: 'say() { echo "$1" >> "LOG"; }; say ${item}-first; echo ${item} > ${item}.txt'
-    - write_file: {path: "out/${item}.json", content: {item: "${item}"}, format: json, create_dirs: true}
-    - shell: 'say() { echo "$1" >> "LOG"; }; say ${item}-last; echo last >> ${item}.txt'
-reduce:
-  - shell: 'say() { echo "$1" >> "LOG"; }; say reduce; echo ${map.successful} > reduce.txt'
-"""
 BESIDE = 2
 PARTS = 16
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return uninterrupted(tmp_path_factory.mktemp("crash") / "model", SMALL)
+def models(tmp_path_factory: pytest.TempPathFactory) -> "Models":
+    return Models(tmp_path_factory.mktemp("crash"))
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-def test_a_run_that_dies_at_a_point_comes_to_the_same_end(model: Model, tmp_path: Path, part: int) -> None:
-    """Every point, the first time that it is passed, in parts."""
+class Models:
+    """What jobs lead to, once it is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.of = cache(lambda job: uninterrupted(folder / job.name, job))
+
+
+def all_die(model: Model, moments: Sequence[Moment], folder: Path) -> None:
+    """Each of the moments in a world of its own."""
 
     def attempt(moment: Moment) -> str:
         try:
-            died = die_and_resume(tmp_path / str(moment).replace(" ", "-"), model, [moment], SMALL)
+            died = die_and_resume(folder / str(moment).replace(" ", "-"), model, [moment])
         except (AssertionError, subprocess.SubprocessError) as failure:
             return f"{moment}: {failure}"
         return "" if died else f"{moment}: nobody died"
 
     with ThreadPoolExecutor(BESIDE) as pool:
-        failures = list(filter(None, pool.map(attempt, model.points[part::PARTS])))
+        failures = list(filter(None, pool.map(attempt, moments)))
     assert not failures, "\n".join(failures)
 
 
-def test_the_points_are_those_of_every_kind_of_effect(model: Model) -> None:
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_run_that_dies_at_a_point_comes_to_the_same_end(models: Models, tmp_path: Path, part: int) -> None:
+    """Every point, the first time that it is passed, in parts."""
+    model = models.of(ITEMS)
+    all_die(model, model.points[part::PARTS], tmp_path)
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_retry_that_dies_at_a_point_comes_to_the_same_end(
+    models: Models, tmp_path: Path, part: int
+) -> None:
+    model = models.of(RETRY)
+    all_die(model, model.points[part::PARTS], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [Moment(1, "worker", "log.open.after", 1), Moment(1, "coordinator", "git.merge.before", 1)],
+    ids=str,
+)
+def test_a_final_merge_that_is_cut_off_is_gone_on_with(
+    models: Models, tmp_path: Path, moment: Moment
+) -> None:
+    """In its verification, which a lost worker does not end, and after it: what is verified is not verified again."""
+    all_die(models.of(PLAIN), [moment], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "job", [LOOPS, PLAIN, RETRY_BEFORE_MERGE, COLLISION, CLAUDE], ids=lambda job: job.name
+)
+def test_other_jobs_die_where_those_have_no_point(models: Models, tmp_path: Path, job: Job) -> None:
+    """And at a few of the moments that they are recorded at."""
+    model = models.of(job)
+    known = {(moment.who, moment.point) for tested in (ITEMS, RETRY) for moment in models.of(tested).points}
+    new = [moment for moment in model.points if (moment.who, moment.point) not in known]
+    groups = [moment for moment in model.moments if moment.point == "journal.sync.after"]
+    all_die(model, [*new, *groups[:: len(groups) // 4]], tmp_path)
+
+
+def test_the_points_are_those_of_every_kind_of_effect(models: Models) -> None:
+    model = models.of(ITEMS)
     kinds = {moment.point.partition(".")[0] for moment in model.points}
     assert {
         "journal",

@@ -482,7 +482,13 @@ def test_a_final_merge_of_nothing() -> None:
 def test_a_declined_merge_can_be_made_later() -> None:
     declined = after(events.MergePrompted(target="main", answer="eof"), events.JobCompleted(duration_ms=1))
     assert (declined.merge, declined.status) == ("declined", "completed")
-    later = fold(records([final("git")], declined.seq + 1), declined)
+    agreed = fold(
+        records([events.MergePrompted(target="main", answer="flag-yes")], declined.seq + 1), declined
+    )
+    assert (agreed.merge, agreed.merge_answer) == ("pending", "flag-yes"), (
+        "one that is cut off is gone on with"
+    )
+    later = fold(records([final("git")], agreed.seq + 1), agreed)
     assert (later.merge, later.status) == ("merged", "completed")
 
 

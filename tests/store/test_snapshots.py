@@ -25,6 +25,7 @@ from prodigy.store.snapshots import (
     faults,
     folded,
     opened,
+    renewed,
     save,
     snapshot_in,
     snapshots,
@@ -86,6 +87,23 @@ def test_a_run_is_read_from_its_newest_snapshot_on(layout: Layout, job: JobId, r
     whole = path.read_bytes()
     path.write_bytes(b"#" + whole[1:])
     assert opened(layout, job).state == fold(records), "what is before the snapshot is not read again"
+
+
+def test_what_was_read_before_is_not_read_again_unless_the_journal_has_grown(
+    layout: Layout, job: JobId, records: list[Record]
+) -> None:
+    (path,) = segments(layout.journal(job))
+    *lines, last = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines))
+    found = opened(layout, job)
+    assert renewed(found, layout, job) is found
+    path.write_bytes(b"".join([*lines, last]))
+    assert renewed(found, layout, job).state == fold(records)
+    torn = opened(layout, job)
+    path.write_bytes(b"".join([*lines, last[:-3]]))
+    again = renewed(torn, layout, job)
+    assert again.state == fold(records[:-1])
+    assert renewed(again, layout, job) is not again, "a torn tail is looked at once more"
 
 
 def journal(layout: Layout, job: JobId) -> bytes:
