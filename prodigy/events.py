@@ -555,10 +555,15 @@ class StepFailed(StepEvent, frozen=True, kw_only=True, tag="step_failed"):
 
 
 class ClaudeCutOff(StepEvent, frozen=True, kw_only=True, tag="claude_cut_off"):
-    """A launch of Claude was killed together with whoever would have told of its end; what it used is estimated."""
+    """A launch of Claude was killed together with whoever would have told of its end.
+
+    What it used is estimated, unless its log ends in a result.
+    """
 
     intent: int
     claude: ClaudeUse
+    finished: str | None = None
+    """The log that ends in its result, if it had succeeded and its worktree is as it left it: that is its leaf's outcome."""
 
 
 class ClaudeIntended(StepEvent, frozen=True, kw_only=True, tag="claude_intended"):

@@ -13,7 +13,7 @@ import trio
 from msgspec import structs
 
 from prodigy import events, ids
-from prodigy.actors.cut_off import account, claude_log, leaf_under_way, placed
+from prodigy.actors.cut_off import account, claude_log, finished, leaf_under_way, placed
 from prodigy.actors.merger import merge_agent
 from prodigy.actors.recorder import Ledger, record
 from prodigy.actors.returning import Cut
@@ -156,6 +156,7 @@ class AgentHandle(Task):
             base=base,
             outcomes=self._outcomes(),
             cut_off=tuple(one for one in intents if one.item_id == leased.item_id),
+            finished=bool(finished(self._ledger.state, "map", self._item)),
             leased=leased,
             attempt=self._start.attempt,
         )
@@ -197,7 +198,12 @@ class AgentHandle(Task):
             self._phase, self._item, self._agent_id, self._start.attempt, leased, base, branch
         )
         if head is not None:
-            task = structs.replace(task, head=head, outcomes=self._outcomes())
+            task = structs.replace(
+                task,
+                head=head,
+                outcomes=self._outcomes(),
+                finished=finished(self._ledger.state, "map", self._item),
+            )
         try:
             failure = await set_up(self._services, self._tasks, task)
             if failure is None:

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import trio
-from msgspec import structs
+from msgspec import Struct, structs
 
 from prodigy.actors.recorder import Ledger, RecorderRef, record
 from prodigy.actors.tasks import TaskFactory
-from prodigy.events import ClaudeCutOff, ClaudeMeter, ClaudeUse, Failure, StepIntended, StepSpawned
+from prodigy.events import ClaudeCutOff, ClaudeMeter, ClaudeUse, Failure, Phase, StepIntended, StepSpawned
+from prodigy.job.money import beyond
+from prodigy.job.standing import alone
 from prodigy.job.state import ItemState, JobState
+from prodigy.steps.backend import Call, told
 from prodigy.steps.commands import log_name
 from prodigy.steps.output import short_tail
 from prodigy.steps.protocol import AgentTask
@@ -51,11 +54,14 @@ async def account(
 ) -> None:
     """Record what launches used whose end nobody told, of those that ``whose`` picks; their processes must be gone.
 
-    Once it is recorded, a launch is not accounted for again.
+    Once it is recorded, a launch is not accounted for again. One that had succeeded is no launch cut off: where nothing
+    else was changing its worktree, its result is the outcome of its leaf.
     """
     for spawned in [launch for launch in ledger.state.launches.values() if whose(launch)]:
-        before = ledger.state.money.meters.get(spawned.intent)
-        use = await trio.to_thread.run_sync(_use, tasks, spawned.claude_session or "", before)
+        log = _stream_log(tasks, spawned)
+        before = ledger.state.money.meters.get(spawned.intent) or ClaudeMeter()
+        end = await trio.to_thread.run_sync(_end, tasks, spawned, log, before)
+        counts = end.succeeded and not tasks.hides_secrets and _is_whole(ledger.state, spawned)
         cut_off = ClaudeCutOff(
             phase=spawned.phase,
             step=spawned.step,
@@ -64,16 +70,54 @@ async def account(
             agent_id=spawned.agent_id,
             attempt=spawned.attempt,
             intent=spawned.intent,
-            claude=use,
+            claude=end.use,
+            finished=str(log) if counts else None,
         )
         await record(recorder, cut_off)
 
 
-def _use(tasks: TaskFactory, session: str, before: ClaudeMeter | None) -> ClaudeUse:
-    """What a launch used by its conversation's own log, given what that said before; nothing, if there is none."""
-    file = tasks.backend.session_file(tasks.environment, session)
+def finished(state: JobState, phase: Phase, item: ItemState | None) -> dict[str, str]:
+    """The logs of launches that had succeeded when they were cut off, by the keys of their leaves in a phase."""
+    mine = f"{phase}/"
+    known = (state if item is None else item).finished
+    return {key.removeprefix(mine): log for key, log in known.items() if key.startswith(mine)}
+
+
+class _End(Struct, frozen=True):
+    """How a launch that was cut off had ended, as far as can be known."""
+
+    use: ClaudeUse
+    succeeded: bool = False
+
+
+def _end(tasks: TaskFactory, spawned: StepSpawned, log: Path, before: ClaudeMeter) -> _End:
+    """By its own last word in the log of its stream, else by its conversation's own record."""
+    backend, session = tasks.backend, spawned.claude_session or ""
+    environment = tasks.environment_of(spawned.phase)
+    file = backend.session_file(environment, session)
+    answer = told(backend.reader(Call(prompt="", session_id=session)), log)
+    if answer is not None:
+        use = structs.replace(beyond(before.summed, answer.use), json_log_location=file)
+        return _End(use, succeeded=not answer.is_error)
     use = ClaudeUse(session_id=session, json_log_location=file, estimated=True)
-    return tasks.backend.spent(tasks.environment, use, before)
+    return _End(backend.spent(environment, use, before))
+
+
+def _stream_log(tasks: TaskFactory, spawned: StepSpawned) -> Path:
+    name = log_name(spawned.step, "claude", spawned.try_)
+    return tasks.logs_of(spawned.phase, spawned.item_id, spawned.attempt) / f"{name}.out"
+
+
+def _is_whole(state: JobState, spawned: StepSpawned) -> bool:
+    """Whether its worktree still is as it left it, and nobody else was changing that.
+
+    A machine that went down may have lost files whose loss nobody would notice.
+    """
+    leaf, process = state.intents.get(spawned.intent), state.spawned.get(spawned.intent)
+    if leaf is None or process is None or leaf.kind != "claude" or process.boot_id != state.boot_id:
+        return False
+    beside = (one for one in state.intents.values() if (one.phase, one.item_id) == (leaf.phase, leaf.item_id))
+    return alone(tuple(beside), leaf)
 
 
 def claude_log(tasks: TaskFactory, task: AgentTask, item: ItemState, leaf: StepIntended | None) -> str | None:

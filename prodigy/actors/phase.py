@@ -14,7 +14,7 @@ import trio
 from msgspec import structs
 
 from prodigy import events
-from prodigy.actors.cut_off import account
+from prodigy.actors.cut_off import account, finished
 from prodigy.actors.recorder import Ledger, record
 from prodigy.actors.returning import Cut
 from prodigy.actors.running import run_agent
@@ -156,6 +156,7 @@ class PhaseActor(Task):
         losses, began = 0, trio.current_time()
         while True:
             left = None if timeout is None else max(0.0, timeout - (trio.current_time() - began))
+            goes_on = self._cut is not None
             head = self._head() if self._cut is None else await self._return(self._cut)
             task = self._tasks.phase(
                 self._phase,
@@ -166,6 +167,8 @@ class PhaseActor(Task):
                 outcomes=self._outcomes(),
                 variables=variables,
             )
+            if goes_on:
+                task = structs.replace(task, finished=finished(self._ledger.state, self._phase, None))
             try:
                 return await self._set_up_and_run(task)
             except HostLost as lost:
@@ -189,6 +192,7 @@ class PhaseActor(Task):
             cut_off=tuple(
                 one for one in state.intents.values() if one.phase == phase and one.item_id is None
             ),
+            finished=bool(finished(state, phase, None)),
             reason=reason,
         )
         standing = await go_on(self._services.workspaces, cut)

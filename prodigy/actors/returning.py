@@ -35,6 +35,8 @@ class Cut(Struct, frozen=True, kw_only=True):
     """In the order of the records."""
     cut_off: tuple[StepIntended, ...]
     """Intents without an outcome."""
+    finished: bool = False
+    """Whether what they did is the work of a launch of Claude that had come to its end."""
     reason: str = _REASON
     leased: Leased | None = None
     """The slot, if they are an agent's."""
@@ -80,7 +82,7 @@ class Returning:
         await self._worktrees.unlock(worktree, cut.branch)
         found = await snapshot(self._git.inside(cut.path))
         seen = Seen(head=found.head, dirty=bool(found.dirty), at_home=found.branch == cut.branch)
-        standing = stand(cut.outcomes, cut.cut_off, cut.base, seen)
+        standing = stand(cut.outcomes, cut.cut_off, cut.base, seen, finished=cut.finished)
         if standing.restore:
             await self._keep(cut, standing.head)
             await self._worktrees.move_branch(cut.branch, standing.head)

@@ -388,10 +388,18 @@ class TaskFactory:
         """What ``claude:`` steps of the run launch."""
         return opened(self._plan.backend)
 
+    def environment_of(self, phase: Phase) -> Mapping[str, str]:
+        """What the children of a phase inherit."""
+        return self._common_environment(phase, str(self.session_worktree))
+
+    def logs_of(self, phase: Phase, item_id: str | None, attempt: int) -> Path:
+        """Folder of the logs of an attempt at an item, or of a phase."""
+        return self._layout.step_logs(self.job_id, phase, item_id, attempt)
+
     @property
-    def environment(self) -> Mapping[str, str]:
-        """What every child inherits."""
-        return self._environment
+    def hides_secrets(self) -> bool:
+        """Whether there are secrets, so that logs do not say all that was printed."""
+        return bool(self._prepared.masker)
 
     def _common_fields(self) -> dict[str, dict[str, Any]]:
         """Fields of what setup captured, by both its names."""

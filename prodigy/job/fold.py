@@ -309,6 +309,7 @@ def _forget_leaves(state: JobState, item: ItemState) -> None:
     """The attempt's process tree is dead, and the next attempt starts from the beginning."""
     item.outcomes = {}
     item.conversations = {}
+    item.finished = {}
     item.claude_session = None
     for seq in [seq for seq, intent in state.intents.items() if intent.item_id == item.item_id]:
         del state.intents[seq]
@@ -438,6 +439,7 @@ def _step_ended(state: JobState, event: events.StepCompleted | events.StepFailed
     key = leaf_key(event.phase, event.step, event.try_)
     owner.outcomes[key] = event
     owner.conversations.pop(key, None)
+    owner.finished.pop(key, None)
 
 
 def first_line(text: str) -> str:

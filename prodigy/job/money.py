@@ -11,7 +11,7 @@ from msgspec import structs
 
 from prodigy import events
 from prodigy.events import ClaudeTally, ClaudeUse, Record
-from prodigy.job.state import JobState, Quota
+from prodigy.job.state import ItemState, JobState, Quota
 
 SAMPLES = 200
 """How many of the latest launches say what the next one will cost."""
@@ -62,6 +62,7 @@ def _claude_intended(state: JobState, event: events.ClaudeIntended, _: Record) -
     state.parked.discard(event.intent)
     conversations = _conversations(state, event)
     key = leaf_key(event.phase, event.step, event.try_)
+    _owner(state, event).finished.pop(key, None)
     known = conversations.get(key)
     if known is None or known.session_id != event.session_id:
         conversations[key] = ClaudeUse(session_id=event.session_id, model=event.model)
@@ -93,6 +94,8 @@ def _claude_answered(_state: JobState, _event: events.ClaudeAnswered, _: Record)
 
 def _claude_cut_off(state: JobState, event: events.ClaudeCutOff, _: Record) -> None:
     pay(state, event, event.claude)
+    if event.finished is not None:
+        _owner(state, event).finished[leaf_key(event.phase, event.step, event.try_)] = event.finished
 
 
 def _budget_warned(state: JobState, event: events.BudgetWarned, _: Record) -> None:
@@ -130,14 +133,14 @@ def _count(state: JobState, event: Launched, use: ClaudeUse, *, launched: bool) 
     money = state.money
     money.usd += use.cost_usd
     money.tokens += tokens(use)
-    if not launched:  # as earlier releases recorded it
+    conversations = _conversations(state, event)
+    key = leaf_key(event.phase, event.step, event.try_)
+    known = conversations.get(key)
+    if not launched and known is None:  # as earlier releases recorded it
         money.launches += 1
     if use.cost_usd > 0:
         money.samples.append((use.cost_usd, tokens(use)))
         del money.samples[:-SAMPLES]
-    conversations = _conversations(state, event)
-    key = leaf_key(event.phase, event.step, event.try_)
-    known = conversations.get(key)
     if known is not None and known.session_id == use.session_id:
         conversations[key] = together(known, use)
 
@@ -148,7 +151,12 @@ def conversation(state: JobState, event: events.ClaudeIntended) -> ClaudeUse | N
 
 
 def _conversations(state: JobState, event: Launched | events.ClaudeIntended) -> dict[str, ClaudeUse]:
-    return (state if event.item_id is None else state.items[event.item_id]).conversations
+    return _owner(state, event).conversations
+
+
+def _owner(state: JobState, event: Launched | events.ClaudeIntended) -> JobState | ItemState:
+    """Whose leaf it is."""
+    return state if event.item_id is None else state.items[event.item_id]
 
 
 def begin_clock(state: JobState, record: Record) -> None:

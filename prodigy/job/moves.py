@@ -61,3 +61,4 @@ def forget_outcomes(state: JobState, phase: Phase) -> None:
         del state.outcomes[key]
     for key in [key for key in state.conversations if key.startswith(f"{phase}/")]:
         del state.conversations[key]
+        state.finished.pop(key, None)

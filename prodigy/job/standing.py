@@ -3,6 +3,7 @@
 Pure. Steps go on at their first leaf without an outcome. For that the worktree must be as the recorded leaves left it:
 
 - it is, or nobody worked in it since: it is taken as it stands;
+- all that was done since is the work of a launch of Claude which had come to its end: likewise, since its result counts;
 - it is not, and what the recorded leaves left is a commit: it goes back to that commit;
 - it is not, and what they left was never committed: it goes back to the last moment at which it was, and what was done
   since then is forgotten and done again.
@@ -58,6 +59,8 @@ def stand(
     cut_off: Collection[StepIntended],
     base: str,
     seen: Seen,
+    *,
+    finished: bool = False,
 ) -> Standing:
     """Where to go on.
 
@@ -66,9 +69,10 @@ def stand(
         cut_off: intents of theirs without an outcome; nobody works at them any more.
         base: the commit that they began with, nothing uncommitted.
         seen: their worktree.
+        finished: whether the one of them that changes files is a launch of Claude that had come to its end.
     """
     *_, last = moments = list(accumulate(outcomes.values(), _after, initial=_Left(base, dirty=False)))
-    if seen.at_home and _as_recorded(last, cut_off, seen):
+    if finished or (seen.at_home and _as_recorded(last, cut_off, seen)):
         return Standing(head=last.head)
     if last.dirty is False:
         return Standing(head=last.head, restore=True)
@@ -76,6 +80,11 @@ def stand(
         (index, moment) for index, moment in reversed(list(enumerate(moments))) if moment.dirty is False
     )
     return Standing(head=clean.head, restore=True, forgotten=tuple(outcomes)[index:])
+
+
+def alone(open_: Collection[StepIntended], leaf: StepIntended) -> bool:
+    """Whether of all leaves without an outcome this one alone can have changed files."""
+    return all(one is leaf or one.kind in HARMLESS for one in open_)
 
 
 def _after(before: _Left, outcome: StepCompleted | StepFailed) -> _Left:

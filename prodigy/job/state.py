@@ -100,6 +100,8 @@ class ItemState(Struct, kw_only=True):
     """The conversation that the last launch of Claude began, in the attempt that runs."""
     conversations: dict[str, ClaudeUse] = {}
     """Those of leaves without an outcome, by ``phase/path/try``, with what they used so far."""
+    finished: dict[str, str] = {}
+    """Those of them that had succeeded, by the same keys: the logs that end in their results."""
     spent_usd: float = 0.0
     """What the attempt that runs spent on Claude so far; it belongs to ``cost_usd`` once the attempt has ended."""
 
@@ -362,6 +364,8 @@ class JobState(Struct, kw_only=True):
     """Leaves without an outcome, by sequence number."""
     conversations: dict[str, ClaudeUse] = {}
     """Those of leaves without an outcome, in phases other than map; see ``ItemState.conversations``."""
+    finished: dict[str, str] = {}
+    """See ``ItemState.finished``."""
     money: Money = field(default_factory=Money)
     quotas: dict[Lane, Quota] = {}
     """Accounts and models that the API turned away in this run."""

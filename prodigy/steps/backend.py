@@ -7,14 +7,19 @@ settings (``backends.opened``), and hold no state that others would have to shar
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
-from typing import Literal, Protocol
+from pathlib import Path
+from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
 from prodigy.events import ClaudeMeter, ClaudeUse
 from prodigy.steps.runner import Ended, Program
 from prodigy.workflow.model import ClaudeOptions
+
+_CHUNK: Final = 1024 * 1024
+"""Bytes of a log that are read at once."""
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -144,3 +149,15 @@ class AgentBackend(Protocol):
     ) -> ClaudeUse:
         """The use of a launch that said nothing of its end, by the record, which said ``before`` when it began."""
         ...
+
+
+def told(reader: Reader, log: Path) -> Answer | None:
+    """How a launch ended by the log of what it printed; ``None`` if it had not said the last word.
+
+    The log may hold the mask of a secret in a secret's place.
+    """
+    enough, is_whole = None, False
+    with suppress(OSError), log.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            enough, is_whole = reader.feed(chunk), chunk.endswith(b"\n")
+    return reader.answer() if is_whole and enough is not None and reader.objection is None else None

@@ -4,16 +4,25 @@ An exit code proves nothing here: the CLI exits with 0 when it is interrupted, a
 start. Only a result that is no error is a success.
 """
 
+from pathlib import Path
 from typing import NoReturn
 from uuid import uuid4
 
 import trio
 from msgspec import structs
 
-from prodigy.events import ClaudeAnswered, ClaudeIntended, ClaudeParked, ClaudeUse, Failure
+from prodigy.events import (
+    ClaudeAnswered,
+    ClaudeIntended,
+    ClaudeParked,
+    ClaudeTally,
+    ClaudeUse,
+    Failure,
+    Stream,
+)
 from prodigy.job.budget import LEAST_USD
 from prodigy.job.money import beyond, together
-from prodigy.steps.backend import AgentBackend, Answer, Call, Launched
+from prodigy.steps.backend import AgentBackend, Answer, Call, Launched, told
 from prodigy.steps.durable import Done, LeafFailed, Texts
 from prodigy.steps.nested import stream_of
 from prodigy.steps.output import cut, last_line, short_tail
@@ -34,6 +43,9 @@ async def claude(
         LeafFailed: ``claude-error``, what ended the launch early, or a text that cannot be filled in.
     """
     before = runner.door.conversation(path, try_)
+    log = runner.door.finished(path, try_)
+    if before is not None and log is not None:
+        return _adopted(runner, step, action, before, Path(log), backend)
     while True:
         call = _call(runner, step, action, before, backend)
         before = before if call.resumes else None
@@ -42,7 +54,7 @@ async def claude(
         why = backend.parked(call, launched)
         if why is None:
             return _outcome(launched, call, together(before, launched.use))
-        told = ClaudeParked(
+        reported = ClaudeParked(
             **runner.door.place.at(path, try_),
             intent=runner.door.intent(path, try_),
             reason=why.reason,
@@ -50,8 +62,24 @@ async def claude(
             message=why.message,
             until=why.until,
         )
-        await runner.door.recorder.record(told)
+        await runner.door.recorder.record(reported)
         before = together(before, launched.use)
+
+
+def _adopted(
+    runner: Runner, step: Step, action: Claude, before: ClaudeUse, log: Path, backend: AgentBackend
+) -> Done:
+    """The outcome of a launch that had succeeded before, and is paid for."""
+    call = structs.replace(_call(runner, step, action, None, backend), session_id=before.session_id)
+    answer = told(backend.reader(call), log)
+    assert answer is not None, "the coordinator has read it"
+    stdout, stderr = (Stream(size=one.stat().st_size, log=str(one)) for one in (log, log.with_suffix(".err")))
+    ended = Ended(failure=None, exit_code=0, stdout=stdout, stderr=stderr)
+    nothing = structs.asdict(ClaudeTally())
+    use = structs.replace(
+        answer.use, json_log_location=backend.session_file(call.environment, call.session_id), **nothing
+    )
+    return _outcome(Launched(answer, ended, use), call, before)
 
 
 async def _admitted(

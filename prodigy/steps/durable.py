@@ -148,6 +148,7 @@ class Door:
         place: the agent's identity.
         recorded: outcomes of an earlier, cut-off run of the same attempt, keyed by ``outcome_key``.
         conversations: with Claude, that an earlier run of leaves without an outcome began; keyed likewise.
+        finished: of those whose last launch had succeeded, the log that ends in its result.
         closed: whether nothing but what is recorded comes through it.
     """
 
@@ -157,6 +158,7 @@ class Door:
         place: Place,
         recorded: Mapping[str, Outcome],
         conversations: Mapping[str, ClaudeUse] | None = None,
+        finished: Mapping[str, str] | None = None,
         *,
         closed: bool = False,
     ) -> None:
@@ -165,6 +167,7 @@ class Door:
         self.closed = closed
         self._recorded = recorded
         self._conversations = conversations or {}
+        self._finished = finished or {}
         self._under_way: dict[str, int] = {}
 
     def knows(self, path: str, try_: int) -> bool:
@@ -188,6 +191,10 @@ class Door:
     def conversation(self, path: str, try_: int) -> ClaudeUse | None:
         """The conversation that a leaf began with Claude before it was cut off, and what that used."""
         return self._conversations.get(outcome_key(path, try_))
+
+    def finished(self, path: str, try_: int) -> str | None:
+        """The log that ends in the result of that conversation's last launch, if it had succeeded and its work is there."""
+        return self._finished.get(outcome_key(path, try_))
 
     def intent(self, path: str, try_: int) -> int:
         """The sequence number of the intent of a leaf that is being acted out."""

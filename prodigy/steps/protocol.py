@@ -93,6 +93,8 @@ class AgentTask(Struct, frozen=True, kw_only=True):
     outcomes: dict[str, Outcome] = {}
     conversations: dict[str, ClaudeUse] = {}
     """Conversations with Claude that were cut short, by the leaves that began them, and what they used so far."""
+    finished: dict[str, str] = {}
+    """Of those whose last launch had succeeded, the log that ends in its result; their work is in the worktree."""
     secrets: tuple[str, ...] = ()
     declared: tuple[str, ...] = ()
     """Names of variables of ``environment`` that the workflow declares, which texts may use as ``${NAME}``."""

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from worlds import World, eventually
 
+from prodigy.crash_points import VARIABLE
+
 FAKES = Path(__file__).parents[1] / "fakes"
 
 
@@ -94,3 +96,65 @@ def test_what_a_launch_after_a_kill_costs_is_its_own(world: World, later: int) -
     [cut_off], [ended] = world.events("claude_cut_off"), world.events("step_completed")
     assert cut_off["claude"]["cost_usd"] == pytest.approx(0.20)
     assert ended["claude"]["cost_usd"] == pytest.approx(0.10 * later)
+
+
+@pytest.mark.parametrize("killed", ["coordinator", "worker"])
+@pytest.mark.parametrize("mode", ["agent", "phase"])
+def test_a_result_that_was_told_is_not_bought_again(world: World, killed: str, mode: str) -> None:
+    """Claude had ended well when we were killed: its work and its words count, and nothing is launched again."""
+    log, gate = with_claude(world), world.folder / "gate"
+    prompt = f"""
+        /sh echo hello > made.txt; git add made.txt; git commit -qm 'by claude'; echo more > loose.txt
+        /say that is it
+        /cost 0.25
+        /after until test -e {gate}; do sleep 0.05; done"""
+    steps = [
+        {"claude": prompt, "id": "work", "commit_required": True},
+        {"shell": "echo ${work.output} > said.txt"},
+    ]
+    flow = {"mode": "mapreduce", "map": {"input": {"list": ["a"]}, "agent_template": steps}}
+    text = json.dumps(flow if mode == "agent" else steps)
+    with world.start("run", world.workflow(text), "-y", "--json") as running:
+        eventually(lambda: '"result"' in "".join(file.read_text() for file in streams(world)))
+        [spawned] = [event for event in world.events("step_spawned") if event.get("claude_session")]
+        os.kill(running.pid if killed == "coordinator" else spawned["worker"], signal.SIGKILL)
+        gate.touch()
+        said, _ = running.communicate(timeout=60)
+    report = json.loads(said) if killed == "worker" else world.json("resume", "latest", "-y")
+    assert report["status"] == "completed"
+    assert len(log.read_text().splitlines()) == 1
+    assert (world.repository / "said.txt").read_text() == "that is it\n"
+    assert (world.repository / "loose.txt").read_text() == "more\n"
+    assert "by claude" in world.git("log", "--format=%s").splitlines()
+    assert (report["cost"]["usd"], report["cost"]["launches"]) == (0.25, 1)
+    assert report["cost"]["estimated_usd"] == 0
+
+
+@pytest.mark.parametrize("number", [12, 25, 40])
+@pytest.mark.parametrize("who", ["coordinator", "worker"])
+def test_no_death_launches_more_than_was_in_flight(world: World, who: str, number: int) -> None:
+    """Whenever we die: each launch beyond one for an item goes on with one that was cut off, and the bill is right."""
+    log, points = with_claude(world), world.folder / "points"
+    points.mkdir()
+    point = "journal.sync.after" if who == "coordinator" else "log.open.after"
+    (points / "plan").write_text(f"{who} {point} {number if who == 'coordinator' else number // 6}")
+    world.environ[VARIABLE] = str(points)
+    template = [{"claude": "/replies 2 0.10\n/sh echo ${item} > ${item}.txt"}]
+    flow = {"map": {"input": {"list": list("abcdef")}, "max_parallel": 3, "agent_template": template}}
+    first = world.prodigy("run", world.workflow(json.dumps({"mode": "mapreduce", **flow})), "-y")
+    assert not (points / "plan").exists(), "nobody died"
+    if who == "coordinator":
+        assert first.returncode == -9
+        assert world.prodigy("resume", "latest", "-y").returncode == 0
+    [ended] = world.events("job_completed")
+    assert ended["success_count"] == 6
+    cut_off = [event for event in world.events("claude_cut_off") if not event.get("finished")]
+    assert len(log.read_text().splitlines()) <= 6 + len(cut_off)
+    paid = [event["claude"] for event in world.events() if event.get("claude")]
+    assert sum(use.get("cost_usd", 0.0) for use in paid) == pytest.approx(0.10 * replies(world))
+    assert replies(world) == 12
+    assert {f"{name}.txt" for name in "abcdef"} <= {file.name for file in world.repository.iterdir()}
+
+
+def streams(world: World) -> list[Path]:
+    return list(world.home.glob("logs/**/*-claude.out"))

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodigy.events import Failure, StepCompleted, StepFailed, StepIntended
-from prodigy.job.standing import Seen, Standing, stand
+from prodigy.job.standing import Seen, Standing, alone, stand
 
 Outcome = StepCompleted | StepFailed
 
@@ -32,11 +32,33 @@ def failed(head: str, *, dirty: bool) -> Outcome:
 
 
 def standing(
-    *outcomes: Outcome, cut: tuple[str, ...] = (), head: str = "base", dirty: bool = False, **seen: Any
+    *outcomes: Outcome,
+    cut: tuple[str, ...] = (),
+    head: str = "base",
+    dirty: bool = False,
+    finished: bool = False,
+    **seen: Any,
 ) -> Standing:
     named = {str(number): outcome for number, outcome in enumerate(outcomes, 1)}
     cut_off = [StepIntended(phase="map", step="9", kind=kind) for kind in cut]
-    return stand(named, cut_off, "base", Seen(head=head, dirty=dirty, **seen))
+    return stand(named, cut_off, "base", Seen(head=head, dirty=dirty, **seen), finished=finished)
+
+
+def test_what_a_finished_launch_left_stays_as_it_is() -> None:
+    """The steps go on at it, with the commit that it began with."""
+    assert standing(left("one"), cut=("claude",), head="two", dirty=True, finished=True) == Standing(
+        head="one"
+    )
+    assert standing(left("one"), cut=("claude",), head="two", dirty=True).restore
+
+
+def test_a_launch_is_alone_where_nobody_else_can_have_changed_files() -> None:
+    claude, body, other = (
+        StepIntended(phase="map", step=step, kind=kind)
+        for step, kind in (("1.foreach[0].1", "claude"), ("1", "foreach"), ("1.foreach[1].1", "shell"))
+    )
+    assert alone([body, claude], claude)
+    assert not alone([body, claude, other], claude)
 
 
 def test_what_is_as_recorded_is_taken_as_it_stands() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodigy.events import ClaudeAnswered, ClaudeParked
-from prodigy.steps.backend import Call
+from prodigy.steps.backend import Call, told
 from prodigy.steps.claude import claude
 from prodigy.steps.claude_cli import GO_ON, MAX_PROMPT, ClaudeCli
 from prodigy.steps.claude_stream import ClaudeStream
@@ -311,6 +311,22 @@ def test_any_bytes_are_survived(chunks: list[bytes]) -> None:
         stream.feed(chunk)
     answer = stream.answer()
     assert answer is None or answer.is_error
+
+
+def test_a_log_that_ends_in_a_result(tmp_path: Path) -> None:
+    """Only its last whole line tells that a launch had come to its end."""
+    log = tmp_path / "01-claude.out"
+    assert told(ClaudeStream("s", linger=60), log) is None
+    result = b'{"type":"result","is_error":false,"result":"fine","total_cost_usd":0.5}\n'
+    log.write_bytes(b'{"type":"system"}\n' + result)
+    answer = told(ClaudeStream("s", linger=60), log)
+    assert answer is not None
+    assert (answer.text, answer.is_error, answer.use.cost_usd) == ("fine", False, 0.5)
+    for after in (b'{"type":"system","subtype":"init"}\n', b'{"type":"sys'):
+        log.write_bytes(result + after)
+        assert told(ClaudeStream("s", linger=60), log) is None
+    log.write_bytes(result[:-1])
+    assert told(ClaudeStream("s", linger=60), log) is None
 
 
 def test_errors_without_a_text() -> None:
