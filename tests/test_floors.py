@@ -14,6 +14,7 @@ PRODIGY_FLOORS = [
     {"job"},
     {"git", "store"},
     {"steps"},
+    {"rehearsal"},
     {"actors"},
     {"cli"},
     {"__main__"},
@@ -26,6 +27,7 @@ IMPURE_MODULES = {
 BANNED = {
     "supervisors": {"prodigy", "yaml", "pygit2", "cyclopts", "rich"},
     "prodigy/steps": {"yaml", "pygit2", "cyclopts", "rich"},
+    "prodigy/rehearsal": {"yaml", "pygit2", "cyclopts", "rich"},
 }
 """What a worker process must not import, and what the library must not know."""
 

@@ -1,19 +1,86 @@
-"""``--backend NAME``: what ``claude:`` steps run."""
+"""``--backend NAME`` and ``--script FILE``: what ``claude:`` steps run."""
 
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
+import msgspec
 from cyclopts import Parameter
+from msgspec import Struct
 
+from prodigy.actors.claude_ready import check_claude
+from prodigy.cli.invocation import Invocation
+from prodigy.cli.reading import shown_problems
+from prodigy.errors import MachineError, UsageError
 from prodigy.events import Backend
 from prodigy.steps.backends import require
+from prodigy.store.atomic import write_file
+from prodigy.workflow.model import Workflow
 
 BackendFlag = Annotated[str | None, Parameter(name="--backend", metavar="NAME")]
+ScriptFlag = Annotated[str | None, Parameter(name="--script", metavar="FILE")]
+REHEARSAL = "rehearsal"
+_SHORT_SHA = 8
 
 
-def given_backend(name: str | None) -> Backend | None:
-    """The backend of the flag; ``None`` without it.
+class Chosen(Struct, frozen=True, kw_only=True):
+    """A backend as it was asked for; ``script`` is what is to be rehearsed, read and found good."""
+
+    name: str
+    script: bytes | None = None
+
+    async def check(self, workflow: Workflow, environment: Mapping[str, str]) -> None:
+        """Nothing, if launches can be expected to start; a script that was read is all that a rehearsal needs.
+
+        Raises:
+            MachineError: as ``AgentBackend.check``.
+        """
+        if self.script is None:
+            await check_claude(workflow, Backend(name=self.name), environment)
+
+    def settled(self, folder: Path) -> Backend:
+        """The backend of a run whose state is kept in ``folder``; the script is put there, for whoever goes on with it.
+
+        Raises:
+            MachineError: ``storage-full`` or ``storage-denied``.
+        """
+        if self.script is None:
+            return Backend(name=self.name)
+        digest = hashlib.sha256(self.script).hexdigest()[:_SHORT_SHA]
+        file = folder / f"{REHEARSAL}-{digest}.json"
+        write_file(file, self.script)
+        return Backend(name=self.name, settings={"script": str(file)})
+
+
+def given_backend(name: str | None, script: str | None, invocation: Invocation) -> Chosen | None:
+    """The backend of the flags; ``None`` without them. A script is read here, with every problem shown.
 
     Raises:
-        UsageError: ``backend-unknown``.
+        UsageError: ``backend-unknown``, ``missing-argument``, ``conflicting-flags``.
+        MachineError: ``storage-denied``: the script cannot be read.
+        WorkflowInvalid: the script has errors.
     """
-    return None if name is None else Backend(name=require(name))
+    if script is not None and name not in {None, REHEARSAL}:
+        message = f"`--script` is what the backend `{REHEARSAL}` plays, not `{name}`"
+        raise UsageError("conflicting-flags", message, hint=f"give `--backend {REHEARSAL}`")
+    if script is not None:
+        return Chosen(name=REHEARSAL, script=_read(script, invocation))
+    if name == REHEARSAL:
+        message = f"The backend `{REHEARSAL}` needs something to play"
+        raise UsageError("missing-argument", message, hint="give it: `--script FILE`")
+    return None if name is None else Chosen(name=require(name))
+
+
+def _read(name: str, invocation: Invocation) -> bytes:
+    """The script of a file, as players read it."""
+    from prodigy.rehearsal.reading import read_script
+
+    path = invocation.around.directory / Path(name).expanduser()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        message = f"`{name}` cannot be read: {error.strerror}"
+        raise MachineError("storage-denied", message, where=str(path)) from None
+    with shown_problems(invocation.printer):
+        return msgspec.json.encode(read_script(data, name))

@@ -11,11 +11,12 @@ from prodigy.actors.claude_ready import check_claude
 from prodigy.actors.finish import Answer
 from prodigy.actors.survivors import end_survivors, left_behind
 from prodigy.actors.tree import Opening
+from prodigy.cli.backend import Chosen
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.replacement import Replacement
 from prodigy.cli.session import Session
 from prodigy.errors import RunError, WorkflowError
-from prodigy.events import DlqRetryStarted
+from prodigy.events import Backend, DlqRetryStarted
 from prodigy.job.plan import RunPlan
 from prodigy.job.state import JobState
 from prodigy.job.summary import recorded as known
@@ -85,6 +86,10 @@ class Continuation:
     async def go_on(self, found: Folded) -> Ending:
         """Go on with what is recorded."""
         raise NotImplementedError
+
+    def _backend(self, agent: Chosen | None) -> Backend | None:
+        """What Claude steps run from now on, if that is said anew."""
+        return None if agent is None else agent.settled(self._run.layout.state(self._run.job_id))
 
     def _asked(self, state: JobState) -> RunPlan:
         """What the run was asked to do, with the workflow in force.

@@ -1,7 +1,8 @@
 """Reading a workflow that is to be run: found, loaded with its parameters, refused with every problem shown."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from msgspec import Struct, structs
@@ -39,15 +40,22 @@ def read_workflow(
         WorkflowInvalid: every problem has been shown.
     """
     file = open_workflow(name, invocation)
-    try:
+    with shown_problems(invocation.printer):
         loaded = load_file(file, invocation, parameters)
         if strict:
             _refuse_second_shells(loaded)
-    except WorkflowInvalid as invalid:
-        _show(invalid, invocation.printer)
-        raise
     digest = hashlib.sha256(file.data).hexdigest()
     return Reading(file.data, loaded, Source(loaded.workflow, file.place, digest))
+
+
+@contextmanager
+def shown_problems(printer: Printer) -> Iterator[None]:
+    """Shows what is wrong with a file that is read inside."""
+    try:
+        yield
+    except WorkflowInvalid as invalid:
+        _show(invalid, printer)
+        raise
 
 
 def _refuse_second_shells(loaded: Loaded) -> None:

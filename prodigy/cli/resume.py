@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import msgspec
 import trio
 
 from prodigy.actors.finish import Answer
+from prodigy.cli.backend import Chosen
 from prodigy.cli.continuation import Continuation, Ending
 from prodigy.cli.here import repository_here, run_called
 from prodigy.cli.invocation import Invocation
@@ -27,7 +29,7 @@ _NOTHING = "nothing to resume"
 _AS_BEFORE = Changes()
 
 
-def resume(
+def resume(  # noqa: PLR0913 - all that a user can say of it
     invocation: Invocation,
     name: str | None,
     changes: Changes = _AS_BEFORE,
@@ -36,6 +38,7 @@ def resume(
     strict: bool,
     workflow: Path | None = None,
     budget: Budget | None = None,
+    agent: Chosen | None = None,
     dry_run: bool = False,
 ) -> int:
     """Take up a run and conduct it to its end; the exit code is that of ``run``.
@@ -48,6 +51,7 @@ def resume(
         strict: whether items in the dead letter queue make the exit code 1.
         workflow: the file that the run must have been begun with.
         budget: bounds that take the place of those in force.
+        agent: what Claude steps run from now on.
         dry_run: only say what would be done.
 
     Raises:
@@ -62,19 +66,34 @@ def resume(
         return 0
     run, seen = chosen
     if again and seen is not None and seen.summary.waiting:
-        return _retry(invocation, run, changes, merge, strict=strict, dry_run=dry_run)
+        return _retry(invocation, run, changes, agent, merge, strict=strict, dry_run=dry_run)
     if dry_run:
         foresee(invocation, run, changes)
         return 0
     return trio.run(
         _Resumption(
-            invocation, run, seen, changes, merge, strict=strict, workflow=workflow, budget=budget
+            invocation,
+            run,
+            seen,
+            changes,
+            merge,
+            strict=strict,
+            workflow=workflow,
+            budget=budget,
+            agent=agent,
         ).run
     )
 
 
 def _retry(
-    invocation: Invocation, run: Run, changes: Changes, merge: Answer | None, *, strict: bool, dry_run: bool
+    invocation: Invocation,
+    run: Run,
+    changes: Changes,
+    agent: Chosen | None,
+    merge: Answer | None,
+    *,
+    strict: bool,
+    dry_run: bool,
 ) -> int:
     """A completed run goes on with the items of its queue, and then with reduce if that is forced."""
     wanted = Wanted(
@@ -83,7 +102,7 @@ def _retry(
         reload=changes.reload,
         reduce=changes.force,
         model=changes.model,
-        backend=changes.backend,
+        agent=agent,
     )
     if dry_run:
         foresee_retry(invocation, run, wanted)
@@ -130,7 +149,7 @@ def _waits(job: JobSummary) -> bool:
 class _Resumption(Continuation):
     """One run on its way back; ``workflow`` is the file that it must have been begun with."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - as for `resume`
         self,
         invocation: Invocation,
         run: Run,
@@ -141,11 +160,13 @@ class _Resumption(Continuation):
         strict: bool,
         workflow: Path | None,
         budget: Budget | None,
+        agent: Chosen | None,
     ) -> None:
         super().__init__(
             invocation, run, merge, strict=strict, seen=seen.folded if seen is not None else None
         )
         self._changes = changes
+        self._agent = agent
         self._budget = budget
         self._workflow = workflow
 
@@ -164,7 +185,8 @@ class _Resumption(Continuation):
         self._compare(asked)
         taken = self._taken(asked)
         new = taken.plan if taken is not None else None
-        opening = resumed(state, self._changes, asked, new)
+        changes = msgspec.structs.replace(self._changes, backend=self._backend(self._agent))
+        opening = resumed(state, changes, asked, new)
         plan = in_force(new or asked, state, opening)
         agreed: Answer | None = "flag-yes" if _agreed(plan, state) else None
         ground = await self._ground(plan)

@@ -7,13 +7,14 @@ import trio
 
 from prodigy.actors import launch
 from prodigy.actors.finish import Answer
+from prodigy.cli.backend import Chosen
 from prodigy.cli.continuation import Continuation, Ending
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.printer import Column, Part, Span
 from prodigy.cli.replacement import Replacement, differs, replacement
 from prodigy.cli.text import counted
 from prodigy.errors import RunError, UsageError
-from prodigy.events import Backend, DlqRetryStarted
+from prodigy.events import DlqRetryStarted
 from prodigy.git.repository import branch_tip, find_target
 from prodigy.ids import session_branch, tail_of
 from prodigy.job.items import item_text
@@ -44,7 +45,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     reduce: bool = False
     force: bool = False
     model: str | None = None
-    backend: Backend | None = None
+    agent: Chosen | None = None
 
 
 def retry(invocation: Invocation, run: Run, wanted: Wanted, merge: Answer | None, *, strict: bool) -> int:
@@ -167,7 +168,7 @@ class _Retry(Continuation):
             reduce=wanted.reduce,
             auto_merge=self._merge == "flag-yes",
             model=wanted.model,
-            backend=wanted.backend,
+            backend=self._backend(wanted.agent),
             workflow_sha256=plan.workflow_sha256,
             template_sha256=plan.template_sha256,
         )

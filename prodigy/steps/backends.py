@@ -14,7 +14,10 @@ from prodigy.steps.backend import AgentBackend
 from prodigy.workflow.nearest import nearest
 
 GROUP: Final = "prodigy.backends"
-_OURS: Final[Mapping[str, str]] = {"claude": "prodigy.steps.claude_cli:claude_cli"}
+_OURS: Final[Mapping[str, str]] = {
+    "claude": "prodigy.steps.claude_cli:claude_cli",
+    "rehearsal": "prodigy.rehearsal.backend:rehearsal",
+}
 
 Factory = Callable[[Mapping[str, Any]], AgentBackend]
 

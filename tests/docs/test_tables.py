@@ -14,6 +14,7 @@ from pages import ROOT, Row, code, column, tables
 from prodigy import errors, events
 from prodigy.cli.printer import ErrorDocument
 from prodigy.events import ErrorClass, StepEvent
+from prodigy.rehearsal import reading as rehearsals
 from prodigy.steps.asking import OF_CHANGES
 from prodigy.workflow import language, language_steps, parse_env, parse_env_values, subworkflows
 from prodigy.workflow.expression_functions import EACH, FUNCTIONS, plain_word
@@ -91,6 +92,16 @@ def test_options_of_foreach_may_stand_beside_it(name: str) -> None:
     assert (
         keys(extended).keys() - keys(plain).keys() == set(language_steps.FOREACH_OPTIONS) - keys(plain).keys()
     )
+
+
+def test_keys_of_a_rehearsal() -> None:
+    """All three kinds of mappings; what an act does is named with a value."""
+    acts = {text.partition(":")[0] for text in column(TABLES["keys act"])}
+    assert acts == {key.name for key in rehearsals.ACTIONS}
+    options = set(column(TABLES["keys act options"]))
+    assert acts | options == keys(rehearsals.ACT).keys()
+    assert set(column(TABLES["keys scene"])) == keys(rehearsals.SCENE).keys()
+    assert set(column(TABLES["keys rehearsal"])) == keys(rehearsals.SCRIPT).keys()
 
 
 def test_keys_without_effect_are_named() -> None:
@@ -279,7 +290,7 @@ def test_schemas() -> None:
     assert documented == written
 
 
-@pytest.mark.parametrize("package", ["workflow", "steps"])
+@pytest.mark.parametrize("package", ["workflow", "steps", "rehearsal"])
 def test_modules(package: str) -> None:
     """The architecture names every module of a package once."""
     documented = column(TABLES[f"modules {package}"])

@@ -77,6 +77,21 @@ def test_license_headers(world: World) -> None:
     assert [item["item_id"] for item in world.json("dlq", "list")["items"]] == ["old.py"]
 
 
+def test_rehearsal_of_each_file(world: World) -> None:
+    """What the check refuses is repaired by the second launch; no Claude is there."""
+    world.write("src/odd.py", "x = 1\n")
+    world.write("src/even.py", "y = 2\n")
+    world.commit()
+    values = {"files": "src/*.py", "task": "Add a comment.", "check": 'python3 -m py_compile "$1"'}
+    given = [word for name, value in values.items() for word in ("--param", f"{name}={value}")]
+    play = str(EXAMPLES / "rehearsals/each-file.yml")
+    done = world.prodigy("run", str(EXAMPLES / "each-file.yml"), "--script", play, "-y", *given)
+    assert done.returncode == 0, done.stderr
+    assert (world.repository / "src/odd.py").read_text() == "x = 1\n# looked at twice\n"
+    assert (world.repository / "src/even.py").read_text() == "y = 2\n# looked at by an agent\n"
+    assert json.loads((world.repository / "reports/each-file.json").read_text())["failed"] == 0
+
+
 def test_check_links(world: World) -> None:
     world.write("docs/good.md", "[home](../README.md#top) and [the web](https://example.org)\n")
     world.write("docs/two words.md", "[there](good.md 'a title'), [gone](gone.md)\n")
@@ -108,7 +123,7 @@ def test_each_file(world: World) -> None:
     run(world, "each-file.yml", files="*.py", task="Add a comment.", check='! grep -q broken "$1"')
     assert (world.repository / "a.py").read_text() == "x = 1\n# fine\n"
     assert (world.repository / "b c.py").read_text() == "x = 1\n# fine\n"
-    assert (world.repository / "d.py").read_text() == "x = 1\n"
+    assert (world.repository / "d.py").read_text() == "x = 1\n# looked at twice\n"
     report = json.loads((world.repository / "reports/each-file.json").read_text())
     assert (report["task"], report["done"], report["failed"]) == ("Add a comment.", 2, 1)
     launches = [json.loads(line) for line in log.read_text().splitlines()]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from prodigy.cli.backend import BackendFlag, given_backend
+from prodigy.cli.backend import BackendFlag, ScriptFlag, given_backend
 from prodigy.cli.here import has_dead_letters, run_called
 from prodigy.cli.invocation import Given
 from prodigy.cli.letters import JobFlag
@@ -36,6 +36,7 @@ def retry(  # noqa: PLR0913 - one parameter per flag
     strict: bool = False,
     model: str | None = None,
     backend: BackendFlag = None,
+    script: ScriptFlag = None,
     invocation: Given,
 ) -> int:
     """Run the agents of a run again for the items in its dead letter queue, then offer the merge again.
@@ -63,6 +64,7 @@ def retry(  # noqa: PLR0913 - one parameter per flag
         strict: Exit with 1 if any item failed again.
         model: For Claude steps that name none.
         backend: What Claude steps run from now on.
+        script: What the backend `rehearsal` plays from now on.
         invocation: Who asks.
     """
     if OLD_NAME in invocation.argv[:2]:
@@ -86,7 +88,7 @@ def retry(  # noqa: PLR0913 - one parameter per flag
         reduce=reduce,
         force=force,
         model=model,
-        backend=given_backend(backend),
+        agent=given_backend(backend, script, invocation),
     )
     found = run_called(name, invocation, has_dead_letters)
     if dry_run:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from prodigy.cli.backend import BackendFlag, given_backend
+from prodigy.cli.backend import BackendFlag, ScriptFlag, given_backend
 from prodigy.cli.budget import BudgetFlag, given_budget
 from prodigy.cli.invocation import Given
 from prodigy.cli.options import Positive, merge_answer
@@ -41,6 +41,7 @@ def resume(  # noqa: PLR0913 - one parameter per flag
     max_parallel: Annotated[Positive | None, Parameter(name=("--max-parallel", "--parallel"))] = None,
     model: str | None = None,
     backend: BackendFlag = None,
+    script: ScriptFlag = None,
     dry_run: bool = False,
     invocation: Given,
 ) -> int:
@@ -63,6 +64,7 @@ def resume(  # noqa: PLR0913 - one parameter per flag
         max_parallel: At most so many agents at a time.
         model: For Claude steps that name none.
         backend: What Claude steps run from now on.
+        script: What the backend `rehearsal` plays from now on.
         dry_run: Show what the run would go on with; nothing is started and nothing is changed.
         invocation: Who asks.
     """
@@ -79,7 +81,6 @@ def resume(  # noqa: PLR0913 - one parameter per flag
         attempts=max_retries,
         max_parallel=max_parallel,
         model=model,
-        backend=given_backend(backend),
     )
     return take_up(
         invocation,
@@ -88,5 +89,6 @@ def resume(  # noqa: PLR0913 - one parameter per flag
         merge=merge,
         strict=strict,
         budget=given_budget(budget),
+        agent=given_backend(backend, script, invocation),
         dry_run=dry_run,
     )

@@ -7,11 +7,10 @@ import trio
 from cyclopts import App, Parameter
 
 from prodigy.actors import launch
-from prodigy.actors.claude_ready import check_claude
 from prodigy.actors.finish import Answer
 from prodigy.actors.preparing import Prepared
 from prodigy.cli.arguments import Arguments
-from prodigy.cli.backend import BackendFlag, given_backend
+from prodigy.cli.backend import BackendFlag, Chosen, ScriptFlag, given_backend
 from prodigy.cli.budget import BudgetFlag, given_budget
 from prodigy.cli.dry_run import Asked, Forecast, forecast, forecast_lines
 from prodigy.cli.invocation import Given, Invocation
@@ -66,6 +65,7 @@ def run(  # noqa: PLR0913 - one parameter per flag
     on_conflict: OnConflict | None = None,
     model: str | None = None,
     backend: BackendFlag = None,
+    script: ScriptFlag = None,
     budget: BudgetFlag = None,
     profile: str | None = None,
     strict: bool = False,
@@ -90,6 +90,7 @@ def run(  # noqa: PLR0913 - one parameter per flag
         on_conflict: What becomes of an item whose work conflicts.
         model: For Claude steps that name none.
         backend: What Claude steps run instead of the Claude CLI.
+        script: What the backend `rehearsal` plays.
         budget: What the whole run may spend, such as usd=5,tokens=2M,wall=2h,launches=300.
         profile: The profile of the workflow's environment.
         strict: Exit with 1 if items are left in the dead letter queue.
@@ -100,7 +101,7 @@ def run(  # noqa: PLR0913 - one parameter per flag
     merge = merge_answer(yes=yes, no_merge=no_merge)
     if resume is not None:
         begun_anew = (max_parallel, max_items, args, map_, max_iterations, fail_fast, param, param_file)
-        if any((*begun_anew, on_conflict, model, backend, profile, dry_run)):
+        if any((*begun_anew, on_conflict, model, backend, script, profile, dry_run)):
             message = "`--resume` goes on with what the run was begun with, and takes no flag that changes it"
             raise UsageError("conflicting-flags", message, hint="`prodigy resume --help` lists what it takes")
         path = find_workflow(workflow, invocation)
@@ -113,8 +114,8 @@ def run(  # noqa: PLR0913 - one parameter per flag
         on_conflict=on_conflict,
         model=model,
         budget=given_budget(budget),
-        backend=given_backend(backend),
     )
+    agent = given_backend(backend, script, invocation)
     parameters = given_parameters(param, param_file, invocation.around.directory)
     reading = read_workflow(workflow, invocation, parameters or {}, strict=strict)
     loaded = reading.loaded
@@ -128,7 +129,7 @@ def run(  # noqa: PLR0913 - one parameter per flag
         for line in forecast_lines(shown):
             invocation.printer.line(line)
         return 0
-    return trio.run(_Start(invocation, reading, arguments, chosen, merge, profile, strict=strict).run)
+    return trio.run(_Start(invocation, reading, arguments, chosen, agent, merge, profile, strict=strict).run)
 
 
 # -- the plan alone --------------------------------------------------------------------------------------------------------
@@ -160,6 +161,7 @@ class _Start:
         reading: Reading,
         arguments: Arguments,
         flags: Overrides,
+        agent: Chosen | None,
         merge: Answer | None,
         profile: str | None,
         *,
@@ -172,6 +174,7 @@ class _Start:
         self._text = reading.text
         self._arguments = arguments
         self._flags = flags
+        self._agent = agent or Chosen(name=Backend().name)
         self._merge = merge
         self._profile = profile
         self._strict = strict
@@ -194,10 +197,11 @@ class _Start:
             computed=dict(prepared.computed),
             flags=self._flags,
         )
-        asked, plan = plan, with_flags(plan)
         session = Session(self._invocation, self._merge, strict=self._strict)
         with JobLock.acquire(layout.job_lock(plan.job_id), since=now, argv=plan.argv):
-            write_asked(layout, masked(asked, prepared.masker), prepared.masker.raw(self._text), now)
+            plan = msgspec.structs.replace(plan, backend=self._agent.settled(layout.state(plan.job_id)))
+            write_asked(layout, masked(plan, prepared.masker), prepared.masker.raw(self._text), now)
+            plan = with_flags(plan)
             self._announce(plan, layout, await launch.left_out(ground))
             tree = await session.live(plan, layout, ground, prepared)
         return session.ended(tree, layout.repo, prepared.masker)
@@ -208,9 +212,7 @@ class _Start:
         prepared = await launch.prepare_environment(workflow, ground, self._around.environ, self._profile)
         for warning in prepared.warnings:
             self._printer.note(warning)
-        await check_claude(
-            workflow, self._flags.backend or Backend(), {**prepared.inherited, **prepared.run.values}
-        )
+        await self._agent.check(workflow, {**prepared.inherited, **prepared.run.values})
         return prepared
 
     def _announce(self, plan: RunPlan, layout: Layout, left_out: int) -> None:
