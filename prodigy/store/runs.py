@@ -19,9 +19,7 @@ from prodigy.ids import JobId, Kind, SessionId, Stem
 from prodigy.job.state import Detached, JobState
 from prodigy.job.summary import JobSummary, lived, summarize
 from prodigy.paths import Layout
-from prodigy.store.dead_letters import DlqFilter, dlq_list
 from prodigy.store.documents import (
-    DlqListDocument,
     JobsDocument,
     LeftRunning,
     StatusDocument,
@@ -278,11 +276,6 @@ def jobs_document(home: Path, repo: str | None, limit: int = 100) -> JobsDocumen
     known = summaries(home, repo)
     shown = known[:limit] if limit else known
     return JobsDocument(jobs=shown, total=len(known), shown=len(shown))
-
-
-def dlq_list_document(home: Path, repo: str | None, wanted: DlqFilter) -> DlqListDocument:
-    """``prodigy dlq list`` over all jobs; only journals of jobs that have items are read."""
-    return dlq_list((state for _, state in with_dead_letters(home, repo)), wanted)
 
 
 def with_dead_letters(home: Path, repo: str | None) -> Iterator[tuple[Run, JobState]]:

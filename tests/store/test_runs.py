@@ -16,7 +16,8 @@ from prodigy.events import AnyEvent, Record
 from prodigy.ids import JobId
 from prodigy.job.fold import fold
 from prodigy.paths import Layout
-from prodigy.store.dead_letters import DlqFilter, dlq_document
+from prodigy.store.dead_letters import DlqFilter, dlq_document, dlq_list
+from prodigy.store.documents import DlqListDocument
 from prodigy.store.event_log import EventFilter, events_document
 from prodigy.store.journal import segments
 from prodigy.store.locks import JobLock
@@ -24,7 +25,6 @@ from prodigy.store.projections import Projections
 from prodigy.store.runs import (
     Run,
     all_runs,
-    dlq_list_document,
     jobs_document,
     load_state,
     records,
@@ -32,6 +32,7 @@ from prodigy.store.runs import (
     status_document,
     summaries,
     summary,
+    with_dead_letters,
     worktrees_document,
 )
 from prodigy.store.session_state import remembered
@@ -59,6 +60,10 @@ def make_run(layout: Layout, tell: Tell) -> Callable[..., Run]:
 MakeRun = Callable[..., Run]
 
 
+def listed(home: Path, wanted: DlqFilter) -> DlqListDocument:
+    return dlq_list((state for _, state in with_dead_letters(home, None)), wanted)
+
+
 def everything_said(run: Run) -> list[Any]:
     """All that the reading verbs answer about the runs of a home."""
     home = run.home
@@ -67,7 +72,7 @@ def everything_said(run: Run) -> list[Any]:
         status_document(home, run.repo),
         jobs_document(home, None),
         worktrees_document(home, None),
-        dlq_list_document(home, None, DlqFilter()),
+        listed(home, DlqFilter()),
         [dlq_document(load_state(found)) for found in all_runs(home, None)],
         [events_document(records(found), EventFilter()) for found in all_runs(home, None)],
         resolve("latest", home, run.repo).run.job_id,
@@ -355,5 +360,5 @@ def test_the_list_of_dead_letters_is_filtered(
     make_run: MakeRun, story: Story, wanted: DlqFilter, count: int
 ) -> None:
     run = make_run(story(NEW))
-    found = dlq_list_document(run.home, "repo", wanted)
+    found = listed(run.home, wanted)
     assert (found.total, found.shown, len(found.items)) == (count, count, count)
