@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+JOBS   ?= logical
 
 .PHONY: help setup demo test test-claude lint types stress bench ci clean
 
@@ -19,7 +20,7 @@ demo: setup      ## run the main job in a scratch repository (no Claude, no netw
 	@$(BIN)/python examples/demo.py
 
 test: setup      ## the tests
-	$(BIN)/python -m pytest --ignore=tests/claude
+	$(BIN)/python -m pytest --ignore=tests/claude -n $(JOBS) --dist worksteal
 
 test-claude: setup  ## the tests against the real Claude CLI, which they fetch; no network otherwise, no account
 	$(BIN)/python tests/claude/pinned.py || echo 'SKIPPED: the registry does not give the Claude CLI' >&2
