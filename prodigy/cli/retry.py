@@ -19,7 +19,8 @@ from prodigy.git.repository import branch_tip, find_target
 from prodigy.ids import session_branch, tail_of
 from prodigy.job.items import item_text
 from prodigy.job.plan import RunPlan
-from prodigy.job.retrying import ALIKE, Choice, chosen, parallel, rebased, retried
+from prodigy.job.policy import ALIKE
+from prodigy.job.retrying import Choice, chosen, parallel, rebased, retried
 from prodigy.job.state import DeadLetter, JobState
 from prodigy.store.dead_letters import dead_letter_lines
 from prodigy.store.documents import RetryPlanDocument

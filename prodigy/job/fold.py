@@ -403,13 +403,22 @@ def _work_rewound(state: JobState, event: events.WorkRewound, _: Record) -> None
             state.repeated.append(_repeated(done))
     if event.item_id is None and event.phase not in OFF_BRANCH:
         state.tip = event.head
-        while (
-            state.commit_log
-            and (last := state.commit_log[-1]).phase == event.phase
-            and last.sha != event.head
-        ):
-            state.commit_log.pop()
-            state.commits -= 1
+        _drop_commits(state, event)
+
+
+def _drop_commits(state: JobState, event: events.WorkRewound) -> None:
+    """The phase's commits behind its new head are none of the run any more, nor are the files that only they changed."""
+    log = state.commit_log
+    dropped: set[str] = set()
+    while log and log[-1].phase == event.phase and log[-1].sha != event.head:
+        dropped.update(state.commit_files.pop(log.pop().sha, ()))
+        state.commits -= 1
+    if dropped:
+        others = [
+            *state.commit_files.values(),
+            *(item.files_changed for item in state.items.values() if item.status == "done"),
+        ]
+        state.files_changed -= dropped.difference(*others)
 
 
 def _repeated(leaf: events.StepIntended | events.StepCompleted | events.StepFailed) -> Repeated:
@@ -453,6 +462,7 @@ def _commit_created(state: JobState, event: events.CommitCreated, _: Record) -> 
     """An agent's commits count when they are merged; all others are on the session branch already."""
     if event.item_id is None and event.phase not in OFF_BRANCH:
         state.tip = event.sha
+        state.commit_files[event.sha] = event.files
         _count_commits(state, [Commit(sha=event.sha, phase=event.phase, message=event.message)], event.files)
 
 

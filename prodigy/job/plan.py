@@ -4,6 +4,7 @@ Pure; crosses processes as msgspec. Made once at the start of a run and kept in 
 """
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from msgspec import Struct, json, structs, to_builtins
@@ -188,9 +189,9 @@ def with_flags(plan: RunPlan, *later: Overrides) -> RunPlan:
     return structs.replace(plan, workflow=workflow, backend=flags.backend or plan.backend)
 
 
-def uses_claude(workflow: Workflow) -> bool:
-    """Whether any step of the workflow, wherever it stands, launches Claude."""
-    return any(isinstance(step.action, Claude) for step in within(workflow, Step))
+def uses_claude(part: Workflow | Sequence[Step]) -> bool:
+    """Whether any step of a workflow, or of steps, wherever it stands, launches Claude."""
+    return any(isinstance(step.action, Claude) for step in within(part, Step))
 
 
 def without_places(value: Any) -> Any:

@@ -6,8 +6,8 @@ Pure. ``Rules`` is the error policy of a map phase with every default made expli
   meanwhile are charged apart and never to ``retry``;
 - work that collided is given to Claude to resolve, once per collision, where the workflow wants that;
 - an item that failed for good goes to the dead letter queue, or is skipped;
-- the phase stops starting items, and fails, after a failure that ``stop`` is for, after ``max_failures`` items, or
-  when more than ``failure_threshold`` of all items failed.
+- the phase stops starting items, and fails, after a failure that ``stop`` is for, after ``max_failures`` items, when
+  more than ``failure_threshold`` of all items failed, or, where launches are paid for, when items go on failing alike.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from typing import Literal
 from msgspec import Struct, structs
 
 from prodigy.events import Failure, HaltReason
+from prodigy.job.plan import uses_claude
 from prodigy.job.retry import next_delay
 from prodigy.workflow.deferred import count
 from prodigy.workflow.model import CircuitBreaker, MapPhase, OnConflict, Retry
@@ -25,6 +26,8 @@ HOST_LOSSES = 3
 """How often an item may lose its worker, and go on in another one, before that counts as its failure."""
 CONFLICT_RERUNS = 1
 """How often an item is run again because its work collided with what was merged meanwhile."""
+ALIKE = 5
+"""Items in a row that fail alike before a retry of dead letters, or agents that are paid for, give up."""
 RETRIED = Retry(attempts=3)
 """What ``on_item_failure: retry`` means where nothing else is said."""
 
@@ -94,6 +97,7 @@ def rules_of(phase: MapPhase, on_conflict: OnConflict) -> Rules:
         resolve=on_conflict == "claude",
         from_tip=phase.base == "tip",
         breaker=policy.circuit_breaker,
+        alike=ALIKE if uses_claude(phase.agent_template) else None,
     )
 
 

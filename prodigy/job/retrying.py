@@ -23,8 +23,6 @@ from prodigy.workflow.values import TemplateError
 
 PARALLEL: Final = 5
 """Agents at a time where neither the command nor the workflow says how many."""
-ALIKE: Final = 5
-"""Items in a row that fail alike before a retry gives up."""
 _AS_BEFORE: Final = JobResumed()
 _ASSIGNED: Final = re.compile(r"\s*(error_type|class|signature|failure_count)\s*=\s*([\w.-]+)\s*")
 """The older spelling of a comparison."""

@@ -398,6 +398,8 @@ class JobState(Struct, kw_only=True):
     merges: list[MergeOutcome] = []
     commit_log: list[Commit] = []
     """Every commit that ``commits`` counts, in order."""
+    commit_files: dict[str, tuple[str, ...]] = {}
+    """What those of them changed that no agent brought, by their ids."""
     rescue_refs: list[str] = []
     dead_letters: dict[str, DeadLetter] = {}
     retry: RetryState | None = None

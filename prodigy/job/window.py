@@ -348,8 +348,12 @@ class Window:
         return commands + self._circuit(self._breaker.settled("failed", trial=self._items[item_id].trial))
 
     def _halt_alike(self) -> list[Command]:
-        """Give up when items go on failing in one and the same way."""
-        if self._rules.alike is None or self._alike < self._rules.alike:
+        """Give up when items go on failing in one and the same way, and there are others to be spared that."""
+        if (
+            self._rules.alike is None
+            or self._alike < self._rules.alike
+            or not (self._waiting or self._delayed)
+        ):
             return []
         message = f"{self._alike} items in a row failed alike (signature {self._signature})"
         return self._halt(Halting("signature", message))

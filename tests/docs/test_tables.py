@@ -290,7 +290,7 @@ def test_schemas() -> None:
     assert documented == written
 
 
-@pytest.mark.parametrize("package", ["workflow", "steps", "rehearsal"])
+@pytest.mark.parametrize("package", ["workflow", "job", "steps", "rehearsal"])
 def test_modules(package: str) -> None:
     """The architecture names every module of a package once."""
     documented = column(TABLES[f"modules {package}"])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prodigy import events
-from prodigy.events import AnyEvent, Attempt, Event, Failure, Record
+from prodigy.events import AnyEvent, Attempt, Event, Failure, Phase, Record
 from prodigy.job.fold import RULES, apply, fold
 from prodigy.job.money import leaf_key
 from prodigy.job.moves import duration_window
@@ -659,6 +659,18 @@ def test_work_that_is_done_again_has_no_outcome_any_more() -> None:
     state = after(STARTED, outcome("1", 2), outcome("2", 3), rewound)
     assert list(state.outcomes) == [leaf_key("steps", "1", 1)]
     assert state.tip == "back"
+
+
+def test_files_of_commits_that_are_taken_back_do_not_count() -> None:
+    def commit(sha: str, *files: str, phase: Phase = "reduce") -> events.CommitCreated:
+        return events.CommitCreated(phase=phase, step="1", sha=sha, auto=True, message="m", files=files)
+
+    rewound = events.WorkRewound(phase="reduce", head="two", forgotten=("3/1",))
+    story = (commit("one", "a", "b", phase="setup"), commit("two", "c"), commit("three", "b", "d"))
+    state = after(STARTED, *story, rewound)
+    assert (state.files_changed, state.commits) == ({"a", "b", "c"}, 2)
+    again = fold(records([commit("four", "d", "e")], state.seq + 1), state)
+    assert (again.files_changed, again.commits) == ({"a", "b", "c", "d", "e"}, 3)
 
 
 def test_a_leaf_that_is_done_again_has_one_open_intent() -> None:

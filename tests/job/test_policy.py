@@ -1,11 +1,15 @@
 """The error policy clause by clause, and the rules that a map phase's settings make."""
 
+import json
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from prodigy.events import Failure
 from prodigy.job.policy import (
+    ALIKE,
     Again,
     Charges,
     Resolving,
@@ -16,6 +20,7 @@ from prodigy.job.policy import (
     rules_of,
     unit,
 )
+from prodigy.workflow.load import load_workflow
 from prodigy.workflow.model import (
     Backoff,
     CircuitBreaker,
@@ -107,6 +112,23 @@ def test_every_setting_arrives() -> None:
         from_tip=True,
         breaker=breaker,
     )
+
+
+@pytest.mark.parametrize(
+    ("steps", "alike"),
+    [
+        ([{"shell": "true"}], None),
+        ([{"claude": "/fix"}], ALIKE),
+        ([{"shell": "true", "on_failure": [{"foreach": ["a"], "do": [{"claude": "/fix"}]}]}], ALIKE),
+    ],
+)
+def test_where_agents_are_paid_for_failing_alike_ends_the_phase(
+    steps: list[dict[str, Any]], alike: int | None
+) -> None:
+    flow = {"mode": "mapreduce", "map": {"input": {"list": [1]}, "agent_template": steps}}
+    workflow = load_workflow(json.dumps(flow).encode(), "w.yml").workflow
+    assert workflow.map is not None
+    assert rules_of(workflow.map, "rerun").alike == alike
 
 
 def test_some_failures_are_never_tried_again() -> None:

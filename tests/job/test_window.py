@@ -199,6 +199,9 @@ def test_what_runs_when_the_phase_gives_up_ends_as_it_may() -> None:
 
 def test_the_limits_are_passed_not_met() -> None:
     assert Stage(Rules(max_failures=2), 3, failing("i0")).play().state.halted is None
+    assert Stage(Rules(alike=2), 3, failing("i0", "i1")).play().state.halted is not None
+    assert Stage(Rules(alike=2), 3, failing("i0", "i2")).play().state.halted is None
+    assert Stage(Rules(alike=2), 2, failing("i0", "i1")).play().state.halted is None, "nobody is spared by it"
     assert Stage(Rules(failure_threshold=0.5), 4, failing("i0", "i1")).play().state.halted is None
     assert Stage(Rules(failure_threshold=0.5), 4, failing("i0", "i1", "i2")).play().state.halted is not None
     assert Stage(Rules(failure_threshold=0.0), 4, failing("i3")).play().state.halted is not None
