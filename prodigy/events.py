@@ -644,6 +644,13 @@ class QuotaCleared(Event, frozen=True, kw_only=True, tag="quota_cleared"):
     parked: int = 0
 
 
+class WritingRefused(Event, frozen=True, kw_only=True, tag="writing_refused"):
+    """Nothing can be written any more where the repository or the worktrees lie: the run comes to rest."""
+
+    path: str
+    reason: str
+
+
 class ParallelismChanged(Event, frozen=True, kw_only=True, tag="parallelism_changed"):
     """Another number of Claudes of one account and model may be under way at a time."""
 
@@ -1055,6 +1062,7 @@ AnyEvent = (
     | WorkerStarted
     | WorkerLost
     | ConflictForeseen
+    | WritingRefused
 )
 
 

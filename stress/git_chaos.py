@@ -68,6 +68,7 @@ def check_full_disk(report: Report) -> None:
                 return
             before = world.checkout_digest()
             first = attempt(world, ("run", workflow(world), "--no-merge"))
+            nobody_charged(report, name, world)
             subprocess.run(["mount", "-o", "remount,size=100m", world.home / "worktrees"], check=True)
             judge(report, name, world, before, first)
 
@@ -90,6 +91,7 @@ def check_read_only(report: Report) -> None:
                 mischief.writable(git, yes=False)
 
             first = attempt(world, ("run", workflow(world), "--no-merge"), turn)
+            nobody_charged(report, name, world)
             mischief.writable(git, yes=True)
             judge(report, name, world, before, first)
 
@@ -114,6 +116,13 @@ def attempt(
     over.set()
     beside.join()
     return subprocess.CompletedProcess(words, running.returncode, out, err)
+
+
+def nobody_charged(report: Report, name: str, world: World) -> None:
+    """The disk was to blame, and that is what the run says before it is gone on with."""
+    kinds = ("agent_failed", "merge_failed", "dlq_item_added")
+    report.law(f"{name}: no item is charged", [event for kind in kinds for event in world.events(kind)])
+    report.law(f"{name}: it says why", None if world.events("writing_refused") else world.events())
 
 
 def judge(

@@ -16,6 +16,7 @@ from prodigy import events, ids
 from prodigy.actors.cut_off import account, claude_log, finished, leaf_under_way, placed
 from prodigy.actors.merger import merge_agent
 from prodigy.actors.recorder import Ledger, record
+from prodigy.actors.resting import NotWritable
 from prodigy.actors.returning import Cut
 from prodigy.actors.running import run_agent
 from prodigy.actors.services import Services
@@ -79,7 +80,7 @@ class AgentHandle(Task):
     async def work(self) -> None:
         """Make the attempt, or go on with one that was interrupted; it stays as it is once recording has ended."""
         self._began = trio.current_time()
-        with suppress(StorageFailed):  # the run says so
+        with suppress(StorageFailed, NotWritable):  # the run says so
             await self._make()
 
     async def _make(self) -> None:
@@ -94,7 +95,9 @@ class AgentHandle(Task):
         except StorageFailed:
             raise
         except ProdigyError as error:
-            await self._failed(Failure(error_class="worktree-error", message=error.message), base, None)
+            failure = _of_worktree(error)
+            await self._services.disk.acquit_of(failure)
+            await self._failed(failure, base, None)
             return
         await record(
             self._services.recorder,
@@ -135,6 +138,7 @@ class AgentHandle(Task):
         try:
             standing = await go_on(workspaces, self._cut(leased, base))
         except ProdigyError as error:
+            await self._services.disk.acquit_of(_of_worktree(error))
             await self._give_up(leased, base, error.message)
             return
         if standing.forgotten:
@@ -216,6 +220,7 @@ class AgentHandle(Task):
                 return
             failure = Failure(error_class="host-lost", message=lost.reason)
         if failure is not None:
+            await self._services.disk.acquit_of(failure)
             await self._broke_off(failure, task, base, leased)
         else:
             await self._completed(result, leased)
@@ -299,6 +304,11 @@ class AgentHandle(Task):
         )
         if leased is not None:
             await release(self._services.workspaces, leased, condition)
+
+
+def _of_worktree(error: ProdigyError) -> Failure:
+    """What git, or the disk, has against a worktree."""
+    return Failure(error_class="worktree-error", message=error.message, stderr_tail=error.note or "")
 
 
 def _write_item(path: Path, item: Any) -> None:

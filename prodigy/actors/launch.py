@@ -27,6 +27,7 @@ from prodigy.git.forge import Forge, open_forge
 from prodigy.git.included import find_included, included_in, keep_included
 from prodigy.git.local import TrioRunner
 from prodigy.git.repository import Repository, Target, discover, find_target, uncommitted
+from prodigy.git.writability import refusal
 from prodigy.job.plan import RunPlan
 from prodigy.paths import Layout
 from prodigy.store.atomic import write_file
@@ -49,7 +50,7 @@ async def survey(place: Path, environ: Mapping[str, str]) -> Ground:
 
     Raises:
         MachineError: ``platform-not-supported``, ``not-a-git-repository``, ``unborn-branch``, ``git-not-usable``,
-            ``no-target-branch``.
+            ``no-target-branch``, ``not-writable``.
     """
     if sys.platform != "linux":
         raise MachineError(
@@ -58,6 +59,7 @@ async def survey(place: Path, environ: Mapping[str, str]) -> Ground:
         )
     git = Git(TrioRunner(), str(place), environ)
     repository = await discover(git, str(place))
+    await trio.to_thread.run_sync(_require_writable, repository.common_dir)
     target = await find_target(git, repository.branch)
     if target.branch is None:
         raise MachineError(
@@ -67,6 +69,14 @@ async def survey(place: Path, environ: Mapping[str, str]) -> Ground:
             hint="git switch -c main",
         )
     return Ground(repository, target, git.at(repository.root))
+
+
+def _require_writable(common_dir: str) -> None:
+    found = refusal((common_dir, os.path.join(common_dir, "objects")))  # noqa: PTH118 - a path in git's own form
+    if found is not None:
+        raise MachineError(
+            "not-writable", f"Nothing can be written in the repository: {found.reason}", where=found.path
+        )
 
 
 async def admit(ground: Ground, workflow: Workflow) -> None:

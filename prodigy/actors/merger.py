@@ -16,6 +16,7 @@ from prodigy import events, ids
 from prodigy.actors.asking import persistently
 from prodigy.actors.keeping import Keeper
 from prodigy.actors.recorder import Ledger, RecorderRef, record
+from prodigy.actors.resting import Disk, NotWritable
 from prodigy.actors.workspace_requests import Forget, WorkspacesRef
 from prodigy.errors import ProdigyError, RunError
 from prodigy.git.contents import added_content, added_files
@@ -93,6 +94,7 @@ class Merger(Actor[Message]):
         ledger, recorder: what is known, and where it is written.
         workspaces: told of branches that are no longer needed.
         masker: knows secrets, which must not be merged.
+        disk: is asked before a merge of an agent's work is called failed.
         included: files that worktrees were given and that no commit may add.
     """
 
@@ -104,6 +106,7 @@ class Merger(Actor[Message]):
         recorder: RecorderRef,
         workspaces: WorkspacesRef,
         masker: Masker,
+        disk: Disk,
         included: Collection[str] = (),
     ) -> None:
         self._plan = plan
@@ -112,6 +115,7 @@ class Merger(Actor[Message]):
         self._recorder = recorder
         self._workspaces = workspaces
         self._masker = masker
+        self._disk = disk
         self._included = frozenset(included)
         self._keeper = Keeper(forge.git, plan.job_id, recorder)
 
@@ -159,6 +163,7 @@ class Merger(Actor[Message]):
             message = self._message(wanted.item_id)
             outcome = await merge(self._forge, f"refs/heads/{target}", wanted.source, message)
         except ProdigyError as error:
+            await self._disk.acquit(f"{error}\n{error.note}")
             await self._keep(wanted, "its merge failed")
             failed = events.MergeFailed(
                 intent=intent, message=str(error), error_class=refusal_class(error), **whose
@@ -344,8 +349,9 @@ def refusal_class(error: ProdigyError, otherwise: events.ErrorClass = "worktree-
 
 
 async def merge_agent(merger: MergerRef, item_id: str, agent_id: ids.AgentId, source: str) -> None:
-    """Merge an agent's commit; returns when the outcome is recorded, whatever it is."""
-    await persistently(merger, partial(MergeAgent, item_id, agent_id, source))
+    """Merge an agent's commit; returns when the outcome is recorded, whatever it is, unless the disk refuses."""
+    with suppress(NotWritable):  # the run is being stopped
+        await persistently(merger, partial(MergeAgent, item_id, agent_id, source))
 
 
 async def merge_resolved(merger: MergerRef, resolved: Resolved) -> bool:

@@ -6,6 +6,7 @@ window says what becomes of the item then, the conductor what becomes of the fin
 interruption, a resolution that was recorded is not paid for again.
 """
 
+from contextlib import suppress
 from typing import Literal, Never, TypedDict
 
 import trio
@@ -17,6 +18,7 @@ from prodigy.actors.merge_prompt import merge_prompt
 from prodigy.actors.merger import Resolved, merge_resolved, refusal_class, stand
 from prodigy.actors.phase import Setting
 from prodigy.actors.recorder import record
+from prodigy.actors.resting import NotWritable
 from prodigy.actors.running import run_agent
 from prodigy.actors.shared_state import Whose
 from prodigy.actors.task import Task
@@ -85,15 +87,20 @@ class Resolver(Task):
 
     async def work(self) -> None:
         """Resolve, or record why not; only bugs raise."""
+        with suppress(StorageFailed, NotWritable):  # the run says so
+            await self._work()
+
+    async def _work(self) -> None:
         try:
             await self.resolve()
         except NotResolved as problem:
             await self._failed(problem.failure)
         except StorageFailed:
-            pass  # nothing can be recorded any more; the run says so
+            raise
         except ProdigyError as error:
             kind = refusal_class(error, "merge-conflict")
-            await self._failed(Failure(error_class=kind, message=error.message))
+            failure = Failure(error_class=kind, message=error.message, stderr_tail=error.note or "")
+            await self._failed(failure)
 
     async def resolve(self) -> None:
         """The whole of it."""
@@ -219,8 +226,12 @@ class Resolver(Task):
         recorded = self.owner.outcomes.items()
         return {key.removeprefix(_MINE): outcome for key, outcome in recorded if key.startswith(_MINE)}
 
+    async def excused(self, failure: Failure) -> None:
+        """Nothing, if the failure counts."""
+
     async def _failed(self, failure: Failure) -> None:
         """Keep what was made, and record why it is not merged."""
+        await self.excused(failure)
         known = self.owner.resolution
         kept, paths = None, ""
         if known is not None:
@@ -259,6 +270,10 @@ class ItemResolver(Resolver):
         return _Whose(
             what="agent", target_branch=self._plan.branch, item_id=item.item_id, agent_id=item.agent_id
         )
+
+    async def excused(self, failure: Failure) -> None:
+        """Nothing, unless the disk is to blame: `NotWritable`."""
+        await self._services.disk.acquit_of(failure)
 
     async def tip(self) -> str:
         """That of the session branch."""

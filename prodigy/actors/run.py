@@ -5,6 +5,7 @@ this actor costs nothing.
 """
 
 from contextlib import suppress
+from typing import Literal
 
 import trio
 
@@ -61,8 +62,9 @@ class Run(Task):
     async def _run_phases(self) -> None:
         began = trio.current_time()
         failure = await self._as_far_as_it_goes()
-        if failure is None and self._ledger.state.money.exhausted is not None:
-            await record(self._services.recorder, events.JobPaused(reason="budget"))
+        reason = self._pause() if failure is None else None
+        if reason is not None:
+            await record(self._services.recorder, events.JobPaused(reason=reason))
             return
         await self._afterwards("on_success" if failure is None else "on_failure")
         tasks = self._conductor.phases.tasks
@@ -84,10 +86,20 @@ class Run(Task):
             )
         await record(self._services.recorder, ended)
 
+    def _pause(self) -> Literal["budget", "disk"] | None:
+        """Why the run comes to rest before its end, if it does."""
+        state = self._ledger.state
+        if state.refused is not None:
+            return "disk"
+        return "budget" if state.money.exhausted is not None else None
+
     async def _as_far_as_it_goes(self) -> Failure | None:
-        """Run the phases, or stop everything when a budget is exhausted; why they failed, if they did."""
+        """Run the phases, or stop everything when the run has to rest; why they failed, if they did."""
         stream = await subscribe(self._services.recorder)
         failure: Failure | None = None
+        if self._pause() is not None:  # that was recorded before this actor was started again
+            await self._stop_crew()
+            return None
         async with trio.open_nursery() as nursery:
 
             async def run() -> None:
@@ -97,7 +109,7 @@ class Run(Task):
 
             nursery.start_soon(run)
             async for told in stream:
-                if isinstance(told.event, events.BudgetExhausted):
+                if isinstance(told.event, events.BudgetExhausted | events.WritingRefused):
                     nursery.cancel_scope.cancel()
                     with trio.CancelScope(shield=True):
                         await self._stop_crew()

@@ -1,4 +1,4 @@
-"""The refs of a run's services, wired once and handed to whoever works for the run."""
+"""The refs of a run's services, and its disk; wired once and handed to whoever works for the run."""
 
 import msgspec
 
@@ -7,6 +7,7 @@ from prodigy.actors.governor import GovernorRef
 from prodigy.actors.hosts import HostsRef
 from prodigy.actors.merger import MergerRef
 from prodigy.actors.recorder import RecorderRef
+from prodigy.actors.resting import Disk
 from prodigy.actors.workspace_requests import WorkspacesRef
 from supervisors import DynamicSupervisorRef
 
@@ -21,3 +22,4 @@ class Services(msgspec.Struct, frozen=True):
     dead_letters: DeadLettersRef
     governor: GovernorRef
     crew: DynamicSupervisorRef
+    disk: Disk

@@ -39,6 +39,7 @@ from prodigy.actors.phase import Setting
 from prodigy.actors.phases import PhaseFactory
 from prodigy.actors.preparing import Prepared
 from prodigy.actors.recorder import Ledger, Note, Observer, Recorder, Stamp
+from prodigy.actors.resting import Disk
 from prodigy.actors.run import CleanRun, FinishRun, Run
 from prodigy.actors.services import Services
 from prodigy.actors.snapshotting import Snapshots
@@ -172,6 +173,7 @@ class Tree:
         plan, around, ledger = self._plan, self._around, self.ledger
         recorder, layout, git = self._recorder.ref, around.layout, around.forge.git
         worktrees = Worktrees(git, layout.git_lock)
+        disk = Disk(around.forge.customs.common_dir, layout, ledger, recorder)
         included = included_in(layout.included(plan.job_id))
         workspaces = ChildSpec(
             "workspaces",
@@ -180,7 +182,7 @@ class Tree:
         merger = ChildSpec(
             "merger",
             lambda: Merger(
-                plan, around.forge, ledger, recorder, workspaces.ref, around.prepared.masker, included
+                plan, around.forge, ledger, recorder, workspaces.ref, around.prepared.masker, disk, included
             ),
         )
         letters = ChildSpec("dead-letters", lambda: DeadLetters(recorder, ledger))
@@ -188,7 +190,7 @@ class Tree:
         forecaster = forecasting(plan, around.forge, ledger, recorder)
         group = ChildSpec("services", lambda: Supervisor([workspaces, merger, letters, governor, forecaster]))
         services = Services(
-            recorder, workspaces.ref, self._hosts.ref, merger.ref, letters.ref, governor.ref, crew
+            recorder, workspaces.ref, self._hosts.ref, merger.ref, letters.ref, governor.ref, crew, disk
         )
         return group, services
 

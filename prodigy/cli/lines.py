@@ -509,6 +509,11 @@ def _budget_exhausted(_: JobState, event: events.BudgetExhausted, style: Style) 
     yield _line(Level.NORMAL, Span("budget exhausted", "bad"), text)
 
 
+def _writing_refused(_: JobState, event: events.WritingRefused, style: Style) -> Iterator[Told]:
+    text = f" {style.marks.dash} nothing can be written in {home_short(event.path, style.home)}: {event.reason}; the run stops"
+    yield _line(Level.NORMAL, Span("disk", "bad"), text)
+
+
 def spent(event: events.BudgetWarned | events.BudgetExhausted) -> str:
     """How much of a budget is used: ``$4.52 of $5.00``."""
     match event.kind:
@@ -650,6 +655,7 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.MergeConflicted: _merge_conflicted,
     events.MergeFailed: _merge_failed,
     events.ConflictForeseen: _conflict_foreseen,
+    events.WritingRefused: _writing_refused,
     events.ConflictResolutionStarted: _resolution_started,
     events.ConflictResolved: _conflict_resolved,
     events.ConflictResolutionFailed: _resolution_failed,

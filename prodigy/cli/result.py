@@ -10,7 +10,7 @@ from prodigy.cli.lines import retried_text, spent
 from prodigy.cli.printer import Part, Span, Tone
 from prodigy.cli.text import counted, duration
 from prodigy.errors import InternalError, ProdigyError, RunError
-from prodigy.events import BudgetExhausted, Failure
+from prodigy.events import BudgetExhausted, Failure, WritingRefused
 from prodigy.ids import tail_of
 from prodigy.job.items import item_text
 from prodigy.job.state import Before, JobState, Repeated
@@ -72,6 +72,8 @@ def run_error(state: JobState) -> ProdigyError | None:
     """Why the run failed, as the error to show; ``None`` for a run that did not."""
     if state.status == "budget-exhausted" and state.money.exhausted is not None:
         return _out_of_budget(state, state.money.exhausted)
+    if state.status == "interrupted" and state.refused is not None:
+        return _refused_by_disk(state, state.refused)
     failure = state.error
     if failure is None:
         return None
@@ -97,6 +99,16 @@ def _out_of_budget(state: JobState, exhausted: BudgetExhausted) -> RunError:
         f"The budget does not let the run go on: {spent(exhausted)} used",
         note="what is finished is kept; nothing of it is paid again",
         hint=f"go on with more: `prodigy resume {tail} --budget {exhausted.kind}=…` (it counts the whole job)",
+    )
+
+
+def _refused_by_disk(state: JobState, refused: WritingRefused) -> RunError:
+    tail = tail_of(state.started.job_id) if state.started is not None else ""
+    return RunError(
+        "not-writable",
+        f"Nothing can be written in {refused.path}: {refused.reason}",
+        note="what is finished is kept, and no item is charged for it",
+        hint=f"once it can be, go on: `prodigy resume {tail}`",
     )
 
 

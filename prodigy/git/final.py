@@ -26,6 +26,7 @@ from prodigy.git.repository import Registration, Target, branch_tip, find_target
 GRACE_S = 5.0
 """How long a merge may go on after it was cancelled, before it is ended and undone."""
 
+_MAX_RACES = 5
 _UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
 _IN_THE_WAY = ("would be overwritten by merge", "Not possible to fast-forward because you have")
 
@@ -58,7 +59,7 @@ async def merge_into(
 
     Raises:
         RunError: ``merge-conflict`` (the note lists the paths), ``local-changes``, ``merge-target-missing``,
-            ``merge-target-busy`` (an unfinished operation of the user's), ``merge-failed``; nothing was changed.
+            ``merge-target-busy`` (an unfinished operation of the user's), ``merge-failed``, ``merge-target-moved``; nothing was changed.
     """
     target = await find_target(forge.git, named)
     if target.branch is None:
@@ -134,10 +135,32 @@ async def _merge_ref(forge: Forge, branch: str, source: str, message: str) -> Me
 async def _merge_checkout(
     here: Git, branch: str, source: str, message: str, identity: Mapping[str, str]
 ) -> Merged:
-    """A branch that a worktree of the user's has checked out: git merges there."""
-    old = await branch_tip(here, branch)
-    if old is None:
-        raise RunError("merge-target-missing", f"{branch} was deleted meanwhile")
+    """A branch that a worktree of the user's has checked out: git merges there.
+
+    Git itself sees to it that a branch which somebody moves meanwhile does not lose what it was moved to.
+    """
+    for _ in range(_MAX_RACES):
+        old = await branch_tip(here, branch)
+        if old is None:
+            raise RunError("merge-target-missing", f"{branch} was deleted meanwhile")
+        try:
+            return await _merge_onto(here, branch, old, source, message, identity)
+        except RunError as refused:
+            moved = refused.code == "merge-failed" and await branch_tip(here, branch) != old
+            if not moved or await unfinished(here):
+                raise
+    raise RunError(
+        "merge-target-moved",
+        f"{branch} was moved by somebody else {_MAX_RACES} times in a row",
+        where=here.cwd,
+        hint="merge again when it stands still",
+    )
+
+
+async def _merge_onto(
+    here: Git, branch: str, old: str, source: str, message: str, identity: Mapping[str, str]
+) -> Merged:
+    """Merge into the branch while it stands at ``old``."""
     if await evidence.is_ancestor(here, source, old):
         return Merged(old, old, "nothing")
     await _require_idle(here)

@@ -6,13 +6,14 @@ libgit2 object leaves this module, and libgit2 is loaded when the first reposito
 """
 
 import codecs
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from prodigy.crash_points import crash_point
-from prodigy.errors import InternalError
+from prodigy.errors import InternalError, RunError
 from prodigy.git import evidence
 from prodigy.git.cli import Git
 from prodigy.git.evidence import Commit
@@ -157,7 +158,7 @@ class LibraryObjects:
             b"committer %b %b" % (await self._names.of("COMMITTER", identity), now),
         ]
         content = b"\n".join(lines) + b"\n\n" + _ended(message)
-        with crash_point("git.commit-object"):
+        with crash_point("git.commit-object"), _refusals():
             return str(self._repository.write(ObjectType.COMMIT, content))
 
     def _tree(self, commit: str) -> bytes:
@@ -193,8 +194,17 @@ class LibraryTrees:
         """Make a tree; its id."""
         from pygit2.enums import ObjectType
 
-        with crash_point("git.tree-object"):
+        with crash_point("git.tree-object"), _refusals():
             return self._repository.write(ObjectType.TREE, content).raw
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """What the system refuses, which libgit2 tells as it is, as a failure of git."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError("git-failed", f"an object could not be written: {error}") from error
 
 
 def open_objects(repository: Repository, git: Git) -> Objects:

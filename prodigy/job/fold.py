@@ -680,6 +680,10 @@ def _merge_prompted(state: JobState, event: events.MergePrompted, _: Record) -> 
     state.merge = "pending" if event.answer in {"yes", "flag-yes"} else "declined"
 
 
+def _writing_refused(state: JobState, event: events.WritingRefused, _: Record) -> None:
+    state.refused = event
+
+
 # -- the supervision tree ------------------------------------------------------------------------------------------
 def _worker_started(state: JobState, event: events.WorkerStarted, _: Record) -> None:
     state.workers[event.worker] = event.pid
@@ -745,6 +749,7 @@ RULES: Final[Mapping[type[events.Event], Rule]] = {
     events.MergeConflicted: _merge_conflicted,
     events.MergeFailed: _merge_failed,
     events.ConflictForeseen: _conflict_foreseen,
+    events.WritingRefused: _writing_refused,
     events.ConflictResolutionStarted: _resolution_started,
     events.ConflictResolved: _conflict_resolved,
     events.ConflictResolutionFailed: _resolution_failed,

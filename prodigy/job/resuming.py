@@ -33,6 +33,8 @@ def job_resumed(state: JobState, event: events.JobResumed, record: Record) -> No
     state.money.caps = event.budget or state.money.caps
     if state.status == "failed":
         _reopen(state)
+    if state.refused is not None:
+        _acquit(state)
     state.status = "running" if state.phases else "starting"
     state.ended_at = state.signal = state.error = None
     state.workers.clear()
@@ -57,6 +59,27 @@ def _reopen(state: JobState) -> None:
         state.iterations[-1].head = state.iterations[-1].error = None
     state.retry = None
     forgive(state)
+
+
+def _acquit(state: JobState) -> None:
+    """The disk refused: of the step that an agent was at, what failed and what came of that is to be done again."""
+    state.refused = None
+    for item in state.items.values():
+        keys = list(item.outcomes)
+        last = _step_of(keys[-1]) if keys else ""
+        failed = (
+            index
+            for index, key in enumerate(keys)
+            if _step_of(key) == last and isinstance(item.outcomes[key], events.StepFailed)
+        )
+        for key in keys[next(failed, len(keys)) :]:
+            del item.outcomes[key]
+
+
+def _step_of(key: str) -> str:
+    """The phase and the step of its list that an outcome belongs to: of ``map/2.commit/1`` it is ``map/2``."""
+    phase, _, path = key.partition("/")
+    return f"{phase}/{_TOP.split(path, maxsplit=1)[0]}"
 
 
 def _forget_step(state: JobState, phase: Phase, path: str) -> None:

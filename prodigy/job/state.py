@@ -388,6 +388,8 @@ class JobState(Struct, kw_only=True):
     merge_commit: str | None = None
     resolution: Resolution | None = None
     """A conflict of the final merge that is being resolved."""
+    refused: events.WritingRefused | None = None
+    """Why the run came to rest, if the disk of the repository or of the worktrees was the reason."""
     settled: tuple[str, str] | None = None
     """A tip that collided with the target, and the commit that takes its place in the final merge."""
     merge_answer: str | None = None

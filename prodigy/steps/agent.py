@@ -286,7 +286,9 @@ class AgentWorktree:
             sha = await auto_commit(self._git, self._hidden.masker.text(message), {}, wish)
         except CommitRefused as refused:
             failure = Failure(
-                error_class="commit-failed", message=f"git refused the commit: {refused.message}"
+                error_class="commit-failed",
+                message=f"git refused the commit: {refused.message}",
+                stderr_tail=short_tail(refused.stderr),
             )
             raise LeafFailed(failure) from None
         return sha if sha is not None else await head(self._git)

@@ -127,6 +127,40 @@ async def test_a_conflict_on_a_branch_that_nobody_looks_at(repo):
     assert repo("rev-parse", "main") == old
 
 
+MOVE = """
+[ "$(cat ../moves 2> /dev/null | wc -l)" -lt {times} ] || exit 0
+echo moved >> ../moves
+unset GIT_INDEX_FILE
+blob=$(echo theirs | git hash-object -w --stdin)
+tree=$( (git ls-tree main | grep -v theirs; printf '100644 blob %s\\ttheirs.txt\\n' $blob) | git mktree)
+git update-ref refs/heads/main $(git commit-tree -p main -m theirs $tree)
+"""
+
+
+async def test_a_target_that_is_moved_while_git_merges_loses_nothing(repo):
+    """A hook of the merge moves the branch, between what we read and what git writes."""
+    tip = session(repo, repo.head, a="run\n")
+    repo.commit(b="user\n")
+    repo.hook("pre-merge-commit", MOVE.format(times=1))
+    repo.write("b", "local\n")
+    await merge_into(await repo.forge(), tip, "main", "merge")
+    assert repo("log", "--format=%s", "--first-parent", "main").splitlines()[:2] == ["merge", "theirs"]
+    assert repo("log", "-1", "--format=%P", "main").split()[1] == tip
+    assert (repo.path / "theirs.txt").read_text() == "theirs\n"
+    assert (repo("status", "--porcelain"), (repo.path / "b").read_text()) == (" M b", "local\n")
+
+
+async def test_a_target_that_never_stands_still_is_left_alone(repo):
+    tip = session(repo, repo.head, new="run\n")
+    repo.commit(b="user\n")
+    repo.hook("pre-merge-commit", MOVE.format(times=99))
+    error = await code_of(repo, tip)
+    assert error.code == "merge-target-moved"
+    assert repo("merge-base", "--is-ancestor", tip, "main", ok=False) == ""
+    assert "new" not in repo("ls-tree", "--name-only", "main").split()
+    assert repo("status", "--porcelain") == ""
+
+
 @pytest.mark.parametrize("hook", ["pre-merge-commit", "commit-msg"])
 async def test_a_refusing_hook_is_obeyed_and_its_merge_undone(repo, hook):
     base = repo.head

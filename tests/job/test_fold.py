@@ -646,6 +646,29 @@ def test_a_run_that_was_interrupted_keeps_every_outcome_and_every_limit() -> Non
     assert not state.items["a"].forgiven
 
 
+def test_what_failed_for_the_disk_is_done_again_and_what_succeeded_is_not() -> None:
+    def of_a(step: str, intent: int, *, fails: bool = False) -> events.StepCompleted | events.StepFailed:
+        return msgspec.structs.replace(outcome(step, intent, fails=fails), phase="map", item_id="a")
+
+    story = (
+        *selection(),
+        agent_started("a"),
+        of_a("1", 3, fails=True),
+        of_a("1.on_failure#1.1", 4),
+        of_a("2", 5),
+        of_a("2.commit", 6, fails=True),
+        of_a("2.on_failure#1.1", 7),
+        events.WritingRefused(path="/p/.git", reason="Read-only file system"),
+        events.JobPaused(reason="disk"),
+    )
+    state = after(*story)
+    assert (state.status, len(state.items["a"].outcomes)) == ("interrupted", 5)
+    assert state.refused is not None
+    state = after(*story, events.JobResumed())
+    assert state.refused is None
+    assert list(state.items["a"].outcomes) == ["map/1/1", "map/1.on_failure#1.1/1", "map/2/1"]
+
+
 def test_items_that_failed_before_a_failed_run_went_on_are_forgiven() -> None:
     halted = events.MapHalted(reason="max-failures", message="too many")
     story = (*selection(), agent_started("a"), agent_failed("a"), buried("a"), halted)

@@ -1,0 +1,41 @@
+"""Whether anything can still be written where a repository and its worktrees lie.
+
+A disk that is full, mounted read-only or gone is nobody's fault, and fails whoever comes next as well.
+"""
+
+import errno
+import os
+import tempfile
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+_PROBE = 65_536
+"""Bytes that there has to be room for."""
+_WORDS = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)))
+
+
+class Refusal(Struct, frozen=True):
+    """Where nothing can be written, and why, in the system's words."""
+
+    path: str
+    reason: str
+
+
+def refusal(places: Sequence[str], complaint: str = "") -> Refusal | None:
+    """The first folder that takes no file, if one does not; one that is not there takes none.
+
+    Args:
+        places: at least one.
+        complaint: what git said when it failed. It may have wanted more room than is tried here: that a disk is full, or
+            read-only, is believed, and the first folder is named for it.
+    """
+    for place in places:
+        try:
+            with tempfile.TemporaryFile(dir=place) as probe:  # it has no name, so nothing is left of it
+                probe.write(bytes(_PROBE))
+                probe.flush()
+        except OSError as error:
+            return Refusal(place, error.strerror or str(error))
+    said = next((words for words in _WORDS if words in complaint), None)
+    return None if said is None else Refusal(places[0], said)

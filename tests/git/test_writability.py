@@ -1,0 +1,30 @@
+"""A folder takes files or does not; of what git said only the system's own words count."""
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from prodigy.git.writability import Refusal, refusal
+
+
+def test_a_folder_that_takes_files_is_as_it_was(tmp_path: Path) -> None:
+    assert refusal((str(tmp_path),)) is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_that_is_not_there_is_named(tmp_path: Path) -> None:
+    places = (str(tmp_path), str(tmp_path / "gone"), str(tmp_path / "too"))
+    assert refusal(places) == Refusal(places[1], os.strerror(errno.ENOENT))
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_git_is_believed_about_the_disk(tmp_path: Path, code: int) -> None:
+    """What it wanted to write may be larger than what is tried."""
+    complaint = f"error: unable to write loose object file: {os.strerror(code)}\nfatal: failed"
+    assert refusal((str(tmp_path), "/"), complaint) == Refusal(str(tmp_path), os.strerror(code))
+
+
+def test_other_complaints_are_git_s_own(tmp_path: Path) -> None:
+    assert refusal((str(tmp_path),), "error: Permission denied") is None
