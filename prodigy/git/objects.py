@@ -200,10 +200,12 @@ class LibraryTrees:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """What the system refuses, which libgit2 tells as it is, as a failure of git."""
+    """An object that cannot be written is a failure of git; libgit2 does not always know why it cannot."""
+    from pygit2 import GitError
+
     try:
         yield
-    except OSError as error:
+    except (OSError, GitError) as error:
         raise RunError("git-failed", f"an object could not be written: {error}") from error
 
 

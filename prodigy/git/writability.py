@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
-_PROBE = 65_536
-"""Bytes that there has to be room for."""
-_WORDS = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)))
+_PROBE = 1 << 20
+"""Bytes that there has to be room for: a disk with less is as good as full."""
+_OF_GIT = "Out of diskspace"
+_WORDS = (*map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)), _OF_GIT)
 
 
 class Refusal(Struct, frozen=True):

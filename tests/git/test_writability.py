@@ -19,11 +19,14 @@ def test_the_first_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert refusal(places) == Refusal(places[1], os.strerror(errno.ENOENT))
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
-def test_git_is_believed_about_the_disk(tmp_path: Path, code: int) -> None:
+SAID = [*map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)), "Out of diskspace"]
+
+
+@pytest.mark.parametrize("words", SAID)
+def test_git_is_believed_about_the_disk(tmp_path: Path, words: str) -> None:
     """What it wanted to write may be larger than what is tried."""
-    complaint = f"error: unable to write loose object file: {os.strerror(code)}\nfatal: failed"
-    assert refusal((str(tmp_path), "/"), complaint) == Refusal(str(tmp_path), os.strerror(code))
+    complaint = f"error: unable to write loose object file: {words}\nfatal: failed"
+    assert refusal((str(tmp_path), "/"), complaint) == Refusal(str(tmp_path), words)
 
 
 def test_other_complaints_are_git_s_own(tmp_path: Path) -> None:
