@@ -7,7 +7,7 @@ from uuid import UUID
 
 from prodigy import events
 from prodigy.events import AnyEvent, Attempt, Failure, Metadata
-from prodigy.store.journal import Entry, JournalWriter
+from prodigy.store.journal import Entry, JournalWriter, read
 
 START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
 STEM = "20261122-081500-k7m2pq"
@@ -119,15 +119,23 @@ def whole(stem: str, name: str) -> list[AnyEvent]:
 Write = Callable[[str, Sequence[AnyEvent]], None]
 
 
-def write_journal(home: Path, stem: str, story: Sequence[AnyEvent]) -> None:
-    """The journal of a run of the repository ``here``: one record a second, all in one group."""
-    writer = JournalWriter(
-        home / "events" / "here" / f"mapreduce-{stem}", Metadata(host="h", pid=1, boot_id="b")
+def write_journal(home: Path, stem: str, story: Sequence[AnyEvent], first: int = 1, **writing: int) -> None:
+    """Records of a run of the repository ``here``, the first numbered so: one a second, all in one group.
+
+    ``writing``: how the writer goes on.
+    """
+    folder, metadata = home / "events" / "here" / f"mapreduce-{stem}", Metadata(host="h", pid=1, boot_id="b")
+    reader = read(folder)
+    assert len(list(reader)) == first - 1
+    writer = (
+        JournalWriter(folder, metadata)
+        if first == 1
+        else JournalWriter.open_existing(reader, metadata, **writing)
     )
     writer.append(
         [
             Entry(event, UUID(int=7), START + timedelta(seconds=seq), UUID(int=seq))
-            for seq, event in enumerate(story, 1)
+            for seq, event in enumerate(story, first)
         ]
     )
     writer.close()

@@ -5,6 +5,7 @@ old one's name; a crash leaves the old file or the new one, never something betw
 """
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
@@ -43,13 +44,19 @@ def write_file(path: Path, content: bytes) -> None:
     Raises:
         MachineError: ``storage-full`` or ``storage-denied``.
     """
+    write_parts(path, (content,))
+
+
+def write_parts(path: Path, parts: Iterable[bytes]) -> None:
+    """As ``write_file``, for what need not be in memory as a whole; what ``parts`` raises leaves the old file."""
     private_folder(path.parent)
     temporary: str | None = None
     try:
         descriptor, temporary = mkstemp(dir=path.parent, prefix=f".{path.name[:64]}.", suffix=".tmp")
         try:
             os.fchmod(descriptor, FILE_MODE)
-            write_all(descriptor, content)
+            for part in parts:
+                write_all(descriptor, part)
             with crash_point("file.sync"):
                 os.fsync(descriptor)
         finally:

@@ -209,6 +209,12 @@ class ResumePlanDocument(Struct, frozen=True, kw_only=True):
 
 
 # -- events --------------------------------------------------------------------------------------------------------
+class RunRecord(Record, frozen=True, kw_only=True):
+    """A record among those of several runs."""
+
+    job_id: str
+
+
 class EventsDocument(Struct, frozen=True, kw_only=True):
     """``prodigy.events/1``: records as the journal has them, oldest first; ``total`` counts all that fit."""
 

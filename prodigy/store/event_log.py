@@ -4,22 +4,27 @@ Event types are accepted as they are recorded (``dlq_item_added``), in camel cas
 and as older logs spell them (``d_l_q_item_added``).
 """
 
+import gzip
 import re
 import typing
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
+from pathlib import Path
 
-from msgspec import Struct
+import msgspec
+from msgspec import Struct, structs
 
 from prodigy import events
 from prodigy.errors import UsageError
 from prodigy.events import Record, event_type
 from prodigy.job.items import item_text
-from prodigy.store.documents import EventsDocument
+from prodigy.store.documents import EventsDocument, RunRecord
 
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 EVENT_TYPES = frozenset(str(event.__struct_config__.tag) for event in typing.get_args(events.AnyEvent))
+
+_decode = msgspec.json.Decoder(Record).decode
 
 
 class EventFilter(Struct, frozen=True, kw_only=True):
@@ -36,17 +41,32 @@ class EventFilter(Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     limit: int = 100
 
-    def fits(self, record: Record, items: frozenset[str]) -> bool:
-        """Whether a record is wanted, given the ids that ``item`` stands for."""
-        event = record.event
+
+class Matcher:
+    """Tells of the records of one run, in order, which are wanted; it learns what items are called as they come."""
+
+    def __init__(self, wanted: EventFilter) -> None:
+        self._wanted = wanted
+        self._items = set() if wanted.item is None else {wanted.item}
+
+    def fits(self, record: Record) -> bool:
+        """Whether the next record is wanted."""
+        wanted, event = self._wanted, record.event
+        if isinstance(event, events.ItemSelected) and item_text(event.item, event.item_id) == wanted.item:
+            self._items.add(event.item_id)
         return (
-            (not self.types or event_type(event) in self.types)
-            and (self.item is None or getattr(event, "item_id", None) in items)
-            and (self.agent_id is None or getattr(event, "agent_id", None) == self.agent_id)
-            and (self.phase is None or getattr(event, "phase", None) == self.phase)
-            and (self.since is None or record.timestamp >= self.since)
-            and (self.until is None or record.timestamp <= self.until)
+            (not wanted.types or event_type(event) in wanted.types)
+            and (wanted.item is None or getattr(event, "item_id", None) in self._items)
+            and (wanted.agent_id is None or getattr(event, "agent_id", None) == wanted.agent_id)
+            and (wanted.phase is None or getattr(event, "phase", None) == wanted.phase)
+            and (wanted.since is None or record.timestamp >= wanted.since)
+            and (wanted.until is None or record.timestamp <= wanted.until)
         )
+
+
+def fitting(records: Iterable[Record], wanted: EventFilter) -> Iterator[Record]:
+    """The records of one run that are wanted, whatever the limit."""
+    return filter(Matcher(wanted).fits, records)
 
 
 def event_types(names: Iterable[str]) -> frozenset[str]:
@@ -70,15 +90,45 @@ def _event_type(name: str) -> str:
 
 
 def events_document(records: Iterable[Record], wanted: EventFilter) -> EventsDocument:
-    """The newest records that fit, oldest first; in memory never more than ``limit`` of them."""
-    kept: deque[Record] = deque(maxlen=wanted.limit or None)
-    items = frozenset() if wanted.item is None else frozenset({wanted.item})
+    """The newest records of one run that are wanted, oldest first; in memory never more than ``limit`` of them."""
+    return newest(fitting(records, wanted), wanted.limit)
+
+
+def newest(records: Iterable[Record], limit: int) -> EventsDocument:
+    """The last ``limit`` of some records, 0 is all; and how many there are."""
+    kept: deque[Record] = deque(maxlen=limit or None)
     total = 0
     for record in records:
-        event = record.event
-        if isinstance(event, events.ItemSelected) and item_text(event.item, event.item_id) == wanted.item:
-            items |= {event.item_id}
-        if wanted.fits(record, items):
-            kept.append(record)
-            total += 1
+        kept.append(record)
+        total += 1
     return EventsDocument(events=list(kept), total=total, shown=len(kept))
+
+
+def of_run(job_id: str, records: Iterable[Record]) -> Iterator[RunRecord]:
+    """Records with the job that they are of."""
+    for record in records:
+        yield RunRecord(**structs.asdict(record), job_id=job_id)
+
+
+def records_in(file: Path) -> Iterator[Record]:
+    """The records in a file of lines, such as a copy of a segment or an export; ``.gz`` is unpacked.
+
+    Raises:
+        UsageError: ``bad-value``: it cannot be read, or a line is no record.
+    """
+    number = 0
+    try:
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as lines:
+            for line in lines:
+                number += 1
+                yield _decode(line)
+    except (OSError, EOFError) as error:
+        raise UsageError(
+            "bad-value",
+            f"`{file}` cannot be read: {getattr(error, 'strerror', None) or error}",
+            where=str(file),
+        ) from None
+    except msgspec.DecodeError as error:
+        raise UsageError(
+            "bad-value", f"Line {number} of the file is no record: {error}", where=f"{file}:{number}"
+        ) from None

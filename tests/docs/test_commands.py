@@ -40,7 +40,10 @@ def verbs() -> list[tuple[str, ...]]:
             if listed
             else []
         )
-        found += [(verb, name) for name in under] if under and verb != "events" else [(verb,)]
+        if verb == "events":
+            under.remove("ls")
+        found += [(verb,)] if not under or verb == "events" else []
+        found += [(verb, name) for name in under]
     return found
 
 

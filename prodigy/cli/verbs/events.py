@@ -1,24 +1,26 @@
-"""``prodigy events``: the records of runs, as they were written."""
+"""``prodigy events``: the records of runs, as they were written and as they come."""
 
-import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Annotated
 
-import msgspec
 from cyclopts import App, Parameter
 
+from prodigy.cli.event_lines import EVERYTHING, Filters, JobOption, event_row, wanted_records
 from prodigy.cli.here import repository_here, run_called
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP
 from prodigy.cli.printer import Column, Form, Part, Span
-from prodigy.cli.text import age, duration, local_time
+from prodigy.cli.text import age, duration
+from prodigy.cli.verbs.events_figures import export, stats
 from prodigy.errors import UsageError
-from prodigy.events import Phase, Record, event_type, item_of
+from prodigy.events import Record
+from prodigy.ids import tail_of
 from prodigy.job.summary import JobSummary
-from prodigy.store.documents import EventsDocument
-from prodigy.store.event_log import EventFilter, event_types, events_document
+from prodigy.store.documents import EventsDocument, RunRecord
+from prodigy.store.event_following import followed
+from prodigy.store.event_log import Matcher, events_document, newest, of_run
+from prodigy.store.event_search import searcher
 from prodigy.store.runs import LATEST, jobs_document, records
 
 app = App(
@@ -30,7 +32,10 @@ app = App(
   prodigy events                                     runs, with their counts
   prodigy events latest                              everything recorded of the newest run
   prodigy events k7m2pq --type AgentFailed --since 2h
-  prodigy events latest --item src/a.py --jsonl""",
+  prodigy events latest --item src/a.py --jsonl
+  prodigy events search 'src/a\\.py' --fields files_changed
+  prodigy events follow
+  prodigy events stats --group-by agent_id""",
 )
 
 _JOB_COLUMNS = (
@@ -50,52 +55,16 @@ _EVENT_COLUMNS = (
     Column("agent"),
     Column("text", elastic=True),
 )
-_SHOWN_ELSEWHERE = frozenset({"event_type", "item_id", "agent_id"})
-_MINUTE = 60
-
-
-@Parameter(name="*")
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which events are wanted.
-
-    Args:
-        types: Only events of this type; may be repeated.
-        item: Only events of one item, by id or text.
-        agent_id: Only events of one agent.
-        phase: Only events of one phase.
-        since: Only events after this: minutes, a duration such as 2h, or a time.
-        until: Only events before this.
-    """
-
-    types: Annotated[tuple[str, ...], Parameter(name=("--event-type", "--type"))] = ()
-    item: str | None = None
-    agent_id: str | None = None
-    phase: Phase | None = None
-    since: str | None = None
-    until: str | None = None
-
-    def meant(self, limit: int, now: datetime) -> EventFilter:
-        """The filter, its times counted from ``now``."""
-        return EventFilter(
-            types=event_types(self.types),
-            item=self.item,
-            agent_id=self.agent_id,
-            phase=self.phase,
-            since=_moment(self.since, now),
-            until=_moment(self.until, now),
-            limit=limit,
-        )
-
-
-_EVERYTHING = Filters()
+_PAUSE = 0.25
+"""Seconds between two looks of who follows."""
+_TYPE_WIDTH = 24
 
 
 @app.default
 def events(
-    job: Annotated[str | None, Parameter(name=("--job", "--job-id"), group=ARGUMENTS_GROUP)] = None,
+    job: JobOption = None,
     *,
-    filters: Filters = _EVERYTHING,
+    filters: Filters = EVERYTHING,
     limit: int = 100,
     all_repos: bool = False,
     invocation: Given,
@@ -109,38 +78,88 @@ def events(
         all_repos: Without a filter, list the runs of every repository.
         invocation: Who asks.
     """
-    wanted = filters.meant(limit, invocation.around.now())
-    if job is None and filters == _EVERYTHING:
+    if job is None and filters == EVERYTHING:
         _show_jobs(invocation, limit, all_repos=all_repos)
         return
+    if filters.file is not None:
+        found = wanted_records(None, filters, invocation, all_repos=False)
+        _show_events(newest((record for _, record in found), limit), invocation)
+        return
+    wanted = filters.meant(limit, invocation.around.now())
     run = run_called(job or LATEST, invocation)
     if job is None:
         invocation.printer.note(f"of the newest run, {run.job_id}")
     _show_events(events_document(records(run), wanted), invocation)
 
 
-app.command(events, name=("ls", "list"))
+app.command(events, name=("ls", "list"), sort_key=1)
 
 
-def _moment(text: str | None, now: datetime) -> datetime | None:
-    """A point in time: minutes ago, a duration ago, or a time as RFC 3339 writes it."""
-    if text is None:
-        return None
-    if text.isdecimal():
-        return now - timedelta(seconds=int(text) * _MINUTE)
-    from prodigy.workflow import scalars
+@app.command(sort_key=2)
+def search(
+    pattern: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    /,
+    job: JobOption = None,
+    *,
+    fields: tuple[str, ...] = (),
+    filters: Filters = EVERYTHING,
+    limit: int = 100,
+    all_repos: bool = False,
+    invocation: Given,
+) -> None:
+    """Show the events of all runs that have a text somewhere.
 
-    with contextlib.suppress(scalars.ScalarError, OverflowError):
-        return now - timedelta(seconds=scalars.duration(text))
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+    Args:
+        pattern: A regular expression.
+        job: Only those of one run.
+        fields: Look only in this field, such as error.message; may be repeated.
+        filters: Which events are wanted.
+        limit: The newest so many; 0 for all.
+        all_repos: Look at every repository, not only at this one.
+        invocation: Who asks.
+    """
+    has = searcher(pattern, fields)
+    found = (
+        told
+        for job_id, record in wanted_records(job, filters, invocation, all_repos=all_repos)
+        if has(record)
+        for told in of_run(job_id, (record,))
+    )
+    _show_events(newest(found, limit), invocation, several=job is None)
+
+
+@app.command(sort_key=3)
+def follow(job: JobOption = None, *, filters: Filters = EVERYTHING, invocation: Given) -> None:
+    """Show what was recorded of a run and then what comes, until the run ends or Ctrl-C.
+
+    Args:
+        job: The run; the newest one that is running if it is left out.
+        filters: Which events are wanted.
+        invocation: Who asks.
+    """
+    if invocation.printer.form is Form.JSON:
         raise UsageError(
-            "bad-value",
-            f"`{text}` is no time",
-            hint="it takes minutes, a duration such as `2h`, or a time such as `2026-11-22T09:15:00Z`",
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            "conflicting-flags", "`--json` is one document, and this is a stream", hint="use `--jsonl`"
+        )
+    if filters.file is not None:
+        raise UsageError(
+            "conflicting-flags", "A file is not followed", hint="`prodigy events --file` shows it"
+        )
+    run = run_called(job or LATEST, invocation, None if job else lambda known: known.live)
+    matcher, printer = Matcher(filters.meant(0, invocation.around.now())), invocation.printer
+
+    def wait() -> None:
+        printer.flush()
+        invocation.around.sleep(_PAUSE)
+
+    for record in followed(run, wait):
+        if matcher.fits(record):
+            printer.record(record)
+            printer.line(*_line(record))
+
+
+app.command(stats, sort_key=4)
+app.command(export, sort_key=5)
 
 
 # -- runs ----------------------------------------------------------------------------------------------------------
@@ -173,7 +192,7 @@ def _job_row(job: JobSummary, now: datetime) -> tuple[Part, ...]:
 
 
 # -- records -------------------------------------------------------------------------------------------------------
-def _show_events(document: EventsDocument, invocation: Invocation) -> None:
+def _show_events(document: EventsDocument, invocation: Invocation, *, several: bool = False) -> None:
     printer = invocation.printer
     printer.document(document)
     if printer.form is Form.JSONL:
@@ -181,34 +200,27 @@ def _show_events(document: EventsDocument, invocation: Invocation) -> None:
             printer.record(record)
         return
     if document.events:
-        printer.table(_EVENT_COLUMNS, (_event_row(record) for record in document.events))
+        columns = (Column("run"), *_EVENT_COLUMNS) if several else _EVENT_COLUMNS
+        printer.table(columns, _rows(document.events, several=several))
     else:
         printer.line("No event fits")
     if document.shown < document.total:
         printer.note(f"the newest {document.shown} of {document.total} events; see all with `--limit 0`")
 
 
-def _event_row(record: Record) -> tuple[Part, ...]:
-    event = record.event
+def _rows(shown: Iterable[Record], *, several: bool) -> Iterable[tuple[Part, ...]]:
+    for record in shown:
+        run = (Span(tail_of(record.job_id), "strong"),) if isinstance(record, RunRecord) and several else ()
+        yield (*run, *event_row(record))
+
+
+def _line(record: Record) -> tuple[Part, ...]:
+    """A row that cannot know how wide the others are."""
+    time, seq, kind, item, agent, text = event_row(record)
+    name = kind.text if isinstance(kind, Span) else kind
+    whose = "  ".join(str(part) for part in (item, agent) if part)
     return (
-        local_time(record.timestamp),
-        str(record.seq),
-        Span(event_type(event), "accent"),
-        item_of(event) or "",
-        getattr(event, "agent_id", None) or "",
-        " ".join(_facts(event)),
+        f"{time}  {seq:>6}  ",
+        Span(name.ljust(_TYPE_WIDTH), "accent"),
+        f"  {whose}{'  ' if whose else ''}{text}",
     )
-
-
-def _facts(event: msgspec.Struct) -> Iterator[str]:
-    """What else a record says: short values as they are, longer ones by their size."""
-    for name, value in msgspec.to_builtins(event).items():
-        if name in _SHOWN_ELSEWHERE:
-            continue
-        match value:
-            case list():
-                yield f"{name}={len(value)}"
-            case dict():
-                yield f"{name}={value.get('message') or f'{{{len(value)}}}'}"
-            case _:
-                yield f"{name}={value}"
