@@ -3,10 +3,8 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
-from cyclopts import Parameter
 from msgspec import Struct
 
 from prodigy.actors.claude_ready import check_claude
@@ -18,8 +16,6 @@ from prodigy.steps.backends import require
 from prodigy.store.atomic import write_file
 from prodigy.workflow.model import Workflow
 
-BackendFlag = Annotated[str | None, Parameter(name="--backend", metavar="NAME")]
-ScriptFlag = Annotated[str | None, Parameter(name="--script", metavar="FILE")]
 REHEARSAL = "rehearsal"
 _SHORT_SHA = 8
 

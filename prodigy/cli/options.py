@@ -18,6 +18,8 @@ ARGUMENTS_GROUP = Group("Arguments", sort_key=2)
 FLAGS_GROUP = Group("Flags", sort_key=3)
 MergeFlag = Literal["flag-yes", "flag-no"]
 ProgressChoice = Literal["auto", "live", "plain", "none"]
+BackendFlag = Annotated[str | None, Parameter(name="--backend", metavar="NAME")]
+ScriptFlag = Annotated[str | None, Parameter(name="--script", metavar="FILE")]
 Positive = Annotated[int, Parameter(validator=lambda _type, value: _at_least_one(value))]
 
 

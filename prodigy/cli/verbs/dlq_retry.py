@@ -4,11 +4,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from prodigy.cli.backend import BackendFlag, ScriptFlag, given_backend
 from prodigy.cli.here import has_dead_letters, run_called
 from prodigy.cli.invocation import Given
 from prodigy.cli.letters import JobFlag
-from prodigy.cli.options import Positive, merge_answer
+from prodigy.cli.options import BackendFlag, Positive, ScriptFlag, merge_answer
 from prodigy.errors import UsageError
 
 OLD_NAME = "reprocess"
@@ -74,6 +73,7 @@ def retry(  # noqa: PLR0913 - one parameter per flag
         raise UsageError(
             "conflicting-flags", "`--reload` and `--workflow` exclude each other", hint="give one of them"
         )
+    from prodigy.cli.backend import given_backend
     from prodigy.cli.retry import Wanted, foresee
     from prodigy.cli.retry import retry as try_again
     from prodigy.job.retrying import Choice

@@ -4,10 +4,9 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from prodigy.cli.backend import BackendFlag, ScriptFlag, given_backend
 from prodigy.cli.budget import BudgetFlag, given_budget
 from prodigy.cli.invocation import Given
-from prodigy.cli.options import Positive, merge_answer
+from prodigy.cli.options import BackendFlag, Positive, ScriptFlag, merge_answer
 
 OLD_NAME = "resume-job"
 _OF_OLD = 2
@@ -68,6 +67,7 @@ def resume(  # noqa: PLR0913 - one parameter per flag
         dry_run: Show what the run would go on with; nothing is started and nothing is changed.
         invocation: Who asks.
     """
+    from prodigy.cli.backend import given_backend
     from prodigy.cli.resume import resume as take_up
     from prodigy.job.redirection import Changes
 

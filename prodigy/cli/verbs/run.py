@@ -10,11 +10,11 @@ from prodigy.actors import launch
 from prodigy.actors.finish import Answer
 from prodigy.actors.preparing import Prepared
 from prodigy.cli.arguments import Arguments
-from prodigy.cli.backend import BackendFlag, Chosen, ScriptFlag, given_backend
+from prodigy.cli.backend import Chosen, given_backend
 from prodigy.cli.budget import BudgetFlag, given_budget
 from prodigy.cli.dry_run import Asked, Forecast, forecast, forecast_lines
 from prodigy.cli.invocation import Given, Invocation
-from prodigy.cli.options import Positive, merge_answer
+from prodigy.cli.options import BackendFlag, Positive, ScriptFlag, merge_answer
 from prodigy.cli.parameters import given_parameters
 from prodigy.cli.reading import Reading, read_workflow
 from prodigy.cli.resume import resume as take_up
