@@ -604,6 +604,12 @@ class ClaudeParked(StepEvent, frozen=True, kw_only=True, tag="claude_parked"):
     """When the quota is said to be free again."""
 
 
+class BudgetSet(Event, frozen=True, kw_only=True, tag="budget_set"):
+    """What the whole job may use, every value known."""
+
+    caps: Caps
+
+
 class BudgetWarned(Event, frozen=True, kw_only=True, tag="budget_warned"):
     """The soft limit of a budget is reached: no more items are started."""
 
@@ -947,6 +953,8 @@ class DlqRetryStarted(Event, frozen=True, kw_only=True, tag="dlq_retry_started")
     template_sha256: str | None = None
     workflow_sha256: str | None = None
     """Of the workflow that takes the place of the one before, if one does."""
+    budget: Caps | None = None
+    """What the job may use from now on, where that is said anew."""
 
 
 class DlqItemsReprocessed(Event, frozen=True, kw_only=True, tag="dlq_items_reprocessed"):
@@ -1023,6 +1031,7 @@ AnyEvent = (
     | QuotaBlocked
     | QuotaCleared
     | ParallelismChanged
+    | BudgetSet
     | BudgetWarned
     | BudgetExhausted
     | StepCompleted

@@ -17,6 +17,7 @@ from prodigy.actors.recorder import Ledger, RecorderRef, record, subscribe
 from prodigy.errors import ProdigyError, RunError
 from prodigy.events import (
     BudgetExhausted,
+    BudgetSet,
     Caps,
     ClaudeAnswered,
     ClaudeCutOff,
@@ -140,6 +141,8 @@ class Governor(Actor[Message]):
             self._refuse_afterwards()
         if state.money.exhausted is not None or state.started is None or self._failed is not None:
             return
+        if state.money.caps is None and (planned := self._of_plan()) != Caps():
+            await record(self._recorder, BudgetSet(caps=planned))
         for warned in warnings(caps, state.money, self._wall()):
             await record(self._recorder, warned)
         over = out_of_time(caps, self._wall())

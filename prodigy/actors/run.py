@@ -96,6 +96,8 @@ class Run(Task):
     async def _as_far_as_it_goes(self) -> Failure | None:
         """Run the phases, or stop everything when the run has to rest; why they failed, if they did."""
         stream = await subscribe(self._services.recorder)
+        if self._ledger.state.money.exhausted is not None:  # before anything began
+            return None
         failure: Failure | None = None
         if self._pause() is not None:  # that was recorded before this actor was started again
             await self._stop_crew()

@@ -247,7 +247,7 @@ class Tree:
         if state.started is None:
             return self._plan.started()
         if first and isinstance(self._going_on, events.DlqRetryStarted):
-            return self._going_on
+            return msgspec.structs.replace(self._going_on, budget=self._given(state))
         if not first or self._purpose != "run" or state.status == "completed":
             return None
         pending = sum(state.counts[status] for status in ("pending", "running", "merging"))
@@ -258,10 +258,15 @@ class Tree:
         )
 
     def _given(self, state: JobState) -> events.Caps | None:
-        """What the job may use from now on, if that is said anew."""
+        """What the job may use from now on, if that is said anew: by another workflow, or over what was in force."""
+        replaced = self._going_on is not None and self._going_on.workflow_sha256 not in {
+            None,
+            state.workflow_sha256,
+        }
+        known = None if replaced else state.money.caps
         if self._budget is None:
-            return None
-        return raised(state.money.caps or self._caps(), self._budget, self._tasks.first_scope())
+            return self._caps() if replaced else None
+        return raised(known or self._caps(), self._budget, self._tasks.first_scope())
 
     def _make_pool(self) -> Pool:
         parallel = self._plan.max_parallel or UNKNOWN_PARALLEL

@@ -7,7 +7,7 @@ tenth of the items passed since the last one.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, get_args
 
 import msgspec
 
@@ -499,6 +499,23 @@ def _parallelism_changed(_: JobState, event: events.ParallelismChanged, style: S
     yield _line(Level.VERBOSE, Span(text, "dim"))
 
 
+def _budget_set(_: JobState, event: events.BudgetSet, __: Style) -> Iterator[Told]:
+    bounds = ", ".join(
+        _bound(kind, cap) for kind in get_args(events.BudgetKind) if (cap := event.caps.of(kind)) is not None
+    )
+    yield _line(Level.VERBOSE, Span(f"budget  {bounds}", "dim"))
+
+
+def _bound(kind: events.BudgetKind, cap: float) -> str:
+    match kind:
+        case "usd":
+            return f"${cap:.2f}"
+        case "wall":
+            return duration(cap)
+        case _:
+            return f"{cap:,.0f} {kind}"
+
+
 def _budget_warned(_: JobState, event: events.BudgetWarned, style: Style) -> Iterator[Told]:
     text = f" {style.marks.dash} {spent(event)} used; no more items are started"
     yield _line(Level.NORMAL, Span("budget", "warning"), text)
@@ -518,11 +535,11 @@ def spent(event: events.BudgetWarned | events.BudgetExhausted) -> str:
     """How much of a budget is used: ``$4.52 of $5.00``."""
     match event.kind:
         case "usd":
-            return f"${event.used:.2f} of ${event.cap:.2f}"
+            return f"${event.used:.2f} of {_bound(event.kind, event.cap)}"
         case "wall":
-            return f"{duration(event.used)} of {duration(event.cap)}"
+            return f"{duration(event.used)} of {_bound(event.kind, event.cap)}"
         case _:
-            return f"{event.used:,.0f} of {event.cap:,.0f} {event.kind}"
+            return f"{event.used:,.0f} of {_bound(event.kind, event.cap)}"
 
 
 def _item_done(item: ItemState, style: Style) -> Told:
@@ -630,6 +647,7 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.QuotaCleared: _quota_cleared,
     events.ParallelismChanged: _parallelism_changed,
     events.ClaudeCutOff: _claude_cut_off,
+    events.BudgetSet: _budget_set,
     events.BudgetWarned: _budget_warned,
     events.BudgetExhausted: _budget_exhausted,
     events.StepCompleted: _step_completed,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from prodigy.cli.lines import retried_text, spent
 from prodigy.cli.printer import Part, Span, Tone
-from prodigy.cli.text import counted, duration
+from prodigy.cli.text import counted, dollars, duration
 from prodigy.errors import InternalError, ProdigyError, RunError
 from prodigy.events import BudgetExhausted, Failure, WritingRefused
 from prodigy.ids import tail_of
@@ -59,7 +59,8 @@ def result_lines(state: JobState, repo: str, now: datetime) -> Iterator[Line]:
     yield _labelled("commits", _commits(state, summary.branch))
     if state.money.usd:
         estimated = f", ${state.estimated_usd:.2f} of it estimated" if state.estimated_usd else ""
-        yield _labelled("claude", f"${state.money.usd:.2f}{estimated}")
+        cap = None if state.money.caps is None else state.money.caps.usd
+        yield _labelled("claude", f"{dollars(state.money.usd, cap=cap)}{estimated}, {_launches(state)}")
     yield _labelled("merge", _merge(state, summary))
     following = next_command(summary)
     if state.dead_letters and state.status not in {"interrupted", "budget-exhausted"}:
@@ -110,6 +111,10 @@ def _refused_by_disk(state: JobState, refused: WritingRefused) -> RunError:
         note="what is finished is kept, and no item is charged for it",
         hint=f"once it can be, go on: `prodigy resume {tail}`",
     )
+
+
+def _launches(state: JobState) -> str:
+    return f"{counted(state.money.launches, 'launch', 'launches')}, {state.money.tokens:,} tokens"
 
 
 def _labelled(label: str, text: str) -> Line:

@@ -26,6 +26,7 @@ from prodigy.store.dead_letters import dead_letter_lines
 from prodigy.store.documents import RetryPlanDocument
 from prodigy.store.runs import Run, load_state
 from prodigy.store.snapshots import Folded
+from prodigy.workflow.model import Budget
 
 _COLUMNS = (
     Column("item", elastic=True),
@@ -47,6 +48,7 @@ class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     force: bool = False
     model: str | None = None
     agent: Chosen | None = None
+    budget: Budget | None = None
 
 
 def retry(invocation: Invocation, run: Run, wanted: Wanted, merge: Answer | None, *, strict: bool) -> int:
@@ -136,7 +138,9 @@ class _Retry(Continuation):
                 plan, branch_number=event.branch_number, base_commit=event.base_commit
             )
             self._printer.note(f"the session's branch is gone; the work goes to {plan.branch}")
-        return await self._live(retried(plan, event), found, ground, self._merge, event, taken)
+        return await self._live(
+            retried(plan, event), found, ground, self._merge, event, taken, self._wanted.budget
+        )
 
     def _require_end(self, state: JobState) -> None:
         """Nothing, unless the run was interrupted, or was merged and not cleared away."""

@@ -15,7 +15,7 @@ import trio
 
 from prodigy.cli.printer import Level, Printer, Span, Tone
 from prodigy.cli.terminal import Marks
-from prodigy.cli.text import about, cells, cut, duration, pad, printable
+from prodigy.cli.text import about, cells, cut, dollars, duration, pad, printable
 from prodigy.job.items import item_text
 from prodigy.job.state import ItemState, JobState
 from prodigy.job.summary import ItemCounts, item_counts, progress
@@ -105,7 +105,16 @@ def _count_line(state: JobState, now: datetime, marks: Marks) -> Line:
         (counts.waiting, "waiting", "dim"),
     )
     told = [Span(f"{number:,} {word}  ", tone if number else "dim") for number, word, tone in numbers]
-    return (*told, Span(f"{duration(seen.elapsed_ms / 1000)}  eta {eta}", "dim"))
+    return (*told, Span(f"{duration(seen.elapsed_ms / 1000)}  eta {eta}", "dim"), *_money(state))
+
+
+def _money(state: JobState) -> Iterator[Span]:
+    """What the run has spent, what it may still spend for what runs, and what it may spend at all."""
+    money = state.money
+    if money.launches:
+        tone: Tone = "warning" if money.warned else "dim"
+        cap = None if money.caps is None else money.caps.usd
+        yield Span(f"  {dollars(money.usd, money.reserved, cap)}  {money.tokens:,} tokens", tone)
 
 
 def _worker_line(state: JobState) -> Line:

@@ -13,6 +13,7 @@ _DIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066
 _SHORT_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _TENTHS_UNTIL = 9.95
+_CENT = 0.01
 _RECENT = timedelta(minutes=1)
 
 
@@ -79,6 +80,14 @@ def pad(text: str, width: int, *, right: bool = False) -> str:
     """``text`` filled up with spaces to ``width`` cells, on the left if it is to stand on the right."""
     filling = " " * max(0, width - cells(text))
     return filling + text if right else text + filling
+
+
+def dollars(used: float, reserved: float = 0.0, cap: float | None = None) -> str:
+    """What was spent, what running launches may add to it, and what is allowed: ``$1.20 (~$2.20) of $5.00``; or nothing."""
+    if not used and not reserved and cap is None:
+        return ""
+    expected = f" (~${used + reserved:.2f})" if reserved >= _CENT else ""
+    return f"${used:.2f}{expected}" + (f" of ${cap:.2f}" if cap is not None else "")
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:

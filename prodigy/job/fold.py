@@ -45,6 +45,7 @@ from prodigy.job.state import (
     Repeated,
     Resolution,
     Spawned,
+    first_line,
 )
 
 OFF_BRANCH: Final[frozenset[Phase]] = frozenset({"verify", "resolve"})
@@ -449,13 +450,6 @@ def _step_ended(state: JobState, event: events.StepCompleted | events.StepFailed
     owner.outcomes[key] = event
     owner.conversations.pop(key, None)
     owner.finished.pop(key, None)
-
-
-def first_line(text: str) -> str:
-    """The first line of ``text`` that is not blank, stripped."""
-    if text.isprintable():  # one line
-        return text.strip()
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def _commit_created(state: JobState, event: events.CommitCreated, _: Record) -> None:

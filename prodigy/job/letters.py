@@ -82,6 +82,7 @@ def _failed(state: JobState, item: ItemState, signature: str) -> None:
 # -- again -----------------------------------------------------------------------------------------------------------
 def _retry_started(state: JobState, event: events.DlqRetryStarted, record: Record) -> None:
     begin_clock(state, record)
+    state.money.caps = event.budget or state.money.caps
     state.retry = RetryState(started=event, started_at=record.timestamp, items=frozenset(event.item_ids))
     state.status = "running"
     state.ended_at = state.signal = state.error = None

@@ -4,6 +4,7 @@ Pure. A launch is *under way* from ``claude_intended`` until its end is told; wh
 meanwhile. A conversation may take several launches: each pays for what it added.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -11,20 +12,14 @@ from msgspec import structs
 
 from prodigy import events
 from prodigy.events import ClaudeTally, ClaudeUse, Record
-from prodigy.job.state import ItemState, JobState, Quota
+from prodigy.job.state import ItemState, JobState, Quota, Spending, StepSpending, first_line
 
 SAMPLES = 200
 """How many of the latest launches say what the next one will cost."""
-_SUMS: Final = (
-    "cost_usd",
-    "input_tokens",
-    "output_tokens",
-    "cache_read_tokens",
-    "cache_creation_tokens",
-    "turns",
-    "tool_failures",
-    "permission_denials",
-)
+KINDS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens")
+"""Of tokens."""
+_SUMS: Final = ("cost_usd", *KINDS, "turns", "tool_failures", "permission_denials")
+_ITEM: Final = re.compile(r"\[\d+\]")
 
 
 def leaf_key(phase: events.Phase, step: str, try_: int) -> str:
@@ -55,6 +50,9 @@ def beyond(before: ClaudeTally, whole: ClaudeUse) -> ClaudeUse:
 # -- rules ---------------------------------------------------------------------------------------------------------
 def _claude_intended(state: JobState, event: events.ClaudeIntended, _: Record) -> None:
     state.money.launches += 1
+    spending, intent = _of_step(state, event), state.intents.get(event.intent)
+    if intent is not None and not spending.name:
+        spending.name = intent.name or first_line(intent.command)
     state.money.under_way[event.intent] = event.reserved_usd or 0.0
     state.money.lanes[event.intent] = (event.account, event.model)
     if event.meter is not None:
@@ -98,6 +96,10 @@ def _claude_cut_off(state: JobState, event: events.ClaudeCutOff, _: Record) -> N
         _owner(state, event).finished[leaf_key(event.phase, event.step, event.try_)] = event.finished
 
 
+def _budget_set(state: JobState, event: events.BudgetSet, _: Record) -> None:
+    state.money.caps = event.caps
+
+
 def _budget_warned(state: JobState, event: events.BudgetWarned, _: Record) -> None:
     state.money.warned[event.kind] = event
 
@@ -138,11 +140,29 @@ def _count(state: JobState, event: Launched, use: ClaudeUse, *, launched: bool) 
     known = conversations.get(key)
     if not launched and known is None:  # as earlier releases recorded it
         money.launches += 1
+        launched = True
+    model = money.by_model.setdefault(use.model or "", Spending())
+    for spending in (money.whole, model, _of_step(state, event)):
+        _add(spending, use, launched=launched)
     if use.cost_usd > 0:
         money.samples.append((use.cost_usd, tokens(use)))
         del money.samples[:-SAMPLES]
     if known is not None and known.session_id == use.session_id:
         conversations[key] = together(known, use)
+
+
+def _of_step(state: JobState, event: Launched | events.ClaudeIntended) -> StepSpending:
+    """What the step of a leaf spends, for all items of the loops that it stands in."""
+    step = _ITEM.sub("[]", event.step)
+    fresh = StepSpending(phase=event.phase, step=step)
+    return state.money.by_step.setdefault(f"{event.phase}/{step}", fresh)
+
+
+def _add(spending: Spending, use: ClaudeUse, *, launched: bool) -> None:
+    spending.launches += launched
+    spending.usd += use.cost_usd
+    for name in KINDS:
+        setattr(spending, name, getattr(spending, name) + getattr(use, name))
 
 
 def conversation(state: JobState, event: events.ClaudeIntended) -> ClaudeUse | None:
@@ -181,6 +201,7 @@ MONEY_RULES: Final[Mapping[type[events.Event], Callable[[JobState, Any, Record],
     events.QuotaBlocked: _quota_blocked,
     events.QuotaCleared: _quota_cleared,
     events.ParallelismChanged: _parallelism_changed,
+    events.BudgetSet: _budget_set,
     events.BudgetWarned: _budget_warned,
     events.BudgetExhausted: _budget_exhausted,
 }

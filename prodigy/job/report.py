@@ -5,13 +5,13 @@ Pure. The result of ``run --json`` and of ``report --json``; also what the closi
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 from msgspec import Struct, field
 
 from prodigy import events
 from prodigy.events import ErrorClass, Phase
 from prodigy.job.items import item_text
+from prodigy.job.money import KINDS
 from prodigy.job.signature import signature_of
 from prodigy.job.state import (
     Before,
@@ -90,15 +90,42 @@ class FailureGroup(Struct, frozen=True, kw_only=True):
     samples: list[FailureSample]
 
 
+class StepCost(Struct, frozen=True, kw_only=True):
+    """What a step of the workflow cost, whatever it ran for; ``tokens`` of all kinds."""
+
+    phase: Phase
+    step: str
+    name: str
+    launches: int
+    usd: float
+    tokens: int
+
+
+class ModelCost(Struct, frozen=True, kw_only=True):
+    """What launches with a model cost; ``None``: none that is known, such as when they were turned away."""
+
+    model: str | None
+    launches: int
+    usd: float
+    tokens: int
+
+
 class CostReport(Struct, frozen=True, kw_only=True):
-    """What the run cost, and how much of that is estimated because Claude was ended before it could say it."""
+    """What the run cost, attempts that still run included, and what it may cost.
+
+    ``estimated_usd`` of it was not told by Claude, which was ended before it could; ``tokens`` by their kinds.
+    """
 
     usd: float
     estimated_usd: float = 0.0
+    reserved_usd: float = 0.0
+    """What launches under way may still cost, where that is bounded."""
     tokens: dict[str, int] = {}
     launches: int = 0
-    by_step: list[Any] = []
-    by_model: list[Any] = []
+    by_step: list[StepCost] = []
+    """The most expensive first."""
+    by_model: list[ModelCost] = []
+    budget: events.Caps | None = None
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -142,7 +169,7 @@ def report(state: JobState, repo: str, now: datetime, *, holder_pid: int | None 
         items=_items(state),
         failures=failure_groups(state),
         merges=state.merges,
-        cost=CostReport(usd=state.cost_usd, estimated_usd=state.estimated_usd, launches=state.money.launches),
+        cost=_cost(state, run),
         commits=state.commit_log,
         branch=run.branch,
         merge=state.merge,
@@ -153,6 +180,35 @@ def report(state: JobState, repo: str, now: datetime, *, holder_pid: int | None 
         repeated=state.repeated,
         detached=left_running(state),
         next=[run.next] if run.next else [],
+    )
+
+
+def _cost(state: JobState, run: JobSummary) -> CostReport:
+    money = state.money
+    steps = sorted(money.by_step.values(), key=lambda step: -step.usd)
+    models = sorted(money.by_model.items(), key=lambda model: -model[1].usd)
+    return CostReport(
+        usd=state.spent_usd,
+        estimated_usd=state.estimated_usd,
+        reserved_usd=run.reserved_usd,
+        tokens={kind.removesuffix("_tokens"): getattr(money.whole, kind) for kind in KINDS},
+        launches=money.launches,
+        by_step=[
+            StepCost(
+                phase=step.phase,
+                step=step.step,
+                name=step.name,
+                launches=step.launches,
+                usd=step.usd,
+                tokens=step.tokens,
+            )
+            for step in steps
+        ],
+        by_model=[
+            ModelCost(model=name or None, launches=one.launches, usd=one.usd, tokens=one.tokens)
+            for name, one in models
+        ],
+        budget=money.caps,
     )
 
 

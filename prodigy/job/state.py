@@ -125,6 +125,30 @@ Lane = tuple[str, str | None]
 """An account and a model."""
 
 
+class Spending(Struct, kw_only=True):
+    """What some of the launches used, by kinds of tokens."""
+
+    launches: int = 0
+    usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_creation_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """All of them."""
+        return self.input_tokens + self.output_tokens + self.cache_read_tokens + self.cache_creation_tokens
+
+
+class StepSpending(Spending, kw_only=True):
+    """Of one step of the workflow's text, whatever it ran for."""
+
+    phase: Phase
+    step: str
+    name: str = ""
+
+
 class Money(Struct, kw_only=True):
     """What a run has spent on Claude up to now, attempts that still run included, and what is set apart."""
 
@@ -148,7 +172,11 @@ class Money(Struct, kw_only=True):
     exhausted: BudgetExhausted | None = None
     """Why the run does not go on."""
     caps: Caps | None = None
-    """What was given in the place of the workflow's own budget when the run was taken up."""
+    """What it may use; ``None`` as long as that is not known, and where nothing is bounded."""
+    whole: Spending = field(default_factory=Spending)
+    by_step: dict[str, StepSpending] = {}
+    """By ``phase/path``, the items of a ``foreach`` taken together."""
+    by_model: dict[str, Spending] = {}
 
     @property
     def reserved(self) -> float:
@@ -436,6 +464,11 @@ class JobState(Struct, kw_only=True):
     """What of the cost is estimated, at once also of attempts that still run."""
 
     @property
+    def spent_usd(self) -> float:
+        """What Claude cost, in attempts that still run too; journals of earlier releases tell it when an attempt ends."""
+        return max(self.cost_usd, self.money.usd)
+
+    @property
     def branch(self) -> str:
         """The session branch in force; empty before the run has begun."""
         if self.started is None or not self.branch_number:
@@ -461,3 +494,10 @@ class JobState(Struct, kw_only=True):
         if phase is not None and phase.max_parallel is not None:
             return phase.max_parallel
         return self.started.max_parallel if self.started is not None else 1
+
+
+def first_line(text: str) -> str:
+    """The first line of ``text`` that is not blank, stripped."""
+    if text.isprintable():  # one line
+        return text.strip()
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from prodigy import ids
 from prodigy.errors import InternalError
-from prodigy.events import Phase
+from prodigy.events import Caps, Phase
 from prodigy.ids import Kind
 from prodigy.job.state import Detached, JobState, MergeStatus
 
@@ -56,6 +56,11 @@ class JobSummary(Struct, frozen=True, kw_only=True):
     commits: int = 0
     files_changed: int = 0
     cost_usd: float = 0.0
+    """Attempts that still run included."""
+    reserved_usd: float = 0.0
+    """What launches of Claude that are under way may still cost, where that is bounded."""
+    budget: Caps | None = None
+    """What the run may use, if that is bounded."""
     dlq_count: int = 0
     branch: str
     branch_removed: bool = False
@@ -147,7 +152,9 @@ def summarize(state: JobState, repo: str) -> JobSummary:
         items=item_counts(state),
         commits=state.commits,
         files_changed=len(state.files_changed),
-        cost_usd=state.cost_usd,
+        cost_usd=state.spent_usd,
+        reserved_usd=state.money.reserved,
+        budget=state.money.caps,
         dlq_count=len(state.dead_letters),
         branch=state.branch,
         branch_removed=state.branch_removed,
@@ -179,7 +186,7 @@ def lived(summary: JobSummary, holder_pid: int | None) -> JobSummary:
         return summary
     if holder_pid is not None:
         return replace(summary, pid=holder_pid)
-    dead = replace(summary, status="interrupted", eta_ms=None, quota_until=None)
+    dead = replace(summary, status="interrupted", eta_ms=None, quota_until=None, reserved_usd=0.0)
     return replace(dead, next=next_command(dead))
 
 

@@ -49,7 +49,14 @@ def test_a_run_stops_at_its_budget_and_goes_on_with_a_higher_one(priced: World) 
     assert priced.json("status")["resumable"][0]["status"] == "budget-exhausted"
     assert bill(priced) <= 0.75 + 2 * REPLY
     assert all(float(launch["--max-budget-usd"]) <= 0.75 + REPLY for launch in launches(priced))
+    [stopped] = priced.json("status")["resumable"]
+    assert stopped["budget"]["usd"] == 0.75
+    assert stopped["cost_usd"] == pytest.approx(bill(priced))
+    assert f"${bill(priced):.2f} of $0.75" in priced.prodigy("status").stdout
     report = priced.json("resume", "latest", "-y", "--budget", "usd=5")
+    assert report["cost"]["budget"]["usd"] == 5
+    [step] = report["cost"]["by_step"]
+    assert (step["phase"], step["step"], step["usd"]) == ("map", "1", pytest.approx(1.20))
     assert (report["status"], report["items"]["done"]) == ("completed", 6)
     assert report["cost"]["usd"] == pytest.approx(1.20)
     assert bill(priced) == pytest.approx(1.20)
@@ -93,9 +100,10 @@ def test_at_the_soft_limit_what_runs_comes_to_its_end(priced: World) -> None:
     assert 2 <= len(begun) < 6
 
 
-def test_the_time_of_a_run_is_bounded(priced: World) -> None:
-    flow = """
-    budget: {wall: 2s}
+@pytest.mark.parametrize("wall", ["2s", "1ms"], ids=["while a step runs", "before a step runs"])
+def test_the_time_of_a_run_is_bounded(priced: World, wall: str) -> None:
+    flow = f"""
+    budget: {{wall: {wall}}}
     commands: [shell: sleep 600]
     """
     done = priced.prodigy("run", priced.workflow(flow), "-y")
@@ -119,3 +127,26 @@ def test_what_comes_after_the_phases_fails_without_money(priced: World) -> None:
     assert done.returncode == 0, done.stderr
     [failed] = priced.events("phase_failed")
     assert (failed["phase"], len(launches(priced))) == ("on_success", 1)
+
+
+def test_what_a_retry_of_dead_letters_may_spend(priced: World) -> None:
+    """Its cap is of the whole job, and more than the workflow's."""
+    gate = priced.folder / "gate"
+    flow = f"""
+    mode: mapreduce
+    budget: {{launches: 2}}
+    map:
+      input: {{list: [a, b]}}
+      agent_template:
+        - shell: test -e {gate} || exit 1
+        - claude: /replies 1 0.10
+        - claude: /replies 1 0.10
+    """
+    assert priced.prodigy("run", priced.workflow(flow), "--no-merge").returncode == 1
+    gate.touch()
+    done = priced.prodigy("dlq", "retry", "latest", "-y", "--budget", "launches=3,soft=1")
+    assert done.returncode == 1, done.stderr
+    assert "3 of 3 launches used" in done.stderr
+    assert len(launches(priced)) == 3
+    assert priced.json("resume", "latest", "-y", "--budget", "launches=8")["status"] == "completed"
+    assert len(launches(priced)) == 4

@@ -9,6 +9,7 @@ from prodigy import events
 from prodigy.events import ClaudeUse, Record
 from prodigy.job.fold import fold
 from prodigy.job.money import beyond, together
+from prodigy.job.report import report
 from prodigy.job.state import JobState
 from prodigy.job.summary import lived, summarize
 
@@ -92,6 +93,41 @@ def test_a_conversation_is_not_counted_twice() -> None:
     added = beyond(events.ClaudeTally(cost_usd=0.1, input_tokens=15), whole)
     assert (round(added.cost_usd, 9), added.input_tokens) == (0.2, 5)
     assert beyond(events.ClaudeTally(cost_usd=0.5), whole).cost_usd == 0.0
+
+
+def test_what_steps_and_models_cost() -> None:
+    """The items of a loop count as one step; a launch counts once, however often it is told of."""
+    place = {"phase": "steps", "step": "2.foreach[3].1"}
+    loop = events.StepIntended(**place, kind="claude", name="mend")  # type: ignore[arg-type]
+    launch = events.ClaudeIntended(**place, intent=4, session_id="t")  # type: ignore[arg-type]
+    use = ClaudeUse(session_id="t", model="m", cost_usd=0.5, output_tokens=7)
+    failure = events.Failure(error_class="claude-error", message="no")
+    ended = events.StepFailed(
+        **place,  # type: ignore[arg-type]
+        intent=4,
+        kind="claude",
+        duration_ms=1,
+        error=failure,
+        claude=use,
+    )
+    cost = report(told(LAUNCH, loop, launch, ended, parked()), "r", START).cost
+    assert [(one.step, one.name, one.launches, one.usd, one.tokens) for one in cost.by_step] == [
+        ("2.foreach[].1", "mend", 1, 0.5, 7),
+        ("1", "", 1, 0.1, 10),
+    ]
+    assert [(one.model, one.launches, one.usd) for one in cost.by_model] == [("m", 1, 0.5), (None, 1, 0.1)]
+    assert cost.tokens == {"input": 10, "output": 7, "cache_read": 0, "cache_creation": 0}
+    assert (cost.launches, round(cost.usd, 9), cost.budget) == (2, 0.6, None)
+
+
+def test_what_may_be_spent_is_told() -> None:
+    caps = events.Caps(usd=5.0)
+    state = told(events.BudgetSet(caps=caps), LAUNCH)
+    assert report(state, "r", START).cost.budget == summarize(state, "r").budget == caps
+    assert summarize(state, "r").reserved_usd == 0.5
+    more = events.Caps(usd=9.0)
+    retried = events.DlqRetryStarted(item_ids=(), base_commit="base", budget=more)
+    assert told(events.BudgetSet(caps=caps), retried).money.caps == more
 
 
 def test_a_meter_is_kept_until_its_launch_is_paid_for() -> None:

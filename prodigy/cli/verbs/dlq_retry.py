@@ -4,6 +4,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from prodigy.cli.budget import BudgetFlag, given_budget
 from prodigy.cli.here import has_dead_letters, run_called
 from prodigy.cli.invocation import Given
 from prodigy.cli.letters import JobFlag
@@ -33,6 +34,7 @@ def retry(  # noqa: PLR0913 - one parameter per flag
     yes: Annotated[bool, Parameter(name=("--yes", "-y"))] = False,
     no_merge: bool = False,
     strict: bool = False,
+    budget: BudgetFlag = None,
     model: str | None = None,
     backend: BackendFlag = None,
     script: ScriptFlag = None,
@@ -61,6 +63,7 @@ def retry(  # noqa: PLR0913 - one parameter per flag
         yes: Merge at the end without asking.
         no_merge: Do not merge and do not ask; the branch stays.
         strict: Exit with 1 if any item failed again.
+        budget: What the whole run may spend, what it has spent included, such as usd=25.
         model: For Claude steps that name none.
         backend: What Claude steps run from now on.
         script: What the backend `rehearsal` plays from now on.
@@ -89,6 +92,7 @@ def retry(  # noqa: PLR0913 - one parameter per flag
         force=force,
         model=model,
         agent=given_backend(backend, script, invocation),
+        budget=given_budget(budget),
     )
     found = run_called(name, invocation, has_dead_letters)
     if dry_run:

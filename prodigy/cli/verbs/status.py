@@ -11,7 +11,7 @@ from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.looking import look_again
 from prodigy.cli.options import seconds
 from prodigy.cli.printer import Column, Part, Span, Tone
-from prodigy.cli.text import about, age, counted
+from prodigy.cli.text import about, age, counted, dollars
 from prodigy.cli.usage import no_stream
 from prodigy.ids import stem_of, tail_of
 from prodigy.job.summary import JobSummary
@@ -94,7 +94,7 @@ def _rows(document: StatusDocument, now: datetime, *, all_repos: bool) -> Iterat
 
 def _row(label: str, tone: Tone, run: JobSummary, now: datetime, *, all_repos: bool) -> Row:
     name = f"{run.repo}: {run.workflow}" if all_repos else run.workflow
-    cost = f"${run.cost_usd:.2f}" if run.cost_usd else ""
+    cost = dollars(run.cost_usd, run.reserved_usd, None if run.budget is None else run.budget.usd)
     following = _live(run) if run.live else _next(label, run)
     return Span(label, tone), Span(run.tail, "strong"), name, _state(label, run, now), cost, following
 
