@@ -15,7 +15,8 @@ from prodigy import events, ids
 from prodigy.actors.recorder import Ledger, RecorderRef, record
 from prodigy.errors import ProdigyError, RunError
 from prodigy.git.included import copy_missing
-from prodigy.git.worktrees import SlotDoubtful, Worktree, Worktrees
+from prodigy.git.reuse import SlotDoubtful, Worktree
+from prodigy.git.worktrees import Worktrees
 from prodigy.ids import SessionId
 from prodigy.paths import Layout
 

@@ -55,7 +55,8 @@ from prodigy.git.included import copy_missing
 from prodigy.git.readiness import is_ready, remember_ready, setup_key
 from prodigy.git.repository import branch_tip
 from prodigy.git.resolution import Begun
-from prodigy.git.worktrees import Worktree, Worktrees, remove_empty
+from prodigy.git.reuse import Worktree
+from prodigy.git.worktrees import Worktrees, remove_empty
 from prodigy.job.plan import RunPlan
 from prodigy.job.standing import Standing
 from prodigy.paths import Layout

@@ -15,7 +15,8 @@ import trio
 from prodigy.errors import RunError
 from prodigy.git import evidence
 from prodigy.git.cli import Git, GitResult, readable
-from prodigy.git.worktrees import SlotDoubtful, Worktree, Worktrees
+from prodigy.git.reuse import SlotDoubtful, Worktree
+from prodigy.git.worktrees import Worktrees
 
 PATIENCE_S = 600.0
 """How long a merge may take with all its hooks: one that waits for somebody must not hold up the others for ever."""

@@ -16,8 +16,12 @@ from prodigy.git.readiness import READY
 _TIES = ("commondir", "gitdir", "config.worktree", "info/sparse-checkout")
 """Files that decide what git does in a worktree and that only git itself has reason to write."""
 
+KEPT_INDEX = "index.pristine"
+"""A copy of the index from when the worktree was beyond doubt."""
+
 _PERMANENT = frozenset(
     {
+        KEPT_INDEX,
         "HEAD",
         "commondir",
         "config.worktree",

@@ -19,11 +19,16 @@ _SUBMODULE = b"160000 "
 _ENTRY = re.compile(rb"(\d+) \w+ ([0-9a-f]+)\t")
 
 
+Folders = dict[bytes, frozenset[bytes]]
+"""The names in each folder of a worktree, by the folder's path without a slash at its end; the top is empty."""
+
+
 class Listing(NamedTuple):
     """How a worktree is listed that holds a commit and nothing else."""
 
     text: bytes
     submodules: tuple[bytes, ...]
+    folders: Folders
 
 
 class Verifier:
@@ -62,6 +67,11 @@ class Verifier:
                 return f"{readable(loose[0])!r} is not ignored"
         return _populated(git.cwd, expected.submodules)
 
+    async def folders(self, commit: str) -> Folders | None:
+        """What lies where in a worktree that holds a commit; ``None`` if that has submodules."""
+        listing = await self._listing_of(commit)
+        return None if listing.submodules else listing.folders
+
     async def _listing_of(self, commit: str) -> Listing:
         expected = self._expected.pop(commit, None)
         if expected is None:
@@ -69,11 +79,26 @@ class Verifier:
             expected = Listing(
                 b"".join(_ENTRY.sub(rb"H \1 \2 0\t", entry, 1) + b"\0" for entry in tree.fields),
                 tuple(entry.partition(b"\t")[2] for entry in tree.fields if entry.startswith(_SUBMODULE)),
+                _folders([entry.partition(b"\t")[2] for entry in tree.fields]),
             )
         self._expected[commit] = expected  # the newest last
         while len(self._expected) > _KEPT:
             del self._expected[next(iter(self._expected))]
         return expected
+
+
+def _folders(paths: Sequence[bytes]) -> Folders:
+    found: dict[bytes, set[bytes]] = {b"": {b".git"}}
+    for path in paths:
+        rest = path
+        while rest:
+            folder, _, name = rest.rpartition(b"/")
+            names = found.setdefault(folder, set())
+            if name in names:
+                break
+            names.add(name)
+            rest = folder
+    return {folder: frozenset(names) for folder, names in found.items()}
 
 
 def _first(found: bytes, expected: bytes) -> str:

@@ -5,10 +5,7 @@ Rules:
 - What lies in the repository's shared part (the list of worktrees, packed refs) changes under one lock, serially over
   all processes. What is a worktree's own (HEAD, index, files) and the creation of a branch are left to git's own
   locks: they do not collide, and a reset of a large tree must not hold up others.
-- A worktree is reused only if it is beyond doubt: the files that tie it to its repository are byte for byte as made,
-  everything else in its private folder is swept, and git itself says that nothing is changed, untracked or ignored
-  (but for ignored files that its owner asked to keep).
-  Doubt is `SlotDoubtful`; the answer to it is `renew`.
+- A worktree is reused only if it is beyond doubt (`prodigy.git.reuse`); if it is not, `renew` makes it anew.
 - Only worktrees and branches named by the caller are touched. The user's hooks do not run for our own housekeeping.
 """
 
@@ -18,48 +15,24 @@ from contextlib import suppress
 from pathlib import Path
 
 import trio
-from msgspec import Struct
 
 from prodigy.crash_points import crash_point
-from prodigy.errors import InternalError, RunError
-from prodigy.git import evidence
+from prodigy.errors import InternalError
 from prodigy.git.cli import Git, GitFailed
 from prodigy.git.metadata_lock import MetadataLock
 from prodigy.git.patience import patiently
 from prodigy.git.private_folder import (
     delete_tree,
-    forget_moves,
     on_branch,
     private_folder,
-    stands_on,
     sweep,
     ties_of,
     unlock,
 )
-from prodigy.git.refs import create_branch, keeps_files, point_head
 from prodigy.git.repository import Registration, worktrees_of
-from prodigy.git.verification import Verifier
+from prodigy.git.reuse import Reuse, SlotDoubtful, Worktree, place
 
 _ADMINISTRATIVE = ("core.hooksPath=/dev/null", "submodule.recurse=false", "advice.detachedHead=false")
-
-
-class SlotDoubtful(RunError):
-    """A worktree cannot be proven to be as its next user expects it; make it anew."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__("worktree-error", f"the worktree is not as it should be: {reason}", where=path)
-        self.path = path
-        self.reason = reason
-
-
-class Worktree(Struct, frozen=True):
-    """A worktree of ours and what ties it to its repository."""
-
-    path: str
-    git_dir: str
-    """Its private folder below the repository's ``worktrees/``."""
-    ties: dict[str, bytes]
-    """The content of ``.git`` and of the private files that must never change."""
 
 
 class Worktrees:
@@ -73,7 +46,7 @@ class Worktrees:
     def __init__(self, git: Git, lock: Path) -> None:
         self._git = git.having(*_ADMINISTRATIVE)
         self._lock = MetadataLock(lock)
-        self._verifier = Verifier(self._git)
+        self._reuse = Reuse(self._git)
 
     async def add(self, path: str, commit: str, branch: str | None = None) -> Worktree:
         """Make a worktree with ``commit`` checked out, on a new branch or detached.
@@ -84,9 +57,11 @@ class Worktrees:
         await trio.to_thread.run_sync(_make_parents, path)
         async with self._lock.held():
             await patiently(
-                lambda: self._git.run("worktree", "add", "--quiet", *_place(branch), "--", path, commit)
+                lambda: self._git.run("worktree", "add", "--quiet", *place(branch), "--", path, commit)
             )
-        return self.open(path)
+        made = self.open(path)
+        await self._reuse.begin(made, commit)
+        return made
 
     def open(self, path: str) -> Worktree:
         """A worktree that exists, taken as it is.
@@ -103,45 +78,14 @@ class Worktrees:
     async def reset(
         self, worktree: Worktree, commit: str, branch: str | None = None, keep: Sequence[str] = ()
     ) -> None:
-        """Make a used worktree as good as new: ``commit`` on a new branch (or detached), and nothing else.
-
-        The caller has rescued what is to be kept, and no process works in it any more. What git ignores and ``keep``
-        (ignore patterns) names stays.
-
-        Raises:
-            SlotDoubtful: it could not be done, or not be proven.
-        """
-        await trio.to_thread.run_sync(_begin, worktree)
-        git = self._within(worktree)
-        try:
-            # Only what differs between two commits is touched, where `checkout` looks at every file there is.
-            stepped = await git.run("read-tree", "-m", "-u", "HEAD", commit, ok=None)
-            difference = (
-                await self._cleaned(worktree, commit, keep) if stepped.code == 0 else stepped.complaint
-            )
-            if difference is not None or not await trio.to_thread.run_sync(_switch, worktree, branch, commit):
-                await patiently(
-                    lambda: git.run("checkout", "--quiet", "--force", *_place(branch), commit, "--")
-                )
-                difference = await self._cleaned(worktree, commit, keep)
-        except GitFailed as failure:
-            raise SlotDoubtful(worktree.path, failure.message) from failure
-        await self._require(worktree, commit, branch, difference)
-        await trio.to_thread.run_sync(forget_moves, worktree.git_dir)
+        """Make a used worktree as good as new; see `prodigy.git.reuse.Reuse.reset`."""
+        await self._reuse.reset(worktree, commit, branch, keep)
 
     async def verify_clean(
         self, worktree: Worktree, commit: str, branch: str | None = None, keep: Sequence[str] = ()
     ) -> None:
-        """Nothing, if the worktree holds ``commit`` and, but for ignored files that ``keep`` names, only that.
-
-        Raises:
-            SlotDoubtful: anything else.
-        """
-        try:
-            difference = await self._difference(worktree, commit, keep)
-        except GitFailed as failure:
-            raise SlotDoubtful(worktree.path, failure.message) from failure
-        await self._require(worktree, commit, branch, difference)
+        """See that a worktree holds nothing but a commit; see `prodigy.git.reuse.Reuse.verify_clean`."""
+        await self._reuse.verify_clean(worktree, commit, branch, keep)
 
     async def renew(
         self,
@@ -241,36 +185,6 @@ class Worktrees:
         common = (await self._git.run("rev-parse", "--path-format=absolute", "--git-common-dir")).path
         await trio.to_thread.run_sync(unlock, worktree.git_dir, Path(common, "refs", "heads", branch))
 
-    async def _cleaned(self, worktree: Worktree, commit: str, keep: Sequence[str]) -> str | None:
-        """What still differs when everything is gone that can be."""
-        difference = None if keep else await self._difference(worktree, commit)
-        if keep or difference is not None:
-            git = self._within(worktree)
-            await git.run("clean", "-ffdx", "--quiet", *_except(keep))
-            if keep:  # only what is ignored as well
-                await git.run("clean", "-ffd", "--quiet")
-            difference = await self._difference(worktree, commit, keep)
-        return difference
-
-    async def _difference(self, worktree: Worktree, commit: str, keep: Sequence[str] = ()) -> str | None:
-        sparse = "info/sparse-checkout" in worktree.ties
-        return await self._verifier.difference(self._within(worktree), commit, keep, sparse=sparse)
-
-    async def _require(
-        self, worktree: Worktree, commit: str, branch: str | None, difference: str | None
-    ) -> None:
-        """Nothing, if there is no difference and the worktree stands where it should."""
-        if difference is not None:
-            raise SlotDoubtful(worktree.path, difference)
-        if await trio.to_thread.run_sync(_stands, worktree, branch, commit):
-            return
-        try:
-            found = await evidence.snapshot(self._within(worktree))
-        except GitFailed as failure:
-            raise SlotDoubtful(worktree.path, failure.message) from failure
-        if (found.head, found.branch) != (commit, branch):
-            raise SlotDoubtful(worktree.path, f"it stands on {found.branch or 'no branch'} at {found.head}")
-
     def _within(self, worktree: Worktree) -> Git:
         return self._git.inside(worktree.path)
 
@@ -279,54 +193,6 @@ class Worktrees:
         gone = await self._git.run("worktree", "remove", "--force", "--force", "--", path, ok=None)
         if gone.code != 0 and "is not a working tree" not in gone.complaint:
             raise GitFailed(("worktree", "remove"), self._git.cwd, gone)
-
-
-def _place(branch: str | None) -> tuple[str, ...]:
-    """Where HEAD goes: to a new branch that tracks nothing, or to the commit itself."""
-    return ("--no-track", "-b", branch) if branch is not None else ("--detach",)
-
-
-def _except(patterns: Sequence[str]) -> tuple[str, ...]:
-    return tuple(f"--exclude={pattern}" for pattern in patterns)
-
-
-def _require_ties(worktree: Worktree) -> None:
-    try:
-        same = (
-            not Path(worktree.path, ".git").is_symlink()
-            and ties_of(worktree.path, worktree.git_dir) == worktree.ties
-        )
-    except OSError:
-        same = False
-    if not same:
-        raise SlotDoubtful(worktree.path, "what ties it to its repository is gone or was changed")
-    if Path(worktree.git_dir, "modules").exists():
-        raise SlotDoubtful(worktree.path, "it holds submodules")
-
-
-def _begin(worktree: Worktree) -> None:
-    """Before a reset: nothing is in doubt, and nothing in progress is left."""
-    _require_ties(worktree)
-    sweep(worktree.git_dir)
-
-
-def _switch(worktree: Worktree, branch: str | None, commit: str) -> bool:
-    """Stand on a new branch at a commit; false if that is git's to do, or to refuse."""
-    common = Path(worktree.git_dir, os.fsdecode(worktree.ties["commondir"]).rstrip("\n"))
-    if not keeps_files(common):
-        return False
-    try:
-        if branch is not None:
-            create_branch(common, branch, commit)
-        point_head(worktree.git_dir, branch, commit)
-    except OSError:
-        return False
-    return True
-
-
-def _stands(worktree: Worktree, branch: str | None, commit: str) -> bool:
-    _require_ties(worktree)
-    return stands_on(worktree.git_dir, branch, commit)
 
 
 def _make_parents(path: str) -> None:

@@ -1,0 +1,120 @@
+"""How worktrees were when they were last beyond doubt, and the short way back to that.
+
+What is kept is the index as git wrote it then, in a file beside the worktree's own, and what the file system says of
+that file. One git, reading that index and not the one that steps have had in their hands, looks at every file there is
+and writes anew what is not the one it knows; what lies beside them is listed and deleted. So afterwards the worktree
+holds the commit and nothing else, whatever was done to its files or to its index.
+
+Rules: only for worktrees that nobody works in. A kept index that anybody has touched is none. Where a commit has
+submodules, a checkout is sparse or an index is in parts, nothing is kept.
+"""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from prodigy.crash_points import crash_point
+from prodigy.git.cli import Git
+from prodigy.git.private_folder import KEPT_INDEX, delete_tree
+from prodigy.git.verification import Folders
+
+
+class _Kept(Struct, frozen=True):
+    commit: str
+    stamp: tuple[int, ...]
+
+
+class Pristine:
+    """Knows the worktrees of one owner, by their private folders."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, _Kept] = {}
+
+    def keep(self, git_dir: str, commit: str) -> None:
+        """Remember a worktree that holds a commit and nothing else, before anybody works in it."""
+        self.forget(git_dir)
+        names = os.listdir(git_dir)  # noqa: PTH208 - they are all that is wanted
+        if "index" in names and not any(name.startswith("sharedindex.") for name in names):
+            _copy(Path(git_dir, "index"), Path(git_dir, KEPT_INDEX))
+            self._remember(git_dir, commit)
+
+    def forget(self, git_dir: str) -> None:
+        """Know nothing of a worktree any more."""
+        self._kept.pop(git_dir, None)
+
+    def holds(self, git_dir: str, commit: str) -> bool:
+        """Whether there is a short way back to a commit."""
+        kept = self._kept.get(git_dir)
+        return kept is not None and kept == _Kept(commit, _stamp(git_dir))
+
+    async def rewrite(self, git: Git, git_dir: str) -> None:
+        """Write anew whatever is not as it was kept; half of the way back.
+
+        Args:
+            git: at the top of the worktree.
+            git_dir: its private folder.
+
+        Raises:
+            GitFailed: files could not be written.
+        """
+        self.forget(git_dir)
+        index = {"GIT_INDEX_FILE": f"{git_dir}/{KEPT_INDEX}"}
+        await git.run("checkout-index", "--all", "--force", "--index", "--quiet", env=index)
+
+    def finish(self, path: str, git_dir: str, commit: str, folders: Folders) -> str | None:
+        """Delete what the commit has not; the other half. What stands against the worktree then, for people.
+
+        Args:
+            path: of the worktree.
+            git_dir: its private folder.
+            commit: that it holds.
+            folders: of the commit.
+        """
+        try:
+            for stranger in _strangers(os.fsencode(path), folders):
+                delete_tree(os.fsdecode(stranger))
+        except (OSError, ValueError) as problem:
+            return str(problem)
+        _copy(Path(git_dir, KEPT_INDEX), Path(git_dir, "index"))
+        self._remember(git_dir, commit)
+        return None
+
+    def _remember(self, git_dir: str, commit: str) -> None:
+        self._kept[git_dir] = _Kept(commit, _stamp(git_dir))
+
+
+def _strangers(worktree: bytes, folders: Folders) -> Iterator[bytes]:
+    """Paths of what a commit has not.
+
+    Raises:
+        ValueError: something is missing.
+        OSError: a folder cannot be looked into.
+    """
+    for folder, names in folders.items():
+        place = worktree + b"/" + folder
+        found = os.listdir(place)  # noqa: PTH208 - bytes
+        if not names.issubset(found):
+            raise ValueError("a file of the commit is missing")
+        if len(found) > len(names):
+            yield from (place + b"/" + name for name in found if name not in names)
+
+
+def _stamp(git_dir: str) -> tuple[int, ...]:
+    """What changes whenever the kept index does."""
+    try:
+        found = os.lstat(f"{git_dir}/{KEPT_INDEX}")
+    except OSError:
+        return ()
+    return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_mode
+
+
+def _copy(index: Path, to: Path) -> None:
+    """Copy an index with its time, by which git knows the files that it has to read again."""
+    lock = to.with_name(f"{to.name}.lock")
+    with crash_point("index.copy"):
+        shutil.copy2(index, lock)
+    with crash_point("index.replace"):
+        lock.replace(to)
