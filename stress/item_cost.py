@@ -1,6 +1,6 @@
 """Items that edit and commit cost at most 1.5 times their commands alone at 2,000 files, 1.3 times at 20,000.
 
-Rounds of all peers alternate, each in a fresh clone; a ratio is the median of the rounds' ratios. Judged is the CPU
+And an item costs no more where there are many: of 1,000 items at most 1.1 times what it costs of 100. Rounds of all peers alternate, each in a fresh clone; a ratio is the median of the rounds' ratios. Judged is the CPU
 time of all processes together, from the start of ``prodigy`` to its end; the wall clock is told as well, but says
 little on a machine that others use. ``TMPDIR`` chooses the disk.
 """
@@ -30,6 +30,8 @@ class Shape(NamedTuple):
 
 
 SHAPES = (Shape(2_000, 200, 8, 1.5), Shape(20_000, 48, 4, 1.3))
+GROWTH = Shape(2_000, 1_000, 8, 1.1)
+"""Against a tenth of the items."""
 PEERS: Mapping[str, Peer] = {
     "commands alone": commands_alone,
     "prodigy": through_prodigy,
@@ -42,6 +44,7 @@ def main() -> int:
     report = Report()
     for shape in SHAPES:
         check(report, shape)
+    check_growth(report, GROWTH)
     return report.code
 
 
@@ -60,14 +63,32 @@ def check(report: Report, shape: Shape) -> None:
     )
 
 
+def check_growth(report: Report, shape: Shape) -> None:
+    """The same for many items as for a tenth of them."""
+    report.figure(f"{shape.files} files, {shape.items} items and a tenth of them, {shape.parallel} at a time")
+    with tempfile.TemporaryDirectory(prefix="prodigy-items-") as folder:
+        ground = Ground(Path(folder), shape.files)
+        ground.make()
+        few, many = (
+            1000 * play_one(ground, through_prodigy, items, shape.parallel).cpu / items
+            for items in (shape.items // 10, shape.items)
+        )
+    report.figure(f"{few:.1f} ms CPU per item of few, {many:.1f} of many")
+    report.law(f"{many / few:.2f} times (at most {shape.most:g})", holds=many <= shape.most * few)
+
+
 def play(ground: Ground, shape: Shape) -> dict[str, Cost]:
     """One round: each peer once."""
-    costs = {}
-    for name, peer in PEERS.items():
-        copy = ground.copy("round")
-        costs[name] = peer(copy, shape.items, shape.parallel)
+    return {name: play_one(ground, peer, shape.items, shape.parallel) for name, peer in PEERS.items()}
+
+
+def play_one(ground: Ground, peer: Peer, items: int, parallel: int) -> Cost:
+    """One peer, in a clone of its own."""
+    copy = ground.copy("round")
+    try:
+        return peer(copy, items, parallel)
+    finally:
         shutil.rmtree(copy.scratch)
-    return costs
 
 
 def describe(name: str, costs: Sequence[Cost], floor: Sequence[Cost], items: int) -> str:
