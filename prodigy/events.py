@@ -698,6 +698,17 @@ class StepWarned(StepEvent, frozen=True, kw_only=True, tag="step_warned"):
     message: str
 
 
+class GoalSeekAttempted(StepEvent, frozen=True, kw_only=True, tag="goal_seek_attempted"):
+    """An attempt at a goal was scored; attempt 0 is the check before the first one."""
+
+    number: int
+    score: float
+    """0 to 100."""
+    threshold: float
+    gaps: Any = None
+    """What the check says is missing."""
+
+
 class HandlerStarted(StepEvent, frozen=True, kw_only=True, tag="handler_started"):
     """A round of a handler began."""
 
@@ -1072,6 +1083,7 @@ AnyEvent = (
     | WorkerLost
     | ConflictForeseen
     | WritingRefused
+    | GoalSeekAttempted
 )
 
 

@@ -26,6 +26,9 @@ STDIN = "/dev/stdin"
 """What ``-`` stands for where a file is expected."""
 VERBS = (
     "run",
+    "exec",
+    "batch",
+    "goal-seek",
     "resume",
     "stop",
     "validate",
@@ -39,10 +42,12 @@ VERBS = (
     "init",
     "schema",
 )
-"""In the order of the help page; each is ``prodigy.cli.verbs.{verb}:app``, imported when it is used."""
+"""In the order of the help page; each is ``prodigy.cli.verbs.{verb}:app``, hyphens as underscores, imported when it is used."""
 
-_ALIASES = {"resume": ("resume-job",)}
-_STREAMING = frozenset({"run", "resume", "status", "events", "logs", "dlq_retry"})
+_ALIASES = {"resume": ("resume-job",), "goal-seek": ("seek",)}
+_STREAMING = frozenset(
+    {"run", "exec", "batch", "goal_seek", "resume", "status", "events", "logs", "dlq_retry"}
+)
 """Verbs that have a stream of records for ``--jsonl``."""
 _READER_GONE = 0
 _INTERRUPTED = 130
@@ -177,7 +182,11 @@ def build() -> App:
     app["--help"].help = "Show the help of any verb."
     app["--version"].help = "Show the versions of Prodigy, Python and git."
     for position, verb in enumerate(VERBS):
-        app.command(f"prodigy.cli.verbs.{verb}:app", name=(verb, *_ALIASES.get(verb, ())), sort_key=position)
+        app.command(
+            f"prodigy.cli.verbs.{verb.replace('-', '_')}:app",
+            name=(verb, *_ALIASES.get(verb, ())),
+            sort_key=position,
+        )
     app.meta.default(_global_flags)
     return app
 

@@ -1,6 +1,6 @@
 """The values that a workflow is run with: ``--args``, the files that ``--map`` matches, else ``PRODIGY_ARG``."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct, structs
 
@@ -45,7 +45,7 @@ class Arguments(Struct, frozen=True, kw_only=True):
             inherited = (environ[_VARIABLE],) if _VARIABLE in environ else ()
             return self.values or inherited
         paths = await tracked_files(ground.git, ground.repository.head)
-        files = dict.fromkeys(path for pattern in self.patterns for path in _matching(pattern, paths))
+        files = dict.fromkeys(path for pattern in self.patterns for path in matching(pattern, paths, "--map"))
         return (*self.values, *files)
 
     async def on(self, plan: RunPlan, ground: Ground, environ: Mapping[str, str]) -> RunPlan:
@@ -61,12 +61,17 @@ class Arguments(Struct, frozen=True, kw_only=True):
         )
 
 
-def _matching(pattern: str, paths: tuple[str, ...]) -> list[str]:
+def matching(pattern: str, paths: Iterable[str], name: str) -> list[str]:
+    """The paths that a pattern of the command line matches; ``name`` is that of its flag or argument.
+
+    Raises:
+        UsageError: ``no-input``: there is none; ``bad-value``: it is no glob.
+    """
     glob = pattern.removeprefix("./")
     try:
         found = [path for path in paths if path == glob or matches_path(path, glob)]
     except BadGlob as bad:
-        raise UsageError("bad-value", f"`{pattern}` is no value for `--map`: {bad.message}") from None
+        raise UsageError("bad-value", f"`{pattern}` is no value for `{name}`: {bad.message}") from None
     if not found:
         hint = "a path is relative to the repository's root; `*` stays within a folder, `**` does not"
         message = f"`{pattern}` matches no file of the last commit"

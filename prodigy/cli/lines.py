@@ -290,6 +290,13 @@ def _step_retrying(state: JobState, event: events.StepRetrying, style: Style) ->
     yield _line(level, Span(place, "accent"), _fitted(place, what, style))
 
 
+def _goal_seek_attempted(state: JobState, event: events.GoalSeekAttempted, style: Style) -> Iterator[Told]:
+    attempt = f"attempt {event.number}" if event.number else "before the first attempt"
+    score = f" {attempt}: score {event.score:g} of {event.threshold:g}"
+    level = Level.NORMAL if event.item_id is None else Level.VERBOSE
+    yield _line(level, Span(_place(state, event, style), "accent"), score)
+
+
 def _step_warned(state: JobState, event: events.StepWarned, style: Style) -> Iterator[Told]:
     place = Span(f" {_place(state, event, style)}", "accent")
     yield _line(Level.NORMAL, Span("warning:", "warning"), place, f" {event.message}")
@@ -656,6 +663,7 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.StepSkipped: _step_skipped,
     events.StepRetrying: _step_retrying,
     events.StepWarned: _step_warned,
+    events.GoalSeekAttempted: _goal_seek_attempted,
     events.HandlerStarted: _handler_started,
     events.HandlerCompleted: _nothing,
     events.CommitCreated: _commit_created,

@@ -16,6 +16,7 @@ EVERYWHERE = Group("Everywhere", sort_key=100)
 VERBS_GROUP = Group("Verbs", sort_key=1)
 ARGUMENTS_GROUP = Group("Arguments", sort_key=2)
 FLAGS_GROUP = Group("Flags", sort_key=3)
+TimeFlag = Annotated[str | None, Parameter(metavar="TIME")]
 MergeFlag = Literal["flag-yes", "flag-no"]
 ProgressChoice = Literal["auto", "live", "plain", "none"]
 BackendFlag = Annotated[str | None, Parameter(name="--backend", metavar="NAME")]
@@ -116,3 +117,15 @@ def seconds(text: str, flag: str) -> float:
         return duration(text)
     except ScalarError as error:
         raise UsageError("bad-value", f"`{text}` is no value for `{flag}`", hint=str(error)) from None
+
+
+def given_time(text: str | None, flag: str) -> float | None:
+    """The seconds of a flag that bounds a time, above zero; ``None`` without it.
+
+    Raises:
+        UsageError: ``bad-value``.
+    """
+    found = None if text is None else seconds(text, flag)
+    if found == 0:
+        raise UsageError("bad-value", f"`{flag}` of 0 lets nothing run", hint="leave it out for no limit")
+    return found

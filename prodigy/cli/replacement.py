@@ -31,7 +31,7 @@ def replacement(plan: RunPlan, invocation: Invocation, name: str | None = None) 
     if (not name.startswith("/") and name == plan.workflow_path) or name == "-":
         raise UsageError(
             "bad-value",
-            "The workflow came from standard input",
+            "The workflow came from no file",
             hint="`prodigy dlq retry` takes a file with `--workflow FILE`",
         )
     reading = read_workflow(name, invocation, plan.workflow.parameters)

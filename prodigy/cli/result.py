@@ -1,10 +1,13 @@
 """The last lines of a run: what it did, where its work is, what to type next.
 
-Pure: a state comes in, lines come out.
+A state comes in, lines come out; only the whole output of a step is read from its log.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
 
 from prodigy.cli.lines import retried_text, spent
 from prodigy.cli.printer import Part, Span, Tone
@@ -19,6 +22,7 @@ from prodigy.job.summary import JobSummary, item_counts, next_command, summarize
 Line = tuple[Part, ...]
 
 _LABEL_WIDTH = 9
+_FIRST_STEP: Final = re.compile(r"steps/1/\d+")
 _SHORT_SHA = 10
 _OUTPUT_LINES = 3
 _FEW = 3
@@ -67,6 +71,25 @@ def result_lines(state: JobState, repo: str, now: datetime) -> Iterator[Line]:
         yield _labelled("next", f"prodigy dlq retry {summary.tail}")
     elif following is not None and not summary.unmerged:
         yield _labelled("next", following)
+
+
+def output_lines(state: JobState) -> Iterator[str]:
+    """What the first step of a plain workflow printed last, or what Claude answered to it."""
+    outcomes = [outcome for key, outcome in state.outcomes.items() if _FIRST_STEP.fullmatch(key)]
+    for outcome in outcomes[-1:]:
+        if outcome.claude is None and outcome.stdout.log is not None:
+            yield from _log_lines(Path(outcome.stdout.log), outcome.stdout.tail)
+        else:
+            yield from outcome.stdout.tail.splitlines()
+
+
+def _log_lines(log: Path, tail: str) -> Iterator[str]:
+    """The whole of an output; its tail, if its log is gone."""
+    try:
+        with log.open(encoding="utf-8", errors="replace") as lines:
+            yield from (line.rstrip("\n") for line in lines)
+    except OSError:
+        yield from tail.splitlines()
 
 
 def run_error(state: JobState) -> ProdigyError | None:

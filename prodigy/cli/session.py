@@ -1,6 +1,7 @@
 """One run, as the person at the terminal meets it: watched while it lives, asked about its merge, told how it ended."""
 
 from functools import partial
+from typing import Literal
 
 import msgspec
 import trio
@@ -14,7 +15,7 @@ from prodigy.cli.claude_follower import ClaudeFollower
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.lines import Style
 from prodigy.cli.printer import Form, Level, Part
-from prodigy.cli.result import result_lines, run_error
+from prodigy.cli.result import output_lines, result_lines, run_error
 from prodigy.cli.watch import Watcher, mode_of
 from prodigy.errors import ProdigyError
 from prodigy.job.plan import RunPlan
@@ -33,6 +34,10 @@ _PAUSE = 1.0
 """Seconds between two looks whether the file of the session is behind."""
 
 
+Shown = Literal["result", "output"]
+"""What stdout carries for people: how the run ended, or what its only step printed."""
+
+
 class Session:
     """Conducts a run whose lock this process holds.
 
@@ -41,10 +46,17 @@ class Session:
         merge: the answer to the question of the final merge, if it was given ahead.
         strict: whether items in the dead letter queue make the exit code 1.
         retrying: whether it is about items of the queue, which are then what the exit code is about.
+        shown: which part of the run stdout is for.
     """
 
     def __init__(
-        self, invocation: Invocation, merge: Answer | None, *, strict: bool, retrying: bool = False
+        self,
+        invocation: Invocation,
+        merge: Answer | None,
+        *,
+        strict: bool,
+        retrying: bool = False,
+        shown: Shown = "result",
     ) -> None:
         self._printer = invocation.printer
         self._progress = invocation.options.progress
@@ -52,6 +64,7 @@ class Session:
         self._merge = merge
         self._strict = strict
         self._retrying = retrying
+        self._shown = shown
         self._printer.outlive_reader()
 
     async def live(
@@ -156,11 +169,21 @@ class Session:
         document = msgspec.structs.replace(report(state, repo, now), exit_code=code)
         self._printer.document(document)
         self._printer.record(document)
+        if self._shown == "output":
+            for text in output_lines(state):
+                self._printer.line(text)
         for line in result_lines(state, repo, now):
-            self._printer.line(*line)
+            self._say(*line)
         if error is not None and self._signal is None and self._printer.form is Form.TEXT:
             self._printer.error(error)
         return code
+
+    def _say(self, *line: Part) -> None:
+        """A line of the result, which is talk where stdout is for something else."""
+        if self._shown == "result":
+            self._printer.line(*line)
+        else:
+            self._printer.talk(*line)
 
     def _verdict(self, state: JobState, error: ProdigyError | None) -> int:
         if error is not None:

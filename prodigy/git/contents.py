@@ -39,6 +39,12 @@ async def added_files(git: Git, base: str, tip: str) -> frozenset[str]:
     return frozenset(os.fsdecode(path) for path in shown.fields)
 
 
+async def untracked_files(git: Git) -> tuple[str, ...]:
+    """Paths of the files of a checkout that git neither tracks nor ignores, relative to its root."""
+    listed = (await git.run("ls-files", "--others", "--exclude-standard", "-z")).fields
+    return tuple(readable(path) for path in listed)
+
+
 async def tracked_files(git: Git, commit: str) -> tuple[str, ...]:
     """Paths of all files of a commit, sorted, relative to the repository's root; submodules are none."""
     listed = (await git.run("ls-tree", "-r", "-z", "--full-tree", commit)).fields

@@ -726,6 +726,7 @@ RULES: Final[Mapping[type[events.Event], Rule]] = {
     events.StepSkipped: _nothing,
     events.StepRetrying: _nothing,
     events.StepWarned: _nothing,
+    events.GoalSeekAttempted: _nothing,
     events.HandlerStarted: _nothing,
     events.HandlerCompleted: _nothing,
     events.CommitCreated: _commit_created,

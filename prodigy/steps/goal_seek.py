@@ -10,7 +10,7 @@ from typing import Any
 import trio
 from msgspec import Struct
 
-from prodigy.events import Failure
+from prodigy.events import Failure, GoalSeekAttempted
 from prodigy.steps.durable import Done, LeafFailed, below
 from prodigy.steps.nested import attempted, output_of, stream_of
 from prodigy.steps.runner import Runner
@@ -39,7 +39,7 @@ async def goal_seek(runner: Runner, step: Step, action: GoalSeek, path: str, try
     Raises:
         LeafFailed: ``validation-failed`` if the goal is not reached and ``fail_on_incomplete`` holds.
     """
-    search = _Search(runner, step, action, below(path, try_))
+    search = _Search(runner, step, action, path, try_)
     limit = seconds(action.timeout)
     with trio.move_on_after(float("inf") if limit is None else limit) as time:
         await search.run()
@@ -62,10 +62,12 @@ class _Round(Struct, frozen=True):
 class _Search:
     """The state of one search; ``status`` is how it ended."""
 
-    def __init__(self, runner: Runner, step: Step, action: GoalSeek, base: str) -> None:
+    def __init__(self, runner: Runner, step: Step, action: GoalSeek, path: str, try_: int) -> None:
         self._runner = runner
         self._action = action
-        self._base = base
+        self._path = path
+        self._try = try_
+        self._base = below(path, try_)
         self._limit = count(action.max_attempts)
         self._threshold = share(action.threshold)
         self._goal = runner.text(action.goal) or step.label
@@ -104,9 +106,22 @@ class _Search:
 
     async def _check(self, number: int) -> Verdict:
         inner = self._runner.inside(self._roots(number))
-        return await check_once(
-            inner, self._action.check, f"{self._base}.goal_seek#{number}.validate", scored
+        prefix = f"{self._base}.goal_seek#{number}.validate"
+        told = self._runner.door.knows(f"{prefix}.1", 1)
+        verdict = await check_once(inner, self._action.check, prefix, scored)
+        if not told:
+            await self._tell(number, verdict)
+        return verdict
+
+    async def _tell(self, number: int, verdict: Verdict) -> None:
+        attempted = GoalSeekAttempted(
+            **self._runner.door.place.at(self._path, self._try),
+            number=number,
+            score=verdict.completion,
+            threshold=self._threshold,
+            gaps=verdict.gaps,
         )
+        await self._runner.door.recorder.note(attempted)
 
     def _roots(self, number: int) -> Mapping[str, Any]:
         """What texts of a round can read: the goal, where the search stands, and the last verdict."""

@@ -17,6 +17,7 @@ from prodigy.events import (
     ClaudeUse,
     CommitCreated,
     Failure,
+    GoalSeekAttempted,
     HandlerCompleted,
     HandlerStarted,
     Phase,
@@ -45,6 +46,7 @@ AgentEvent = (
     | StepSkipped
     | StepRetrying
     | StepWarned
+    | GoalSeekAttempted
     | HandlerStarted
     | HandlerCompleted
     | CommitCreated

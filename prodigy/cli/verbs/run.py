@@ -7,29 +7,19 @@ import trio
 from cyclopts import App, Parameter
 
 from prodigy.actors import launch
-from prodigy.actors.finish import Answer
-from prodigy.actors.preparing import Prepared
 from prodigy.cli.arguments import Arguments
-from prodigy.cli.backend import Chosen, given_backend
+from prodigy.cli.backend import given_backend
 from prodigy.cli.budget import BudgetFlag, given_budget
 from prodigy.cli.dry_run import Asked, Forecast, forecast, forecast_lines
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.options import BackendFlag, Positive, ScriptFlag, merge_answer
 from prodigy.cli.parameters import given_parameters
-from prodigy.cli.reading import Reading, read_workflow
+from prodigy.cli.reading import read_workflow
 from prodigy.cli.resume import resume as take_up
-from prodigy.cli.session import Session
+from prodigy.cli.start import Start
 from prodigy.cli.workflow_files import find_workflow
 from prodigy.errors import UsageError
-from prodigy.events import Backend
-from prodigy.job.iterations import wants_argument
 from prodigy.job.overrides import Overrides, overridden
-from prodigy.job.plan import RunPlan, with_flags
-from prodigy.paths import Layout
-from prodigy.steps.redaction import masked
-from prodigy.store.asked import write_asked
-from prodigy.store.filesystems import require_local
-from prodigy.store.locks import JobLock
 from prodigy.workflow.load import Loaded
 from prodigy.workflow.model import OnConflict
 from prodigy.workflow.problems import render
@@ -129,7 +119,18 @@ def run(  # noqa: PLR0913 - one parameter per flag
         for line in forecast_lines(shown):
             invocation.printer.line(line)
         return 0
-    return trio.run(_Start(invocation, reading, arguments, chosen, agent, merge, profile, strict=strict).run)
+    return trio.run(
+        Start(
+            invocation,
+            reading,
+            merge,
+            strict=strict,
+            arguments=arguments,
+            flags=chosen,
+            agent=agent,
+            profile=profile,
+        ).run
+    )
 
 
 # -- the plan alone --------------------------------------------------------------------------------------------------------
@@ -149,80 +150,3 @@ async def _dry_run(
         iterations=arguments.iterations or 1,
     )
     return await forecast(source, ground, asked, loaded.problems)
-
-
-# -- the run -----------------------------------------------------------------------------------------------------------------
-class _Start:
-    """A run from its beginning."""
-
-    def __init__(
-        self,
-        invocation: Invocation,
-        reading: Reading,
-        arguments: Arguments,
-        flags: Overrides,
-        agent: Chosen | None,
-        merge: Answer | None,
-        profile: str | None,
-        *,
-        strict: bool,
-    ) -> None:
-        self._invocation = invocation
-        self._printer = invocation.printer
-        self._around = invocation.around
-        self._source = reading.source
-        self._text = reading.text
-        self._arguments = arguments
-        self._flags = flags
-        self._agent = agent or Chosen(name=Backend().name)
-        self._merge = merge
-        self._profile = profile
-        self._strict = strict
-
-    async def run(self) -> int:
-        """Run to the end and return the exit code."""
-        now = self._around.now()
-        ground = await launch.survey(self._invocation.place, self._around.environ)
-        await launch.admit(ground, self._source.workflow)
-        prepared = await self._prepared(ground)
-        require_local(self._invocation.home, self._around.environ)
-        layout = launch.layout_for(self._invocation.home, ground, now)
-        argv = prepared.masker.data(self._invocation.argv)
-        plan = launch.make_plan(ground, self._source, layout, now, argv)
-        plan = await self._arguments.on(plan, ground, self._around.environ)
-        plan = msgspec.structs.replace(
-            plan,
-            auto_merge=self._merge == "flag-yes",
-            profile=prepared.profile,
-            computed=dict(prepared.computed),
-            flags=self._flags,
-        )
-        session = Session(self._invocation, self._merge, strict=self._strict)
-        with JobLock.acquire(layout.job_lock(plan.job_id), since=now, argv=plan.argv):
-            plan = msgspec.structs.replace(plan, backend=self._agent.settled(layout.state(plan.job_id)))
-            write_asked(layout, masked(plan, prepared.masker), prepared.masker.raw(self._text), now)
-            plan = with_flags(plan)
-            self._announce(plan, layout, await launch.left_out(ground))
-            tree = await session.live(plan, layout, ground, prepared)
-        return session.ended(tree, layout.repo, prepared.masker)
-
-    async def _prepared(self, ground: launch.Ground) -> Prepared:
-        """The environment, before anything is made; what is odd about it is said."""
-        workflow = self._source.workflow
-        prepared = await launch.prepare_environment(workflow, ground, self._around.environ, self._profile)
-        for warning in prepared.warnings:
-            self._printer.note(warning)
-        await self._agent.check(workflow, {**prepared.inherited, **prepared.run.values})
-        return prepared
-
-    def _announce(self, plan: RunPlan, layout: Layout, left_out: int) -> None:
-        self._printer.talk(f"session   {plan.session_id}")
-        self._printer.talk(f"worktree  {layout.session_worktree(plan.session_id)}")
-        self._printer.talk(f"base      {plan.base_commit[:10]}, for {plan.target}")
-        if plan.target_fallback:
-            self._printer.note(f"{plan.target_fallback}; the work is for `{plan.original_branch}`")
-        if left_out:
-            files = "1 uncommitted file is" if left_out == 1 else f"{left_out} uncommitted files are"
-            self._printer.note(f"{files} not part of this run")
-        if not plan.arguments and wants_argument(plan.workflow):
-            self._printer.note("the workflow uses `$ARG`, and no value is given: `--args VALUE`")

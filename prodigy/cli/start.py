@@ -1,0 +1,114 @@
+"""A run that begins: planned, locked, kept on disk, conducted, and told how it ended."""
+
+import msgspec
+
+from prodigy.actors import launch
+from prodigy.actors.finish import Answer
+from prodigy.actors.preparing import Prepared
+from prodigy.cli.arguments import Arguments
+from prodigy.cli.backend import Chosen
+from prodigy.cli.invocation import Invocation
+from prodigy.cli.reading import Reading
+from prodigy.cli.session import Session, Shown
+from prodigy.events import Backend
+from prodigy.job.iterations import wants_argument
+from prodigy.job.overrides import Overrides
+from prodigy.job.plan import RunPlan, with_flags
+from prodigy.paths import Layout
+from prodigy.steps.redaction import masked
+from prodigy.store.asked import write_asked
+from prodigy.store.filesystems import require_local
+from prodigy.store.locks import JobLock
+
+_NO_ARGUMENTS = Arguments()
+_NO_FLAGS = Overrides()
+
+
+class Start:
+    """A run from its beginning to its end.
+
+    Args:
+        invocation: who asks.
+        reading: what is to be run.
+        merge: the answer to the question of the final merge, if it was given ahead.
+        strict: whether items in the dead letter queue make the exit code 1.
+        arguments: the values that it is run with.
+        flags: what is put over the workflow's own choices.
+        agent: what Claude steps run; the Claude CLI unless it is said.
+        profile: of the environment.
+        shown: which part of the run stdout is for.
+    """
+
+    def __init__(  # noqa: PLR0913 - all that a user can say of it
+        self,
+        invocation: Invocation,
+        reading: Reading,
+        merge: Answer | None,
+        *,
+        strict: bool = False,
+        arguments: Arguments = _NO_ARGUMENTS,
+        flags: Overrides = _NO_FLAGS,
+        agent: Chosen | None = None,
+        profile: str | None = None,
+        shown: Shown = "result",
+    ) -> None:
+        self._invocation = invocation
+        self._printer = invocation.printer
+        self._around = invocation.around
+        self._source = reading.source
+        self._text = reading.text
+        self._arguments = arguments
+        self._flags = flags
+        self._agent = agent or Chosen(name=Backend().name)
+        self._merge = merge
+        self._profile = profile
+        self._strict = strict
+        self._shown = shown
+
+    async def run(self) -> int:
+        """Run to the end and return the exit code."""
+        now = self._around.now()
+        ground = await launch.survey(self._invocation.place, self._around.environ)
+        await launch.admit(ground, self._source.workflow)
+        prepared = await self._prepared(ground)
+        require_local(self._invocation.home, self._around.environ)
+        layout = launch.layout_for(self._invocation.home, ground, now)
+        argv = prepared.masker.data(self._invocation.argv)
+        plan = launch.make_plan(ground, self._source, layout, now, argv)
+        plan = await self._arguments.on(plan, ground, self._around.environ)
+        plan = msgspec.structs.replace(
+            plan,
+            auto_merge=self._merge == "flag-yes",
+            profile=prepared.profile,
+            computed=dict(prepared.computed),
+            flags=self._flags,
+        )
+        session = Session(self._invocation, self._merge, strict=self._strict, shown=self._shown)
+        with JobLock.acquire(layout.job_lock(plan.job_id), since=now, argv=plan.argv):
+            plan = msgspec.structs.replace(plan, backend=self._agent.settled(layout.state(plan.job_id)))
+            write_asked(layout, masked(plan, prepared.masker), prepared.masker.raw(self._text), now)
+            plan = with_flags(plan)
+            self._announce(plan, layout, await launch.left_out(ground))
+            tree = await session.live(plan, layout, ground, prepared)
+        return session.ended(tree, layout.repo, prepared.masker)
+
+    async def _prepared(self, ground: launch.Ground) -> Prepared:
+        """The environment, before anything is made; what is odd about it is said."""
+        workflow = self._source.workflow
+        prepared = await launch.prepare_environment(workflow, ground, self._around.environ, self._profile)
+        for warning in prepared.warnings:
+            self._printer.note(warning)
+        await self._agent.check(workflow, {**prepared.inherited, **prepared.run.values})
+        return prepared
+
+    def _announce(self, plan: RunPlan, layout: Layout, left_out: int) -> None:
+        self._printer.talk(f"session   {plan.session_id}")
+        self._printer.talk(f"worktree  {layout.session_worktree(plan.session_id)}")
+        self._printer.talk(f"base      {plan.base_commit[:10]}, for {plan.target}")
+        if plan.target_fallback:
+            self._printer.note(f"{plan.target_fallback}; the work is for `{plan.original_branch}`")
+        if left_out:
+            files = "1 uncommitted file is" if left_out == 1 else f"{left_out} uncommitted files are"
+            self._printer.note(f"{files} not part of this run")
+        if not plan.arguments and wants_argument(plan.workflow):
+            self._printer.note("the workflow uses `$ARG`, and no value is given: `--args VALUE`")
