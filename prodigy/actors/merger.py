@@ -20,7 +20,7 @@ from prodigy.actors.resting import Disk, NotWritable
 from prodigy.actors.workspace_requests import Forget, WorkspacesRef
 from prodigy.errors import ProdigyError, RunError
 from prodigy.git.contents import added_content, added_files
-from prodigy.git.final import Foreseen, foresee, merge_into
+from prodigy.git.final import PATIENCE_S, Foreseen, foresee, merge_into
 from prodigy.git.forge import Forge
 from prodigy.git.merge import Conflict, Merged, Strategy, foretell, merge
 from prodigy.git.patience import patiently
@@ -264,7 +264,12 @@ class Merger(Actor[Message]):
             await self._require_target()
             await self._refuse_private(plan.base_commit, source)
             done = await merge_into(
-                self._forge, source, target, self._final_message(), interrupted=interrupted
+                self._forge,
+                source,
+                target,
+                self._final_message(),
+                interrupted=interrupted,
+                patience=self._patience(),
             )
         except ProdigyError as error:
             failed = events.MergeFailed(
@@ -287,6 +292,12 @@ class Merger(Actor[Message]):
                 strategy=self._strategy(done.merged, source),
             ),
         )
+
+    def _patience(self) -> float:
+        """Seconds that the final merge may take: as long as the ``merge`` steps, where they are given."""
+        block = self._plan.workflow.merge
+        limit = None if block is None else block.timeout
+        return limit if isinstance(limit, float | int) else PATIENCE_S
 
     def _strategy(self, merged: Merged, source: str) -> Strategy | Literal["already"]:
         """How the target came to contain the work: not by this merge, if it did before."""

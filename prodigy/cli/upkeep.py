@@ -85,7 +85,7 @@ class Upkeep:
 def merge_sessions(invocation: Invocation, name: str | None, *, every: bool, yes: bool, force: bool) -> int:
     """Merge the sessions; 1 if any could not be merged."""
     upkeep = Upkeep(invocation)
-    found = list(upkeep.candidates(name, lambda known: known.unmerged))
+    found = list(upkeep.candidates(name, _forced if force else _waits))
     if not found:
         invocation.printer.line("No session waits for its merge")
     if len(found) > 1 and not every:
@@ -102,6 +102,16 @@ def merge_sessions(invocation: Invocation, name: str | None, *, every: bool, yes
         detail = f": {merged.detail}" if merged.detail else ""
         invocation.printer.line(f"{merged.what}  {merged.result}{detail}")
     return 1 if any(merged.result == "failed" for merged in merges) else 0
+
+
+def _waits(known: JobSummary) -> bool:
+    return known.unmerged
+
+
+def _forced(known: JobSummary) -> bool:
+    """Whether a session has anything to merge, finished or not."""
+    unfinished = known.status != "completed" and known.commits > 0
+    return known.unmerged or (unfinished and not known.live and not known.branch_removed)
 
 
 def _merge(upkeep: Upkeep, run: Run, known: JobSummary, *, yes: bool, force: bool, alone: bool) -> Merged:

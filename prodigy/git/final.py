@@ -25,6 +25,8 @@ from prodigy.git.repository import Registration, Target, branch_tip, find_target
 
 GRACE_S = 5.0
 """How long a merge may go on after it was cancelled, before it is ended and undone."""
+PATIENCE_S = 600.0
+"""How long git and the user's hooks may take over a merge, where nothing else is said."""
 
 _MAX_RACES = 5
 _UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
@@ -38,6 +40,15 @@ class Foreseen(Struct, frozen=True):
     tree: str
 
 
+class _Wanted(Struct, frozen=True):
+    """What is merged, and how its commit is made."""
+
+    source: str
+    message: str
+    identity: Mapping[str, str]
+    patience: float
+
+
 class FinalMerge(Struct, frozen=True):
     """Where the work went."""
 
@@ -46,7 +57,13 @@ class FinalMerge(Struct, frozen=True):
 
 
 async def merge_into(
-    forge: Forge, source: str, named: str | None, message: str, *, interrupted: bool = False
+    forge: Forge,
+    source: str,
+    named: str | None,
+    message: str,
+    *,
+    interrupted: bool = False,
+    patience: float = PATIENCE_S,
 ) -> FinalMerge:
     """Merge the commit ``source`` into the branch ``named``, or into the default branch if that is gone.
 
@@ -56,6 +73,7 @@ async def merge_into(
         named: the branch that the run began on; ``None`` if HEAD was detached.
         message: of the merge commit, if one is made.
         interrupted: whether this merge was begun before, and nobody knows how it ended.
+        patience: seconds that git and hooks may take over it in a checkout.
 
     Raises:
         RunError: ``merge-conflict`` (the note lists the paths), ``local-changes``, ``merge-target-missing``,
@@ -71,7 +89,8 @@ async def merge_into(
         here = forge.git.at(holder.path)
         if interrupted:
             await undo_interrupted(here, source, message)
-        merged = await _merge_checkout(here, target.branch, source, message, forge.identity)
+        wanted = _Wanted(source, message, forge.identity, patience)
+        merged = await _merge_checkout(here, target.branch, wanted)
     return FinalMerge(target, merged)
 
 
@@ -132,9 +151,7 @@ async def _merge_ref(forge: Forge, branch: str, source: str, message: str) -> Me
     return outcome
 
 
-async def _merge_checkout(
-    here: Git, branch: str, source: str, message: str, identity: Mapping[str, str]
-) -> Merged:
+async def _merge_checkout(here: Git, branch: str, wanted: _Wanted) -> Merged:
     """A branch that a worktree of the user's has checked out: git merges there.
 
     Git itself sees to it that a branch which somebody moves meanwhile does not lose what it was moved to.
@@ -144,7 +161,7 @@ async def _merge_checkout(
         if old is None:
             raise RunError("merge-target-missing", f"{branch} was deleted meanwhile")
         try:
-            return await _merge_onto(here, branch, old, source, message, identity)
+            return await _merge_onto(here, branch, old, wanted)
         except RunError as refused:
             moved = refused.code == "merge-failed" and await branch_tip(here, branch) != old
             if not moved or await unfinished(here):
@@ -157,10 +174,9 @@ async def _merge_checkout(
     )
 
 
-async def _merge_onto(
-    here: Git, branch: str, old: str, source: str, message: str, identity: Mapping[str, str]
-) -> Merged:
+async def _merge_onto(here: Git, branch: str, old: str, wanted: _Wanted) -> Merged:
     """Merge into the branch while it stands at ``old``."""
+    source = wanted.source
     if await evidence.is_ancestor(here, source, old):
         return Merged(old, old, "nothing")
     await _require_idle(here)
@@ -171,8 +187,7 @@ async def _merge_onto(
     if foretold is not None:
         await _require_nothing_staged(here, branch)
         await _require_room(here, branch, old, foretold)
-    how = FORWARD if forward else (*TRUE_MERGE, "-m", message)
-    await _git_merge(here, branch, source, how, identity)
+    await _git_merge(here, branch, wanted, FORWARD if forward else (*TRUE_MERGE, "-m", wanted.message))
     await verify(here, f"refs/heads/{branch}", source)
     new = await branch_tip(here, branch)
     return Merged(old, new or old, "fast-forward" if new == source else "git")
@@ -184,19 +199,24 @@ async def _forwards(here: Git) -> bool:
     return wanted.text != "false"
 
 
-async def _git_merge(
-    here: Git, branch: str, source: str, how: tuple[str, ...], identity: Mapping[str, str]
-) -> None:
+async def _git_merge(here: Git, branch: str, wanted: _Wanted, how: tuple[str, ...]) -> None:
     """Let git merge, to its end: half a merge in the user's checkout is worse than a late answer to a cancellation."""
+    until = trio.current_time() + wanted.patience
     refusal: RunError | None = None
     async with trio.open_nursery() as watch:
-        with trio.CancelScope(shield=True) as unhurried:
+        with trio.CancelScope(shield=True, deadline=until) as unhurried:
             watch.start_soon(_hasten, unhurried)
-            done = await _run_merge(here, source, how, identity)
+            done = await _run_merge(here, wanted.source, how, wanted.identity)
             refusal = await _undo(here, branch, done) if done.code != 0 else None
         if unhurried.cancelled_caught:
             with trio.CancelScope(shield=True):
-                await _roll_back(here, source, how)
+                await _roll_back(here, wanted.source, how)
+            refusal = RunError(
+                "merge-failed",
+                f"the merge into {branch} still ran after {wanted.patience:g} s, and was ended",
+                where=here.cwd,
+                hint="look at the hooks of the repository, or give `merge.timeout`",
+            )
         watch.cancel_scope.cancel()
     if refusal is not None:
         raise refusal
@@ -221,7 +241,7 @@ async def _hasten(unhurried: trio.CancelScope) -> None:
     try:
         await trio.sleep_forever()
     finally:
-        unhurried.deadline = trio.current_time() + GRACE_S
+        unhurried.deadline = min(unhurried.deadline, trio.current_time() + GRACE_S)
 
 
 async def _roll_back(here: Git, source: str, how: tuple[str, ...]) -> None:

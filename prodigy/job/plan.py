@@ -135,6 +135,12 @@ class RunPlan(Struct, frozen=True, kw_only=True):
             case _:
                 return StepList(steps=())
 
+    def steps_in(self, phase: Phase) -> int:
+        """How many steps a phase has; of map, those of each agent."""
+        if phase == "map":
+            return len(self.workflow.map.agent_template) if self.workflow.map is not None else 0
+        return len(self.step_list(phase).steps)
+
     def step_counts(self) -> dict[Phase, int]:
         """How many steps each phase has, map and absent phases left out."""
         counted = ((phase, len(self.step_list(phase).steps)) for phase in get_args(Phase))

@@ -47,6 +47,8 @@ class JobSummary(Struct, frozen=True, kw_only=True):
     kind: Kind
     workflow: str
     workflow_path: str
+    workflow_sha256: str | None = None
+    """Of the workflow in force."""
     arguments: tuple[str, ...] = ()
     """The values that the workflow was given."""
     status: SummaryStatus
@@ -145,6 +147,7 @@ def summarize(state: JobState, repo: str) -> JobSummary:
         kind=started.kind,
         workflow=started.workflow_name,
         workflow_path=started.workflow_path,
+        workflow_sha256=state.workflow_sha256,
         arguments=started.arguments,
         status=state.status,
         phase=_where(state),

@@ -152,9 +152,7 @@ def session_state(
 
 
 def _total_steps(state: JobState, plan: RunPlan | None) -> int | None:
-    if plan is None or state.phase is None or state.phase == "map":
-        return None
-    return len(plan.step_list(state.phase).steps)
+    return None if plan is None or state.phase is None else plan.steps_in(state.phase)
 
 
 class Remembered(NamedTuple):

@@ -214,6 +214,27 @@ def test_a_step_that_fails_before_the_merge_prevents_it(world: World, part: str)
     assert "Nothing was merged" in told
 
 
+@pytest.mark.parametrize("where", ["a step", "a hook"])
+def test_the_merge_has_a_time_limit(world: World, where: str, tag: str) -> None:
+    """``merge.timeout`` holds for the steps, and for what git and the user's hooks do after them."""
+    script = f"exec -a {tag} sleep 600"
+    step = script if where == "a step" else "true"
+    hook = world.repository / ".git/hooks/pre-merge-commit"
+    hook.write_text(f"#!/bin/bash\n{script if where == 'a hook' else ''}\n")
+    hook.chmod(0o755)
+    block = f'merge: {{timeout: 1500ms, commands: [{{shell: "bash -c \\"{step}\\""}}]}}\n'
+    before = world.checkout_digest()
+    flow = after(world, "git -C $REPO commit -q --allow-empty -m theirs", f"grace: 100ms\n{block}")
+    done = world.prodigy("run", flow, "-y")
+    assert done.returncode == 1, done.stderr
+    assert "1.5 s" in done.stderr
+    assert "error: merge-failed" in done.stderr
+    assert (merged(world), world.checkout_digest().keys()) == (False, before.keys())
+    assert world.git("status", "--porcelain") == ""
+    assert world.events("merge_failed" if where == "a hook" else "phase_failed")
+    hook.unlink()
+
+
 def test_ctrl_c_while_merge_steps_run_leaves_the_target_and_a_resume_goes_on(world: World) -> None:
     gate = world.folder / "gate"
     wait = f"echo once >> {world.folder}/log; touch {gate}-reached; test -e {gate} || sleep 600"

@@ -38,6 +38,20 @@ def test_several_sessions_need_a_name_or_all(world: World) -> None:
     assert world.leftovers() == []
 
 
+def test_all_takes_unfinished_runs_by_force_alone(world: World) -> None:
+    flow = world.workflow("- shell: echo one > one.txt\n", "one.yml")
+    assert world.prodigy("run", flow, "--no-merge").returncode == 0
+    assert world.prodigy("run", world.workflow(FAILING)).returncode == 1
+    done = world.prodigy("worktree", "merge", "--all", "-y")
+    assert done.returncode == 0, done.stderr
+    assert not (world.repository / "precious.txt").exists()
+    assert world.prodigy("worktree", "merge", "--all", "-y").stdout.startswith("No session waits")
+    done = world.prodigy("worktree", "merge", "--all", "--force", "-y")
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in world.repository.glob("*.txt")} == {"one.txt", "precious.txt"}
+    assert world.leftovers() == []
+
+
 def test_a_conflict_leaves_everything_as_it_was_and_says_how_to_go_on(world: World) -> None:
     assert (
         world.prodigy("run", world.workflow("- shell: echo ours > README.md\n"), "--no-merge").returncode == 0
@@ -159,6 +173,7 @@ def test_details_are_measured(world: World) -> None:
     assert found["bytes"] > 10
     assert found["slots"] == []
     assert found["workflow_args"] == ["one"]
+    assert found["total_steps"] == 1
     shown = world.prodigy("worktree", "ls", "-d").stdout
     assert "workflow.yml one" in " ".join(shown.split())
     world.git("merge", "--quiet", plain["branch_name"])

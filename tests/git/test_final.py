@@ -302,6 +302,15 @@ async def test_paths_that_are_not_text_do_not_hide_a_conflict(repo):
     assert (await code_of(repo, tip)).note == "caf\\xe9"
 
 
+async def test_a_merge_that_does_not_end_is_ended_and_undone(repo):
+    tip = session(repo, repo.head, a="run\n")
+    old = repo.commit(b="user\n")
+    repo.hook("pre-merge-commit", "exec sleep 600")
+    with pytest.raises(RunError, match=r"still ran after 0\.5 s"):
+        await merge_into(await repo.forge(), tip, "main", "m", patience=0.5)
+    assert (repo.head, repo("status", "--porcelain"), (repo.path / "a").read_text()) == (old, "", "2\n")
+
+
 async def test_a_cancelled_merge_is_undone(repo, monkeypatch):
     """A hook that never ends does not hold a cancelled merge for longer than its grace."""
     monkeypatch.setattr(final, "GRACE_S", 0.0)
