@@ -217,7 +217,7 @@ class Governor(Actor[Message]):
         await record(self._recorder, changed)
 
     def _told_width(self, lane: Lane) -> int:
-        quota = self._state.quotas.get(lane)
+        quota = self._state.quota(lane)
         return self._rules.most if quota is None or quota.width is None else quota.width
 
     # -- what may begin ----------------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ class Governor(Actor[Message]):
 
     def _lane(self, lane: Lane) -> Breaker:
         if lane not in self._lanes:
-            quota = self._state.quotas.get(lane)
+            quota = self._state.quota(lane)
             until = None if quota is None or quota.until is None else quota.until.timestamp()
             width = None if quota is None else quota.width
             row = 0 if quota is None else quota.row

@@ -73,17 +73,27 @@ def _claude_parked(state: JobState, event: events.ClaudeParked, _: Record) -> No
 
 
 def _quota_blocked(state: JobState, event: events.QuotaBlocked, _: Record) -> None:
-    quota = state.quotas.setdefault((event.account, event.model), Quota())
+    quota = _quota(state, event)
     quota.until, quota.row = event.until, event.row
 
 
 def _quota_cleared(state: JobState, event: events.QuotaCleared, _: Record) -> None:
-    quota = state.quotas.setdefault((event.account, event.model), Quota())
+    quota = _quota(state, event)
     quota.until, quota.row = None, 0
 
 
 def _parallelism_changed(state: JobState, event: events.ParallelismChanged, _: Record) -> None:
-    state.quotas.setdefault((event.account, event.model), Quota()).width = event.to
+    _quota(state, event).width = event.to
+
+
+def _quota(
+    state: JobState, event: events.QuotaBlocked | events.QuotaCleared | events.ParallelismChanged
+) -> Quota:
+    known = state.quota((event.account, event.model))
+    if known is None:
+        known = Quota(account=event.account, model=event.model)
+        state.quotas.append(known)
+    return known
 
 
 def _claude_answered(_state: JobState, _event: events.ClaudeAnswered, _: Record) -> None:

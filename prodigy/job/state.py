@@ -114,6 +114,8 @@ class ItemState(Struct, kw_only=True):
 class Quota(Struct, kw_only=True):
     """What the API lets one account do with one model, as far as it said so."""
 
+    account: str
+    model: str | None
     until: datetime | None = None
     """Before which nothing of it begins; ``None``: it is not blocked."""
     row: int = 0
@@ -395,7 +397,7 @@ class JobState(Struct, kw_only=True):
     finished: dict[str, str] = {}
     """See ``ItemState.finished``."""
     money: Money = field(default_factory=Money)
-    quotas: dict[Lane, Quota] = {}
+    quotas: list[Quota] = []
     """Accounts and models that the API turned away in this run."""
     parked: set[int] = set()
     """Leaves whose conversations wait for the quota, by their intents."""
@@ -462,6 +464,10 @@ class JobState(Struct, kw_only=True):
     cost_usd: float = 0.0
     estimated_usd: float = 0.0
     """What of the cost is estimated, at once also of attempts that still run."""
+
+    def quota(self, lane: Lane) -> Quota | None:
+        """What is known of the quota of an account and a model; ``None``: they were never turned away."""
+        return next((quota for quota in self.quotas if (quota.account, quota.model) == lane), None)
 
     @property
     def spent_usd(self) -> float:

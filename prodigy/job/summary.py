@@ -168,9 +168,7 @@ def summarize(state: JobState, repo: str) -> JobSummary:
         updated_at=recorded(state.updated_at),
         ended_at=state.ended_at,
         eta_ms=eta_ms(state),
-        quota_until=max(
-            (quota.until for quota in state.quotas.values() if quota.until is not None), default=None
-        ),
+        quota_until=max((quota.until for quota in state.quotas if quota.until is not None), default=None),
         detached=[one for one in state.detached if one.until == "forever" or state.ended_at is None],
     )
     return replace(summary, next=next_command(summary))

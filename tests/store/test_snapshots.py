@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
+import msgspec.inspect
 import pytest
 from faulty_disk import SURVIVALS, Fault, FaultyDisk, Survival
 from hypothesis import given, settings
@@ -211,3 +212,36 @@ def test_whatever_call_fails_the_state_is_the_same(
 def test_an_unusable_snapshot_says_why(tmp_path: Path) -> None:
     with pytest.raises(Unusable, match="No such file"):
         snapshot_in(tmp_path / "checkpoint-1.json")
+
+
+def test_whatever_a_state_may_hold_can_be_written() -> None:
+    """JSON has no other keys than texts; a state with others is found out only when it has some."""
+    mappings = [
+        part
+        for part in parts(msgspec.inspect.type_info(JobState))
+        if isinstance(part, msgspec.inspect.DictType)
+    ]
+    assert mappings
+    for mapping in mappings:
+        assert isinstance(
+            mapping.key_type, msgspec.inspect.StrType | msgspec.inspect.IntType | msgspec.inspect.LiteralType
+        ), mapping
+
+
+def parts(whole: Any) -> list[Any]:
+    """A type and all that it is made of."""
+    found: list[Any] = []
+    todo = [whole]
+    while todo:
+        part = todo.pop()
+        if any(part is known for known in found):
+            continue
+        found.append(part)
+        inner = [getattr(part, name) for name in getattr(part, "__struct_fields__", ())]
+        for each in inner:
+            todo += [
+                one
+                for one in (each if isinstance(each, tuple) else (each,))
+                if isinstance(one, msgspec.Struct)
+            ]
+    return found
