@@ -4,7 +4,7 @@ Takes a run up wherever its journal stands: a phase that is recorded as complete
 this actor costs nothing.
 """
 
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Literal
 
 import trio
@@ -20,9 +20,12 @@ from prodigy.actors.workspaces import attach_session, clear_agents, close_sessio
 from prodigy.errors import ProdigyError
 from prodigy.events import Failure, Phase
 from prodigy.job.caps import caps_of
+from prodigy.steps.clock import Clock
 from prodigy.workflow.deferred import seconds, settled
 from prodigy.workflow.values import TemplateError
 from supervisors import UnknownChild
+
+_ABOUT_QUOTA = events.QuotaBlocked | events.QuotaCleared | events.ClaudeParked | events.ClaudeIntended
 
 
 class Run(Task):
@@ -33,6 +36,9 @@ class Run(Task):
         self._plan = conductor.plan
         self._ledger = conductor.ledger
         self._services = conductor.services
+        self._clock = Clock()
+        self._still = ExitStack()
+        """Holds the clock still until it is closed."""
 
     async def work(self) -> None:
         """Run to the end; what is outside the steps' responsibility becomes the ledger's ``problem``."""
@@ -96,8 +102,6 @@ class Run(Task):
     async def _as_far_as_it_goes(self) -> Failure | None:
         """Run the phases, or stop everything when the run has to rest; why they failed, if they did."""
         stream = await subscribe(self._services.recorder)
-        if self._ledger.state.money.exhausted is not None:  # before anything began
-            return None
         failure: Failure | None = None
         if self._pause() is not None:  # that was recorded before this actor was started again
             await self._stop_crew()
@@ -110,7 +114,10 @@ class Run(Task):
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(run)
+            self._keep_time()
             async for told in stream:
+                if isinstance(told.event, _ABOUT_QUOTA):
+                    self._keep_time()
                 if isinstance(told.event, events.BudgetExhausted | events.WritingRefused):
                     nursery.cancel_scope.cancel()
                     with trio.CancelScope(shield=True):
@@ -126,7 +133,7 @@ class Run(Task):
             caps_of(self._plan.workflow.budget, scope)
         except TemplateError as error:
             return Failure(error_class="bad-input", message=error.message)
-        with trio.move_on_after(float("inf") if limit is None else limit):
+        with self._clock.limited(limit):
             return await self._phases_in_order()
         text = f"{limit:g} s"
         failure = Failure(error_class="timeout", message=f"The run's time of {text} was up", limit=text)
@@ -136,6 +143,15 @@ class Run(Task):
             return await self._phases_in_order()  # the last one ended at the same moment
         await record(self._services.recorder, events.PhaseFailed(phase=cut, duration_ms=0, error=failure))
         return failure
+
+    def _keep_time(self) -> None:
+        """The run's time stands still while conversations wait because the API turns them away."""
+        state = self._ledger.state
+        waits = state.parked and any(quota.until is not None for quota in state.quotas)
+        if not waits:
+            self._still.close()
+        elif not self._clock.is_stopped:
+            self._still.enter_context(self._clock.stopped())
 
     def _has_ended(self, phase: Phase) -> bool:
         known = self._ledger.state.phases.get(phase)

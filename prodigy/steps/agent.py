@@ -79,7 +79,7 @@ async def _serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: S
     commands = SlotCommands(slots, task.logs, task.grace, Allowance(task.limits), recorder, place, hidden)
     outcomes = {key: revealed(outcome, hidden.masker) for key, outcome in task.outcomes.items()}
     stage = Stage(
-        door=Door(recorder, place, outcomes, task.conversations, task.finished, closed=task.waking),
+        door=Door(recorder, place, outcomes, task.conversations, task.finished, clock, closed=task.waking),
         commands=commands,
         worktree=AgentWorktree(git, hidden),
         author=Author(task, hidden),

@@ -27,9 +27,11 @@ from prodigy.steps.durable import Done, LeafFailed, Texts
 from prodigy.steps.nested import stream_of
 from prodigy.steps.output import cut, last_line, short_tail
 from prodigy.steps.runner import Ended, Program, Runner
-from prodigy.workflow.deferred import share
+from prodigy.workflow.deferred import seconds, share
 from prodigy.workflow.model import Claude, ClaudeOptions, Step, Text
 
+_LEAST = 1.0
+"""Seconds that a conversation has at least when it goes on."""
 SHORT = 500
 """Characters of what Claude said that an error message holds."""
 
@@ -46,11 +48,14 @@ async def claude(
     log = runner.door.finished(path, try_)
     if before is not None and log is not None:
         return _adopted(runner, step, action, before, Path(log), backend)
+    left = seconds(step.timeout)
     while True:
         call = _call(runner, step, action, before, backend)
         before = before if call.resumes else None
         call = await _admitted(runner, call, before, backend, path, try_)
-        launched = await _launch(runner, step, call, backend, path, try_)
+        began = trio.current_time()
+        launched = await _launch(runner, structs.replace(step, timeout=left), call, backend, path, try_)
+        left = None if left is None else max(_LEAST, left - (trio.current_time() - began))
         why = backend.parked(call, launched)
         if why is None:
             return _outcome(launched, call, together(before, launched.use))

@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from prodigy.steps.backend import Call, Launched, Parked
+from prodigy.steps.claude_resets import reset_time
 
 _OUT_OF_MONEY = "budget_exhausted"
 _TURNED_AWAY = {429, 529}
 """Statuses of the API that say nothing about what was asked: too many requests, and overloaded."""
 _USED_UP = re.compile(
-    r"usage limit reached|hit your (?:\w+ )?limit|rate_limit_error|overloaded_error", re.IGNORECASE
+    r"(?:usage|session|hour|weekly) limit reached|hit your (?:[\w-]+ )*limit|rate_limit_error|overloaded_error",
+    re.IGNORECASE,
 )
-_EPOCH = re.compile(r"limit reached\|(\d{9,11})\b")
-"""Where the CLI names the time at which a subscription's limit ends, in seconds since the epoch."""
 _ACCOUNT = (
     "ANTHROPIC_API_KEY",
     "ANTHROPIC_AUTH_TOKEN",
@@ -44,6 +44,6 @@ def account_of(environment: Mapping[str, str]) -> str:
 
 
 def _until(launched: Launched, said: str) -> datetime | None:
-    named = _EPOCH.search(said)
-    at = launched.resets_at or (float(named[1]) if named else None)
-    return None if at is None else datetime.fromtimestamp(at, UTC)
+    if launched.resets_at is not None:
+        return datetime.fromtimestamp(launched.resets_at, UTC)
+    return reset_time(said, datetime.now().astimezone())

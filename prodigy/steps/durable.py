@@ -24,6 +24,7 @@ from prodigy.events import (
     StepIntended,
     Stream,
 )
+from prodigy.steps.clock import Clock
 from prodigy.steps.protocol import AgentEvent, Outcome, outcome_key
 
 
@@ -149,6 +150,7 @@ class Door:
         recorded: outcomes of an earlier, cut-off run of the same attempt, keyed by ``outcome_key``.
         conversations: with Claude, that an earlier run of leaves without an outcome began; keyed likewise.
         finished: of those whose last launch had succeeded, the log that ends in its result.
+        clock: keeps the limits on the time of what is done behind the door.
         closed: whether nothing but what is recorded comes through it.
     """
 
@@ -159,6 +161,7 @@ class Door:
         recorded: Mapping[str, Outcome],
         conversations: Mapping[str, ClaudeUse] | None = None,
         finished: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
         *,
         closed: bool = False,
     ) -> None:
@@ -168,6 +171,7 @@ class Door:
         self._recorded = recorded
         self._conversations = conversations or {}
         self._finished = finished or {}
+        self.clock = clock or Clock()
         self._under_way: dict[str, int] = {}
 
     def knows(self, path: str, try_: int) -> bool:

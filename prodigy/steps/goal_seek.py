@@ -7,7 +7,6 @@ it; a check before the first attempt is number 0. An attempt that fails is score
 from collections.abc import Mapping
 from typing import Any
 
-import trio
 from msgspec import Struct
 
 from prodigy.events import Failure, GoalSeekAttempted
@@ -41,7 +40,7 @@ async def goal_seek(runner: Runner, step: Step, action: GoalSeek, path: str, try
     """
     search = _Search(runner, step, action, path, try_)
     limit = seconds(action.timeout)
-    with trio.move_on_after(float("inf") if limit is None else limit) as time:
+    with runner.door.clock.limited(limit) as time:
         await search.run()
     if time.cancelled_caught:
         search.status = "timeout"

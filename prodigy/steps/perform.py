@@ -49,7 +49,7 @@ async def perform(walker: Walker, course: Course, intent: int) -> Done:
     began = trio.current_time()
     failed: LeafFailed | None = None
     try:
-        done = await _in_time(course.step, lambda: _act(walker, course, intent))
+        done = await _in_time(walker, course.step, lambda: _act(walker, course, intent))
     except LeafFailed as failure:
         failed, done = failure, failure.done
     seen = await walker.stage.worktree.snapshot()
@@ -120,12 +120,12 @@ async def _compound(
             return await workflow(walker, step, action, path, try_)
 
 
-async def _in_time(step: Step, act: Callable[[], Awaitable[Done]]) -> Done:
+async def _in_time(walker: Walker, step: Step, act: Callable[[], Awaitable[Done]]) -> Done:
     """Act within the step's time; commands keep their time themselves, to end politely."""
     limit = seconds(step.timeout)
     if limit is None or isinstance(step.action, Shell | Test | Claude):
         return await act()
-    with trio.move_on_after(limit):
+    with walker.door.clock.limited(limit):
         return await act()
     failure = Failure(error_class="timeout", message=f"Timed out after {limit:g} s", limit=f"{limit:g} s")
     raise LeafFailed(failure)

@@ -3,7 +3,6 @@
 from typing import Literal
 
 import msgspec
-import trio
 from msgspec import structs
 
 from prodigy.events import Failure, HandlerCompleted, HandlerStarted, StepFailed
@@ -90,7 +89,7 @@ async def _round(inner: Runner, course: Course, handler: Handler, round_: int) -
         return await handled(inner, course, "on_failure", round_, _capturing(handler), base)
     up = f"{course.path}.{base}.timeout"
     if not inner.door.knows(up, 1):
-        with trio.move_on_after(limit) as time:
+        with inner.door.clock.limited(limit) as time:
             return await handled(inner, course, "on_failure", round_, _capturing(handler), base)
         assert time.cancelled_caught
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import trio
 from msgspec import structs
 
 from prodigy.events import Failure, HandlerCompleted, HandlerStarted, StepFailed
@@ -70,7 +69,7 @@ async def check_once(runner: Runner, check: Check, prefix: str, read: Reading = 
     late = f"{prefix}.timeout"
     if runner.door.knows(late, 1):
         return no_result(f"the check took longer than {limit:g} s")
-    with trio.move_on_after(float("inf") if limit is None else limit) as time:
+    with runner.door.clock.limited(limit) as time:
         failure = await attempted(inner, check.steps, f"{prefix}.")
     if time.cancelled_caught:
         await _recorded(runner, late, lambda: None)

@@ -1,6 +1,7 @@
 """An API that turns launches away: nobody fails by it, and no attempt is charged."""
 
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,23 @@ def test_items_wait_for_the_quota_and_go_on_in_their_conversations(limited: Worl
     probes_only(limited)
     log = (limited.folder / "claude.log").read_text().splitlines()
     assert len([json.loads(line) for line in log]) == 8 + len(turned_away)
+
+
+def test_waiting_for_the_quota_is_nobodys_time(limited: World) -> None:
+    """Neither the run's nor that of a loop around the step; once it flows again, they would be up in a moment."""
+    bucket = limited.folder / "bucket"
+    bucket.write_text(f"[1, {time.time()}]")
+    flow = f"""
+    timeout: 15s
+    commands:
+      - foreach: [a]
+        timeout: 12s
+        do: [claude: "/quota {bucket} 1 25"]
+    """
+    done = limited.prodigy("run", limited.workflow(flow), "-y")
+    assert done.returncode == 0, done.stderr
+    [parked, *_] = limited.events("claude_parked")
+    assert parked["reason"] == "quota"
 
 
 def probes_only(world: World) -> None:

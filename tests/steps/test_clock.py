@@ -51,3 +51,31 @@ def test_waits_may_overlap() -> None:
         return trio.current_time() - began
 
     assert round(trio.run(main, clock=MockClock(autojump_threshold=0)), 3) == 40
+
+
+def test_limits_within_limits() -> None:
+    """All of them stand still; one that begins meanwhile has its whole time afterwards."""
+
+    async def main() -> list[float]:
+        clock, ended = Clock(), []
+        began = trio.current_time()
+        with clock.limited(30):
+            with clock.limited(10):
+                with clock.stopped():
+                    await trio.sleep(100)
+                await trio.sleep(60)
+            ended.append(trio.current_time() - began)
+            with clock.stopped():
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(wait, clock)
+                    await trio.sleep(50)
+            ended.append(trio.current_time() - began)
+            await trio.sleep(60)
+        return [*ended, trio.current_time() - began]
+
+    async def wait(clock: Clock) -> None:
+        with clock.limited(5):
+            await trio.sleep(40)
+
+    ends = trio.run(main, clock=MockClock(autojump_threshold=0))
+    assert [round(end, 3) for end in ends] == [110, 160, 180]
