@@ -252,10 +252,10 @@ def _judge(world: CrashWorld, model: Model, told: str) -> None:
     assert world.leftovers() == [], told
     assert world.git("status", "--porcelain") == "", told
     world.git("fsck", "--strict")
-    eventually(lambda: not _told_of(world.folder))
+    eventually(lambda: not told_of(world.folder))
 
 
-def _told_of(folder: Path) -> list[int]:
+def told_of(folder: Path) -> list[int]:
     """Processes, zombies aside, whose environment names the folder: all that a run in it ever started."""
     found = []
     for entry in Path("/proc").iterdir():

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from prodigy import events
 from prodigy.events import AnyEvent, Failure, Record
-from prodigy.job.fold import apply
+from prodigy.job.fold import apply, fold
 from prodigy.job.letters import failure_of
 from prodigy.job.policy import Rules, retry_rules
 from prodigy.job.retrying import reprocessed
@@ -35,9 +35,11 @@ FAILURES = {
     "timeout": Failure(error_class="timeout", message="over 5 s", limit="5 s"),
     "lost": Failure(error_class="host-lost", message="gone"),
 }
+UNSTARTED = Failure(error_class="worktree-error", message="locked")
 
 Outcome = str
-"""``nothing``, ``merged``, ``conflict``, ``unmergeable``, or a key of ``FAILURES``."""
+"""``nothing``, ``merged``, ``conflict``, ``unmergeable``, ``unstarted``: there was no worktree for it; or a key of
+``FAILURES``."""
 Script = Callable[[str, int], Outcome]
 """The outcome of an item's attempt."""
 
@@ -65,11 +67,41 @@ class Stage:
         self.started: list[tuple[str, int, float, bool]] = []
         """Item, attempt, time since the beginning, whether from the tip."""
         self.ends = 0
-        for index in range(count):
-            problem = "no `path`" if index in invalid else None
-            self._record(events.ItemSelected(index=index, item_id=f"i{index}", item=index, problem=problem))
-        self._record(events.ItemsSelected(count=count))
+        self.begun = 0
+        """After how many records it can be resumed as what it is by now: a retry has to have begun."""
+        self.count = count
+        self._select()
         self.window = Window(rules, self.state)
+
+    def _select(self) -> None:
+        for index in range(self.count):
+            item_id = f"i{index}"
+            problem = "no `path`" if item_id in self.invalid else None
+            self._record(events.ItemSelected(index=index, item_id=item_id, item=index, problem=problem))
+        self._record(events.ItemsSelected(count=self.count))
+
+    def resumed(self, cut: int, state: JobState | None = None) -> "Stage":
+        """Another process goes on behind the first ``cut`` records, and with agents and merges under way there.
+
+        ``state`` is what those records make, if they are not to be folded anew.
+        """
+        other = Stage(self.rules, 0, self.script)
+        other.count, other.invalid, other.begun = self.count, self.invalid, self.begun
+        other.records = self.records[:cut]
+        other.state = fold(other.records) if state is None else state
+        other.now = other.records[-1].timestamp if other.records else BEGINNING
+        other._record(events.JobResumed())
+        if not other.state.selected:
+            other._select()
+        other.window = Window(self.rules, other.state)
+        for item in other.state.items.values():
+            if item.status == "running":
+                other.running[item.item_id] = item.attempts
+                other.pending.append(("end", item.item_id, item.attempts))
+            elif item.status == "merging" and item.error is None:
+                other.merging[item.item_id] = self.script(item.item_id, item.attempts)
+                other.pending.append(("merge", item.item_id))
+        return other
 
     @property
     def at(self) -> float:
@@ -101,10 +133,8 @@ class Stage:
         self.rules = retry_rules(self.rules, self.rules.max_parallel, None, alike)
         self.script, self.ends, self.pending = script, 0, []
         self.window = Window(self.rules, self.state)
-        self.play(random, crashes)
-        assert self.state.retry is not None
-        self._record(reprocessed(self.state, self.state.retry))
-        return self
+        self.begun = len(self.records)
+        return self.play(random, crashes)
 
     # -- playing -----------------------------------------------------------------------------------------------------
     def play(self, random: Random | None = None, crashes: int = 0) -> "Stage":
@@ -112,7 +142,7 @@ class Stage:
         self._take(self.window.begin(self.at))
         for _ in range(10_000):
             if self.ends:
-                return self
+                return self._ended()
             if crashes and random is not None and random.random() < 0.1:
                 crashes -= 1
                 self._crash()
@@ -125,6 +155,12 @@ class Stage:
                 self.now = datetime.fromtimestamp(wakes_at, UTC)
                 self._take(self.window.tick(self.at))
         raise AssertionError("it never settles")
+
+    def _ended(self) -> "Stage":
+        retry = self.state.retry
+        if retry is not None and retry.ended is None:
+            self._record(reprocessed(self.state, retry))
+        return self
 
     def _crash(self) -> None:
         """The window is lost with what it had said and nobody had done yet; agents and merges go on."""
@@ -215,6 +251,9 @@ class Stage:
         self.running[start.item_id] = start.attempt
         assert len(self.running) <= self.rules.max_parallel
         self.started.append((start.item_id, start.attempt, self.at - BEGINNING.timestamp(), start.from_tip))
+        if self.script(start.item_id, start.attempt) == "unstarted":
+            self._end(start.item_id, start.attempt)
+            return
         self.pending.append(("end", start.item_id, start.attempt))
         self._tell(
             events.AgentStarted(
@@ -234,8 +273,9 @@ class Stage:
         self.now += timedelta(seconds=1)
         outcome = self.script(item_id, attempt)
         whose = {"item_id": item_id, "agent_id": "a", "attempt": attempt, "duration_ms": 1000}
-        if outcome in FAILURES:
-            self._tell(events.AgentFailed(**whose, error=FAILURES[outcome], signature="s"))  # type: ignore[arg-type]
+        failure = UNSTARTED if outcome == "unstarted" else FAILURES.get(outcome)
+        if failure is not None:
+            self._tell(events.AgentFailed(**whose, error=failure, signature="s"))  # type: ignore[arg-type]
             return
         commits = () if outcome == "nothing" else ("c",)
         if commits:

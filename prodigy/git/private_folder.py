@@ -73,9 +73,16 @@ def sweep(git_dir: str) -> None:
 
 def unlock(git_dir: str, ref: Path) -> None:
     """Remove git's own locks in it, and on a ref."""
-    for lock in (*Path(git_dir).glob("*.lock"), ref.with_name(f"{ref.name}.lock")):
+    for lock in Path(git_dir).glob("*.lock"):
         with crash_point("git-lock.remove"):
             lock.unlink(missing_ok=True)
+    unlock_ref(ref)
+
+
+def unlock_ref(ref: Path) -> None:
+    """Remove git's own lock on a ref."""
+    with crash_point("git-lock.remove"):
+        ref.with_name(f"{ref.name}.lock").unlink(missing_ok=True)
 
 
 def stands_on(git_dir: str, branch: str | None, commit: str) -> bool:

@@ -28,6 +28,7 @@ from prodigy.git.private_folder import (
     sweep,
     ties_of,
     unlock,
+    unlock_ref,
 )
 from prodigy.git.repository import Registration, worktrees_of
 from prodigy.git.reuse import Reuse, SlotDoubtful, Worktree, place
@@ -94,7 +95,12 @@ class Worktrees:
         branch: str | None = None,
         obsolete: Sequence[str] = (),
     ) -> Worktree:
-        """Throw a worktree away, with the ``obsolete`` branches, and make it anew."""
+        """Throw a worktree away, with the ``obsolete`` branches, and make it anew.
+
+        Those branches are the caller's alone: a lock on one is left from a process that was killed, and goes too.
+        """
+        for ref in [await self._ref(name) for name in obsolete]:
+            await trio.to_thread.run_sync(unlock_ref, ref)
         await self.remove(path, obsolete)
         return await self.add(path, commit, branch)
 
@@ -182,8 +188,12 @@ class Worktrees:
 
         Nobody works in the worktree, and nobody but its owner moves the branch.
         """
+        await trio.to_thread.run_sync(unlock, worktree.git_dir, await self._ref(branch))
+
+    async def _ref(self, branch: str) -> Path:
+        """The file that a branch is kept in, where refs are kept in files."""
         common = (await self._git.run("rev-parse", "--path-format=absolute", "--git-common-dir")).path
-        await trio.to_thread.run_sync(unlock, worktree.git_dir, Path(common, "refs", "heads", branch))
+        return Path(common, "refs", "heads", branch)
 
     def _within(self, worktree: Worktree) -> Git:
         return self._git.inside(worktree.path)

@@ -263,6 +263,7 @@ def _agent_failed(state: JobState, event: events.AgentFailed, record: Record) ->
     item = _attempt_ended(state, event.item_id, event.duration_ms, event.cost_usd)
     item.json_log_location = event.json_log_location
     item.rescue_ref = event.rescue_ref or item.rescue_ref
+    item.attempts = max(item.attempts, event.attempt)  # one that found no worktree never started
     move(state, item, "failed")
     attempt = _failed_attempt(state, item, event.error, record)
     item.history.append(

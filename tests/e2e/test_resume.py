@@ -212,7 +212,8 @@ def test_a_run_goes_on_wherever_it_was_ended(bench: Bench, at: str, how: Ending)
     assert bench.said() == every_step()
 
 
-def test_one_of_several_resumes_goes_on_and_the_others_name_it(bench: Bench) -> None:
+def test_consume_once(bench: Bench) -> None:
+    """Of several resumes at the same moment exactly one goes on, and the others name it."""
     world, at = bench.world, "reduce2"
     tree = uninterrupted(bench)
     interrupted(bench, at, bench.flow(), coordinator)

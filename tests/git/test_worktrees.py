@@ -351,6 +351,14 @@ async def test_filters_and_line_ends_are_gits(repo, worktrees, slot_path, at):
         assert at(slot)("status", "--porcelain") == ""
 
 
+async def test_a_lock_that_a_killed_process_left_on_a_branch_of_ours_is_in_nobodys_way(
+    repo, worktrees, slot_path
+):
+    Path(repo.path, ".git/refs/heads/prodigy-1.lock").write_text("half")
+    made = await worktrees.renew(slot_path, repo.head, "prodigy-1", ["prodigy-1"])
+    await worktrees.verify_clean(made, repo.head, "prodigy-1")
+
+
 async def test_empty_folders_do_not_reach_the_next_agent(repo, worktrees, slot_path):
     """Git's status does not show them, and a plain ``mkdir`` trips over them."""
     slot = await worktrees.add(slot_path, repo.head, "prodigy-1")
