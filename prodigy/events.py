@@ -784,6 +784,8 @@ class WorktreeRescued(Event, frozen=True, kw_only=True, tag="worktree_rescued"):
     agent_id: str | None = None
     files: tuple[str, ...] = ()
     """What it changes, 200 paths at most."""
+    submodule: str = ""
+    """The submodule that it was made in, whose own repository the ref is in."""
     uncommitted: bool = False
     """Whether some of it was not committed."""
 

@@ -10,6 +10,7 @@ from prodigy.git.cli import Git, GitFailed
 from prodigy.git.evidence import files_changed, is_ancestor
 from prodigy.git.repository import branch_tip, ref_tip
 from prodigy.git.rescue import keep_commit, rescue, rescue_strays
+from prodigy.git.submodules import keep_submodules
 from prodigy.ids import JobId
 
 _MOST_FILES = 200
@@ -73,6 +74,15 @@ class Keeper:
             await record(self._recorder, rescued)
         return bool(strays)
 
+    async def submodules(self, path: str, base: str, reason: str, agent_id: str | None = None) -> None:
+        """Keep what was made in the submodules of a worktree and pushed nowhere; it goes with the worktree."""
+        prefix = self._ref(f"submodules/{agent_id or Path(path).name}")
+        for kept in await keep_submodules(self._git.inside(path), prefix, base, reason):
+            rescued = WorktreeRescued(
+                ref=kept.ref, sha=kept.sha, reason=reason, agent_id=agent_id, submodule=kept.submodule
+            )
+            await record(self._recorder, rescued)
+
     async def everything(self, paths: Sequence[str], branches: Sequence[str], target: str) -> None:
         """Keep whatever the commit ``target`` does not contain: branches, then what else the worktrees hold."""
         kept: set[str] = set()
@@ -100,6 +110,7 @@ class Keeper:
         item_id: str | None = None,
         agent_id: str | None = None,
     ) -> str | None:
+        await self.submodules(path, base, reason, agent_id)
         kept = await rescue(self._git.inside(path), ref, base, reason)
         if kept is None:
             return None

@@ -193,7 +193,7 @@ class Workspaces(Actor[Message]):
             case Rescue(leased, attempt, base, reason, reply):
                 await _answer(reply, lambda: self._rescue(leased, attempt, base, reason))
             case Release(leased, condition, reply):
-                await _answer(reply, lambda: self._slots.release(leased, condition))
+                await _answer(reply, lambda: self._release(leased, condition))
             case SetupDue(path, reply):
                 await _answer(reply, lambda: self._setup_due(path))
             case SetupDone(path, key, reply):
@@ -221,6 +221,16 @@ class Workspaces(Actor[Message]):
     async def _quiet(self) -> None:
         phase = self._ledger.state.phase or "map"
         await self._watch.quiet(Whose(phase=phase, path=self._path, branch=self._plan.branch))
+
+    async def _release(self, leased: Leased, condition: Condition) -> None:
+        """Take a slot back; what was made in submodules is nowhere but there, even where all else is handed over."""
+        if condition is Condition.GOOD:
+            base = self._ledger.state.items[leased.item_id].base_commit or self._plan.base_commit
+            try:
+                await self._keeper.submodules(leased.path, base, "its worktree goes", leased.agent_id)
+            except ProdigyError:
+                condition = Condition.KEEP
+        await self._slots.release(leased, condition)
 
     async def _rescue(self, leased: Leased, attempt: int, base: str, reason: str) -> str | None:
         return await self._keeper.attempt(leased.path, leased.item_id, leased.agent_id, attempt, base, reason)

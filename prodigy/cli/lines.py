@@ -572,7 +572,13 @@ def _cancel_requested(_: JobState, event: events.CancelRequested, style: Style) 
     yield _line(Level.NORMAL, Span("stopping", "warning"), f" {style.marks.dash} asked by {event.by}{grace}")
 
 
-def _rescued(_: JobState, event: events.WorktreeRescued, __: Style) -> Iterator[Told]:
+def _rescued(_: JobState, event: events.WorktreeRescued, style: Style) -> Iterator[Told]:
+    if event.submodule:
+        whose = (
+            f" {style.marks.dash} what {event.agent_id or 'the run'} made in the submodule {event.submodule}"
+        )
+        yield _line(Level.NORMAL, Span("kept", "warning"), f"{whose} is in its repository, as {event.ref}")
+        return
     yield _line(Level.VERBOSE, f"unmerged work kept as {event.ref} ({event.reason})")
 
 

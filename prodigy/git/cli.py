@@ -57,7 +57,7 @@ _SETTINGS = (
 
 _WRITING = frozenset(
     {
-        "add", "branch", "checkout", "checkout-index", "clean", "commit", "commit-tree", "config", "merge", "merge-tree", "pack-refs",
+        "add", "branch", "checkout", "checkout-index", "clean", "commit", "commit-tree", "config", "fetch", "merge", "merge-tree", "pack-refs",
         "read-tree", "reset", "restore", "rm", "stash", "switch", "symbolic-ref", "update-index", "update-ref",
         "worktree", "write-tree",
     }

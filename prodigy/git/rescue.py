@@ -38,6 +38,15 @@ class Rescued(Struct, frozen=True):
     """Whether some of it had not been committed."""
 
 
+class Held(Struct, frozen=True):
+    """What a worktree holds: the commit of HEAD, and one that has all of its files."""
+
+    head: str | None
+    commit: str | None
+    nested: tuple[str, ...] = ()
+    """As ``Rescued.left_out``."""
+
+
 async def rescue(git: Git, ref: str, base: str, message: str) -> Rescued | None:
     """Put the commits and the uncommitted files of a worktree under ``ref``.
 
@@ -50,14 +59,19 @@ async def rescue(git: Git, ref: str, base: str, message: str) -> Rescued | None:
         message: of the commit made of uncommitted files.
     """
     git = git.having(*_NO_HOOKS)
-    found = await _look(git)
-    kept = found.head
-    if found.dirty:
-        kept = await _commit_files(git, found.head, message)
+    found = await held(git, message)
+    kept = found.commit
     if kept is None or await evidence.is_ancestor(git, kept, base):
         return None
-    nested = tuple(path for path in found.dirty if path.endswith("/"))
-    return Rescued(await keep_commit(git, ref, kept), kept, nested, uncommitted=kept != found.head)
+    return Rescued(await keep_commit(git, ref, kept), kept, found.nested, uncommitted=kept != found.head)
+
+
+async def held(git: Git, message: str) -> Held:
+    """What a worktree holds; a commit is made of what is not committed, and no ref names it yet."""
+    git = git.having(*_NO_HOOKS)
+    found = await _look(git)
+    commit = await _commit_files(git, found.head, message) if found.dirty else found.head
+    return Held(found.head, commit, tuple(path for path in found.dirty if path.endswith("/")))
 
 
 async def _look(git: Git) -> Snapshot:

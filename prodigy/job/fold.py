@@ -495,6 +495,8 @@ def _worktree_released(state: JobState, event: events.WorktreeReleased, _: Recor
 
 
 def _worktree_rescued(state: JobState, event: events.WorktreeRescued, _: Record) -> None:
+    if event.submodule:  # the ref is in another repository
+        return
     state.rescue_refs.append(event.ref)
     if event.item_id is None:
         return

@@ -191,6 +191,41 @@ def test_submodules(place: Place) -> None:
     assert place.git("status", "--porcelain") == ""
 
 
+def test_what_agents_make_in_submodules_outlives_their_worktrees(place: Place) -> None:
+    """One commits there and hands the commit on, one leaves a file and fails; then the submodule is updated as always."""
+    library = place.at("library")
+    library.repository.mkdir()
+    library.begin()
+    library.write("code", "code\n")
+    library.commit()
+    allowed = ("-c", "protocol.file.allow=always")
+    place.git(*allowed, "submodule", "--quiet", "add", "../library")
+    place.commit()
+    flow = """
+mode: mapreduce
+map:
+  input: [good, bad]
+  max_parallel: 1
+  agent_template:
+    - shell: git -c protocol.file.allow=always submodule --quiet update --init
+    - shell: |
+        cd library && echo ${item} > code && test ${item} = good || exit 1
+        git -c user.name=Bot -c user.email=bot@localhost commit --quiet --all --message ${item}
+"""
+    done = place.prodigy("run", place.workflow(flow), "-y")
+    assert done.returncode == 0, done.stderr
+    good, bad = [event for event in place.events("worktree_rescued") if event.get("submodule")]
+    assert (good["submodule"], bad["submodule"]) == ("library", "library")
+    inner = place.at("project/library")
+    assert inner.git("show", f"{good['ref']}:code") == "good"
+    assert inner.git("show", f"{bad['ref']}:code") == "bad"
+    assert "kept" in done.stderr
+    assert good["ref"] in done.stderr
+    place.git(*allowed, "submodule", "--quiet", "update")
+    assert (place.repository / "library/code").read_text() == "good\n"
+    assert place.git("status", "--porcelain") == ""
+
+
 def test_ignoring_case(place: Place) -> None:
     place.git("config", "core.ignoreCase", "true")
     place.works()
