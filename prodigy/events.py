@@ -288,6 +288,28 @@ class JobFailed(Event, frozen=True, kw_only=True, tag="job_failed"):
     skipped_count: int = 0
 
 
+class CheckpointCreated(Event, frozen=True, kw_only=True, tag="checkpoint_created"):
+    """The state after the record ``version`` was kept in a file, so that reading may begin there."""
+
+    version: int
+    file: str
+    bytes: int
+
+
+class CheckpointLoaded(Event, frozen=True, kw_only=True, tag="checkpoint_loaded"):
+    """A process that took up the run began with what was kept after the record ``version``."""
+
+    version: int
+    file: str
+
+
+class CheckpointFailed(Event, frozen=True, kw_only=True, tag="checkpoint_failed"):
+    """A state could not be kept, or what was kept could not be used; that costs time and nothing else."""
+
+    message: str
+    version: int | None = None
+
+
 class CancelRequested(Event, frozen=True, kw_only=True, tag="cancel_requested"):
     """Somebody asked the run to end."""
 
@@ -724,6 +746,23 @@ class HandlerCompleted(StepEvent, frozen=True, kw_only=True, tag="handler_comple
     ok: bool
 
 
+class LimitExceeded(StepEvent, frozen=True, kw_only=True, tag="limit_exceeded"):
+    """A step used more than it may, and was ended; ``limit`` is such as ``memory 2.1 GiB > 2 GiB``."""
+
+    limit: str
+
+
+class ValidationScored(StepEvent, frozen=True, kw_only=True, tag="validation_scored"):
+    """A check told how complete the work of a step is: 0 to 100."""
+
+    score: float
+    threshold: float
+    check: int
+    """Counts from 1."""
+    status: str
+    gaps: Any = None
+
+
 class CommitCreated(StepEvent, frozen=True, kw_only=True, tag="commit_created"):
     """A step left a commit, its own or one that Prodigy made of what the step left."""
 
@@ -993,6 +1032,14 @@ class ChildRestarted(Event, frozen=True, kw_only=True, tag="child_restarted"):
     restarts: int
 
 
+class Escalated(Event, frozen=True, kw_only=True, tag="escalated"):
+    """A supervisor gave up: a child went down once more than it may, which ends what is around it."""
+
+    supervisor: str
+    child: str
+    reason: str
+
+
 class WorkerStarted(Event, frozen=True, kw_only=True, tag="worker_started"):
     """A worker process is ready."""
 
@@ -1016,6 +1063,9 @@ AnyEvent = (
     | JobPaused
     | JobCompleted
     | JobFailed
+    | CheckpointCreated
+    | CheckpointLoaded
+    | CheckpointFailed
     | CancelRequested
     | PhaseStarted
     | PhaseCompleted
@@ -1055,6 +1105,9 @@ AnyEvent = (
     | StepWarned
     | HandlerStarted
     | HandlerCompleted
+    | LimitExceeded
+    | ValidationScored
+    | GoalSeekAttempted
     | CommitCreated
     | WorktreeCreateIntended
     | WorktreeCreated
@@ -1081,11 +1134,11 @@ AnyEvent = (
     | DlqItemsReprocessed
     | ChildDown
     | ChildRestarted
+    | Escalated
     | WorkerStarted
     | WorkerLost
     | ConflictForeseen
     | WritingRefused
-    | GoalSeekAttempted
 )
 
 

@@ -25,6 +25,7 @@ from prodigy.job.state import JobState
 from prodigy.steps.masking import Masker
 from prodigy.steps.redaction import masked
 from prodigy.store.journal import Entry, JournalWriter, Position, StorageFailed
+from prodigy.store.snapshots import Folded
 from supervisors import Actor, ActorRef, Mailbox, Reason, Reply
 
 
@@ -87,7 +88,7 @@ class Recorder(Actor[Message]):
     def __init__(
         self,
         ledger: Ledger,
-        open_journal: Callable[[], tuple[JournalWriter, JobState]],
+        open_journal: Callable[[], tuple[JournalWriter, Folded]],
         opening: Callable[[JobState], AnyEvent | None],
         stamp: Stamp,
         masker: Masker,
@@ -108,13 +109,16 @@ class Recorder(Actor[Message]):
 
     async def started(self) -> None:
         """Open the journal; the state is what it holds. Nothing is recorded, and so nothing done, before its opening."""
-        self._writer, self._ledger.state = self._open_journal()
+        self._writer, known = self._open_journal()
+        self._ledger.state = known.state
         opening = self._opening(self._ledger.state)
         damage = self._writer.damage
         first = [] if opening is None else [opening]
         if damage is not None and damage.kept_at is not None and damage.sha256 is not None:
             cut = JournalTruncated(bytes=damage.size, sha256=damage.sha256, kept_at=damage.kept_at)
             first.append(cut)
+        if first and self._ledger.state.started is not None:
+            first += self._snapshots.begun_with(known)
         self._snapshots.begins(self._writer.seq, self._stamp.now())
         if first:
             await self._write(first)
@@ -132,7 +136,7 @@ class Recorder(Actor[Message]):
         del reason
         state = self._ledger.state
         if self._failed is None and state.started is not None and state.status in {"starting", "running"}:
-            await self._answered([Note(self._pause(state.signal))])
+            await self._answered([*map(Note, self._snapshots.told()), Note(self._pause(state.signal))])
         self._close_subscribers()
         self._writer.close()
         if self._last is not None and self._failed is None and self._full is None:
@@ -155,7 +159,7 @@ class Recorder(Actor[Message]):
     async def _serve(self, group: list[Message]) -> None:
         writes = [message for message in group if isinstance(message, Write | Note)]
         if writes:
-            await self._answered(writes)
+            await self._answered([*map(Note, self._snapshots.told()), *writes])
         for message in group:
             if isinstance(message, Subscribe):
                 message.reply.send(self._subscribe())

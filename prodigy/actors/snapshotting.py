@@ -6,17 +6,27 @@ from typing import Final
 import trio
 
 from prodigy.errors import ProdigyError
-from prodigy.events import PhaseCompleted, PhaseFailed, Record
+from prodigy.events import (
+    CheckpointCreated,
+    CheckpointFailed,
+    CheckpointLoaded,
+    PhaseCompleted,
+    PhaseFailed,
+    Record,
+)
 from prodigy.ids import JobId
 from prodigy.job.state import JobState
 from prodigy.paths import Layout
 from prodigy.store.journal import Position
-from prodigy.store.snapshots import content_of, save
+from prodigy.store.snapshots import Folded, content_of, save, seq_of
 
 _RECORDS: Final = 1000
 _SHARE: Final = 10
 """A long journal is kept whenever it has grown by this part of it, so that all snapshots cost no more than a few."""
 _EVERY: Final = timedelta(seconds=60)
+
+
+Told = CheckpointCreated | CheckpointLoaded | CheckpointFailed
 
 
 class Snapshots:
@@ -25,9 +35,6 @@ class Snapshots:
     Args:
         layout: where they lie.
         job: whose they are.
-
-    Attributes:
-        problem: the last failure to write one, which costs a resume time and nothing else.
     """
 
     def __init__(self, layout: Layout, job: JobId) -> None:
@@ -36,7 +43,19 @@ class Snapshots:
         self._seq = 0
         self._at: datetime | None = None
         self._busy = False
-        self.problem: ProdigyError | None = None
+        self._told: list[Told] = []
+
+    def begun_with(self, known: Folded) -> list[Told]:
+        """What is to be recorded of how the run was read: from which snapshot on, and which could not be used."""
+        told: list[Told] = [CheckpointFailed(message=note) for note in known.notes]
+        if known.begun is not None:
+            told.append(CheckpointLoaded(version=seq_of(known.begun), file=str(known.begun)))
+        return told
+
+    def told(self) -> list[Told]:
+        """What is to be recorded of snapshots that were kept, or could not be, since the last call."""
+        told, self._told = self._told, []
+        return told
 
     def begins(self, seq: int, now: datetime) -> None:
         """From here on it is counted what has happened since."""
@@ -59,8 +78,10 @@ class Snapshots:
         self.begins(position.seq, now)
         self._busy = True
         try:
-            await trio.to_thread.run_sync(save, self._layout, self._job, position.seq, content)
+            path = await trio.to_thread.run_sync(save, self._layout, self._job, position.seq, content)
+            kept = CheckpointCreated(version=position.seq, file=str(path), bytes=len(content))
+            self._told.append(kept)
         except ProdigyError as problem:
-            self.problem = problem
+            self._told.append(CheckpointFailed(version=position.seq, message=str(problem)))
         finally:
             self._busy = False

@@ -70,6 +70,7 @@ from supervisors import (
     Crashed,
     DynamicSupervisorRef,
     DynamicSupervisorSpec,
+    Escalated,
     MailboxFull,
     PoolEvent,
     Restart,
@@ -225,11 +226,11 @@ class Tree:
         layout, job = self._around.layout, self._plan.job_id
         metadata = self._around.metadata
 
-        def open_journal() -> tuple[JournalWriter, JobState]:
+        def open_journal() -> tuple[JournalWriter, Folded]:
             known, self._journal = self._journal, None
             if known is None:
                 known = opened(layout, job)
-            return JournalWriter.open_existing(known.reader, metadata), known.state
+            return JournalWriter.open_existing(known.reader, metadata), known
 
         return Recorder(
             self.ledger,
@@ -297,6 +298,11 @@ class Tree:
                 self._note(events.ChildDown(child="/".join(path), reason="; ".join(_causes(error))))
             case ChildRestarted(path, restarts):
                 self._note(events.ChildRestarted(child="/".join(path), restarts=restarts))
+            case Escalated(path, child, reason):
+                why = (
+                    "; ".join(_causes(reason.error)) if isinstance(reason, Crashed) else type(reason).__name__
+                )
+                self._note(events.Escalated(supervisor="/".join(path), child=child, reason=why))
             case _:
                 pass
 

@@ -315,6 +315,11 @@ def _handler_started(state: JobState, event: events.HandlerStarted, style: Style
     )
 
 
+def _validation_scored(state: JobState, event: events.ValidationScored, style: Style) -> Iterator[Told]:
+    place = Span(_place(state, event, style), "accent")
+    yield _line(Level.VERBOSE, place, f" check {event.check}: {event.score:g} of {event.threshold:g} %")
+
+
 def _commit_created(_: JobState, event: events.CommitCreated, __: Style) -> Iterator[Told]:
     who = " (by Prodigy, of what the step left)" if event.auto else ""
     files = f", {counted(len(event.files), 'file')}" if event.files else ""
@@ -632,6 +637,9 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.JobPaused: _nothing,
     events.JobCompleted: _nothing,
     events.JobFailed: _nothing,
+    events.CheckpointCreated: _nothing,
+    events.CheckpointLoaded: _nothing,
+    events.CheckpointFailed: _nothing,
     events.CancelRequested: _cancel_requested,
     events.PhaseStarted: _phase_started,
     events.PhaseCompleted: _phase_completed,
@@ -672,6 +680,8 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.GoalSeekAttempted: _goal_seek_attempted,
     events.HandlerStarted: _handler_started,
     events.HandlerCompleted: _nothing,
+    events.LimitExceeded: _nothing,
+    events.ValidationScored: _validation_scored,
     events.CommitCreated: _commit_created,
     events.WorktreeCreateIntended: _nothing,
     events.WorktreeCreated: _nothing,
@@ -700,6 +710,7 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.DlqItemsReprocessed: _dlq_items_reprocessed,
     events.ChildDown: _child_down,
     events.ChildRestarted: _child_restarted,
+    events.Escalated: _nothing,
     events.WorkerStarted: _worker_started,
     events.WorkerLost: _worker_lost,
 }

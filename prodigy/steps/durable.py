@@ -18,6 +18,7 @@ from prodigy.events import (
     ClaudeIntended,
     ClaudeUse,
     Failure,
+    LimitExceeded,
     Phase,
     StepCompleted,
     StepFailed,
@@ -237,6 +238,9 @@ class Door:
             outcome = await self._act(path, try_, leaf, intent, action)
         finally:
             del self._under_way[outcome_key(path, try_)]
+        if isinstance(outcome, StepFailed) and outcome.error.error_class == "limit-exceeded":
+            limit = outcome.error.limit or outcome.error.message
+            await self.recorder.note(LimitExceeded(**self.place.at(path, try_), limit=limit))
         await self.recorder.record(outcome)
         return outcome
 

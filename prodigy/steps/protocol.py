@@ -20,6 +20,7 @@ from prodigy.events import (
     GoalSeekAttempted,
     HandlerCompleted,
     HandlerStarted,
+    LimitExceeded,
     Phase,
     StepCompleted,
     StepDetached,
@@ -29,6 +30,7 @@ from prodigy.events import (
     StepSkipped,
     StepSpawned,
     StepWarned,
+    ValidationScored,
 )
 from prodigy.workflow.model import EnvVar, Limits, Step
 from supervisors import JobProtocol
@@ -49,6 +51,8 @@ AgentEvent = (
     | GoalSeekAttempted
     | HandlerStarted
     | HandlerCompleted
+    | LimitExceeded
+    | ValidationScored
     | CommitCreated
 )
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import structs
 
-from prodigy.events import Failure, HandlerCompleted, HandlerStarted, StepFailed
+from prodigy.events import Failure, HandlerCompleted, HandlerStarted, StepFailed, ValidationScored
 from prodigy.steps.durable import Done, Leaf, LeafFailed, below
 from prodigy.steps.nested import attempted, exit_code_of, for_environment, output_of, stream_of
 from prodigy.steps.runner import Runner
@@ -39,6 +39,7 @@ async def validate(runner: Runner, step: Step, action: Check, path: str, try_: i
     base = below(path, try_)
     threshold = share(action.threshold)
     verdict = await check_once(runner, action, f"{base}.validate#1")
+    await _tell(runner, path, verdict, threshold, 1)
     checks, round_, trouble = 1, 0, None
     repair = action.on_incomplete
     limit = count(repair.max_attempts) if repair is not None and repair.steps else 0
@@ -48,6 +49,7 @@ async def validate(runner: Runner, step: Step, action: Check, path: str, try_: i
         if trouble is None:
             checks += 1
             verdict = await check_once(runner, action, f"{base}.validate#{checks}")
+            await _tell(runner, path, verdict, threshold, checks)
     fields = verdict.variables(checks)
     output = stream_of(verdict.output)
     if verdict.completion >= threshold or not (
@@ -55,6 +57,19 @@ async def validate(runner: Runner, step: Step, action: Check, path: str, try_: i
     ):
         return Done(stdout=output, value=fields)
     raise LeafFailed(_failure(verdict, threshold, trouble), stdout=output, value=fields)
+
+
+async def _tell(runner: Runner, path: str, verdict: Verdict, threshold: float, number: int) -> None:
+    """Record what a check said; again where a run that goes on walks over it."""
+    scored_ = ValidationScored(
+        **runner.door.place.at(path),
+        score=verdict.completion,
+        threshold=threshold,
+        check=number,
+        status=verdict.status,
+        gaps=verdict.gaps,
+    )
+    await runner.door.recorder.note(scored_)
 
 
 async def check_once(runner: Runner, check: Check, prefix: str, read: Reading = verdict_of) -> Verdict:

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from prodigy import __version__, events
 from prodigy.errors import ProdigyError, RunError
@@ -59,12 +60,14 @@ class Folded(Struct, frozen=True):
         reader: read to its end, or to where ``problem`` stopped it.
         problem: why that is not all.
         notes: snapshots that could not be used, and why.
+        begun: the snapshot that it began with, if it did.
     """
 
     state: JobState
     reader: JournalReader
     problem: RunError | None = None
     notes: tuple[str, ...] = ()
+    begun: Path | None = None
 
 
 class Unusable(Exception):  # says why; costs time and nothing else
@@ -152,7 +155,7 @@ def folded(layout: Layout, job: JobId) -> Folded:
     with _unswept():
         for path in snapshots(layout, job):
             try:
-                return _carried_on(snapshot_in(path), journal, tuple(notes))
+                return replace(_carried_on(snapshot_in(path), journal, tuple(notes)), begun=path)
             except Unusable as unusable:
                 notes.append(f"{path} is not used: {unusable}")
         return carry_on(JobState(), read(journal), tuple(notes))

@@ -17,6 +17,7 @@ from prodigy.actors.slots import Slots
 from prodigy.actors.workspaces import Workspaces
 from prodigy.store.journal import StorageFailed
 from prodigy.store.segments import FileSegment
+from supervisors import RestartIntensityExceeded
 
 FLOW = """
 mode: mapreduce
@@ -64,6 +65,20 @@ async def test_a_crash_costs_nothing(
     assert any("put in by the test" in event.reason for event in stage.kinds(events.ChildDown))
     assert stage.kinds(events.ChildRestarted)
     assert stage.git("branch", "--list", "prodigy-*") == ""
+
+
+async def test_what_goes_down_too_often_is_told(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its supervisor gives up, and says for whom."""
+
+    async def crash(*_: Any) -> None:
+        raise RuntimeError("put in by the test")
+
+    monkeypatch.setattr(Merger, "_merge_agent", crash)
+    with pytest.raises(RestartIntensityExceeded):
+        await stage.run(FLOW)
+    [given_up, *_] = stage.kinds(events.Escalated)
+    assert (given_up.supervisor.rpartition("/")[2], given_up.child) == ("services", "merger")
+    assert "put in by the test" in given_up.reason
 
 
 async def test_a_killed_worker_is_replaced_and_the_phase_goes_on_where_it_was(stage: Any) -> None:

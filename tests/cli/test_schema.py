@@ -3,6 +3,9 @@
 import json
 from typing import Any
 
+import msgspec
+
+from prodigy.store.record_schema import record_schema
 from prodigy.workflow.schema import DIALECT, workflow_schema
 
 
@@ -29,3 +32,10 @@ def test_a_place_that_cannot_be_written(desk: Any) -> None:
     said = desk.call("schema", "--output", "file/schema.json")
     assert said.code == 2
     assert "storage-denied" in said.err
+
+
+def test_the_schema_of_records(desk: Any) -> None:
+    said = desk.call("schema", "--events")
+    assert (said.code, said.err) == (0, "")
+    assert json.loads(said.out) == json.loads(msgspec.json.encode(record_schema()))
+    assert "agent_failed" in said.out

@@ -41,3 +41,32 @@ def test_snapshots_are_shown_checked_and_removed_and_nothing_is_lost(world: Worl
     assert world.json("checkpoints", "list")["checkpoints"] == []
     assert world.json("status") == status
     assert world.prodigy("resume", "latest").returncode == 0
+
+
+def test_the_journal_tells_of_its_snapshots(world: World) -> None:
+    """Which were made, with which one a resume began, and which could not be used."""
+    world.prodigy("run", world.workflow(FLOW + "reduce:\n  - shell: test -e gate\n"), "--no-merge")
+    older, *_ = [Path(event["file"]) for event in world.events("checkpoint_created")]
+    assert older.name == f"checkpoint-{world.events('checkpoint_created')[0]['version']}.json"
+    [newest] = [
+        path for path in older.parent.glob("checkpoint-*.json") if int(path.stem[11:]) == len(world.events())
+    ]
+    world.prodigy("resume")
+    [loaded] = world.events("checkpoint_loaded")
+    assert (loaded["file"], f"checkpoint-{loaded['version']}.json") == (str(newest), newest.name)
+    for path in older.parent.glob("checkpoint-*.json"):
+        path.write_text("{}")
+    world.prodigy("resume")
+    failed = world.events("checkpoint_failed")
+    assert failed
+    assert all("is not used: it cannot be read" in event["message"] for event in failed)
+    assert len(world.events("checkpoint_loaded")) == 1
+
+
+def test_the_journal_tells_of_a_limit(world: World) -> None:
+    world.prodigy("run", world.workflow("- shell: yes\n  limits: {output: 10KiB}\n"), "--no-merge")
+    [event] = world.events("limit_exceeded")
+    assert (event["step"], event["phase"]) == ("1", "steps")
+    assert event["limit"].startswith("output ")
+    [failed] = world.events("step_failed")
+    assert failed["error"]["class"] == "limit-exceeded"

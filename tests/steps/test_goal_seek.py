@@ -7,6 +7,7 @@ import pytest
 from fakes.runner import FakeRunner
 from notebook import Cut, Notebook
 
+from prodigy.events import GoalSeekAttempted
 from prodigy.steps.durable import Done, LeafFailed
 from prodigy.steps.goal_seek import goal_seek
 from prodigy.workflow.model import Check, GoalSeek, Shell, Step, Text
@@ -56,6 +57,19 @@ async def test_until_good_enough(tree: Path) -> None:
         "2.goal_seek#1.1", "2.goal_seek#1.validate.1", "2.goal_seek#2.1", "2.goal_seek#2.validate.1",
         "2.goal_seek#3.1", "2.goal_seek#3.validate.1",
     ]  # fmt: skip
+
+
+async def test_every_score_is_told(tree: Path) -> None:
+    """That of what was there before the first attempt too."""
+    (tree / "tries").write_text("")
+    one = runner(tree)
+    await seek(one, COUNT, TWENTY_EACH, threshold=40.0, check_first=True)
+    told = one.notebook.of(GoalSeekAttempted)
+    assert [(one.step, one.number, one.score, one.threshold) for one in told] == [
+        ("2", 0, 0.0, 40.0),
+        ("2", 1, 20.0, 40.0),
+        ("2", 2, 40.0, 40.0),
+    ]
 
 
 async def test_attempts_used_up(tree: Path) -> None:

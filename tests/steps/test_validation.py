@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from notebook import Cut, Notebook
 
+from prodigy.events import ValidationScored
 from prodigy.steps.durable import Done, LeafFailed
 from prodigy.steps.nested import MAX_VARIABLE, for_environment
 from prodigy.steps.validation import feedback, validate
@@ -128,6 +129,17 @@ async def test_repaired(tree: Path) -> None:
     assert (tree / "seen").read_text() == '{"g":{"d":1}} 40\n'
     assert (tree / "env").read_text() == "40\n"
     assert runner.notebook.intended() == ["4.validate#1.1", "4.on_incomplete#1.1", "4.validate#2.1"]
+
+
+async def test_every_check_is_told(tree: Path) -> None:
+    one = FakeRunner(tree)
+    script = """test -e done && echo '{"completion_percentage": 90}' || echo '{"completion_percentage": 30, "gaps": {"a": 1}}'"""
+    await check(one, script, threshold=80.0, on_incomplete=repair("touch done"))
+    told = one.notebook.of(ValidationScored)
+    assert [(one.step, one.check, one.score, one.threshold, one.gaps) for one in told] == [
+        ("4", 1, 30.0, 80.0, {"a": 1}),
+        ("4", 2, 90.0, 80.0, None),
+    ]
 
 
 async def test_attempts_are_limited(tree: Path) -> None:
