@@ -129,6 +129,9 @@ class Tree:
     async def files(self, base: str, head: str) -> tuple[str, ...]:
         return () if head.endswith("=") or head == base else ("file",)
 
+    async def differ(self, base: str, head: str) -> bool:
+        return bool(await self.files(base, head))
+
     async def changes(self, base: str, head: str | None) -> Changes:
         self.asked.append(f"changes {base}..{head or ''}")
         moved = head != base if head is not None else self.head != base

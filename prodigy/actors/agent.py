@@ -201,6 +201,9 @@ class AgentHandle(Task):
         task = self._tasks.agent(
             self._phase, self._item, self._agent_id, self._start.attempt, leased, base, branch
         )
+        task = structs.replace(
+            task, base_tree=await self._tree_of(base), common_dir=self._services.forge.customs.common_dir
+        )
         if head is not None:
             task = structs.replace(
                 task,
@@ -211,7 +214,7 @@ class AgentHandle(Task):
         try:
             failure = await set_up(self._services, self._tasks, task)
             if failure is None:
-                result = await run_agent(self._services, task)
+                result = await self._compared(await run_agent(self._services, task), base)
                 failure = result.error
                 await steps_ended(self._services.workspaces, self._whose(leased, branch))
         except HostLost as lost:
@@ -225,11 +228,27 @@ class AgentHandle(Task):
         else:
             await self._completed(result, leased)
 
+    async def _tree_of(self, base: str) -> str | None:
+        with suppress(ProdigyError):  # the worker asks git, whose words say more
+            return await self._services.forge.objects.tree(base)
+        return None
+
+    async def _compared(self, result: AgentResult, base: str) -> AgentResult:
+        """The result with the files that its commits changed, where those are for us to tell."""
+        if result.files_changed is not None:
+            return result
+        try:
+            files = tuple(await self._services.forge.objects.files_changed(base, result.head))
+        except ProdigyError as error:
+            failure = Failure(error_class="worktree-error", message=error.message)
+            return structs.replace(result, files_changed=(), error=result.error or failure)
+        return structs.replace(result, files_changed=files)
+
     def _whose(self, leased: Leased, branch: str) -> Whose:
         return Whose(phase="map", path=leased.path, branch=branch, agent_id=self._agent_id)
 
     async def _completed(self, result: AgentResult, leased: Leased) -> None:
-        used = claude_used(self._item)
+        used, files = claude_used(self._item), result.files_changed or ()
         await record(
             self._services.recorder,
             events.AgentCompleted(
@@ -239,12 +258,12 @@ class AgentHandle(Task):
                 duration_ms=result.duration_ms,
                 head=result.head,
                 commits=result.commits,
-                files_changed=result.files_changed,
+                files_changed=files,
                 output=result.output,
                 variables=result.variables,
                 cost_usd=used.cost_usd,
                 json_log_location=used.json_log_location,
-                unchanged=not result.files_changed,
+                unchanged=not files,
             ),
         )
         await release(self._services.workspaces, leased, Condition.GOOD)

@@ -9,6 +9,7 @@ from prodigy.actors.merger import MergerRef
 from prodigy.actors.recorder import RecorderRef
 from prodigy.actors.resting import Disk
 from prodigy.actors.workspace_requests import WorkspacesRef
+from prodigy.git.forge import Forge
 from supervisors import DynamicSupervisorRef
 
 
@@ -23,3 +24,4 @@ class Services(msgspec.Struct, frozen=True):
     governor: GovernorRef
     crew: DynamicSupervisorRef
     disk: Disk
+    forge: Forge

@@ -309,6 +309,7 @@ class TaskFactory:
             steps=tuple(steps),
             prefix=SETUP,
             base_commit=task.head,
+            base_tree=None,
             outcomes={},
             variables=bare.variables,
             fields=bare.fields,

@@ -191,7 +191,15 @@ class Tree:
         forecaster = forecasting(plan, around.forge, ledger, recorder)
         group = ChildSpec("services", lambda: Supervisor([workspaces, merger, letters, governor, forecaster]))
         services = Services(
-            recorder, workspaces.ref, self._hosts.ref, merger.ref, letters.ref, governor.ref, crew, disk
+            recorder=recorder,
+            workspaces=workspaces.ref,
+            hosts=self._hosts.ref,
+            merger=merger.ref,
+            dead_letters=letters.ref,
+            governor=governor.ref,
+            crew=crew,
+            disk=disk,
+            forge=around.forge,
         )
         return group, services
 

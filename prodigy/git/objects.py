@@ -5,17 +5,16 @@ shallow or replaced. For all others git itself answers, through the same door, a
 libgit2 object leaves this module, and libgit2 is loaded when the first repository is opened, not before.
 """
 
-import codecs
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import dropwhile, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from prodigy.crash_points import crash_point
-from prodigy.errors import InternalError, RunError
+from prodigy.errors import RunError
 from prodigy.git import evidence
 from prodigy.git.cli import Git
+from prodigy.git.commit_text import CommitText, parsed
 from prodigy.git.evidence import Commit
 from prodigy.git.lineage import Lineage
 from prodigy.git.repository import Repository
@@ -43,6 +42,10 @@ class Objects(Protocol):
 
     async def files_changed(self, base: str, head: str) -> list[str]:
         """The paths at which two trees differ; a renamed file counts at both."""
+        ...
+
+    async def tree(self, commit: str) -> str | None:
+        """The tree of a commit, where telling it takes no process."""
         ...
 
     async def merged_tree(self, ours: str, theirs: str) -> str | None:
@@ -84,6 +87,10 @@ class CommandLineObjects:
     async def files_changed(self, base: str, head: str) -> list[str]:
         """See `Objects`."""
         return await evidence.files_changed(self._git, base, head)
+
+    async def tree(self, commit: str) -> str | None:  # noqa: ARG002 - it always takes one
+        """See `Objects`."""
+        return None
 
     async def merged_tree(self, ours: str, theirs: str) -> str | None:  # noqa: ARG002 - it never is known here
         """See `Objects`."""
@@ -130,11 +137,15 @@ class LibraryObjects:
 
         walker = self._repository.walk(head, SortMode.TOPOLOGICAL | SortMode.REVERSE)
         walker.hide(base)
-        return [Commit(str(commit.id), _subject(commit)) for commit in walker]
+        return [Commit(str(commit.id), self._text(str(commit.id)).subject) for commit in walker]
 
     async def files_changed(self, base: str, head: str) -> list[str]:
         """See `Objects`."""
         return self._trees.changed(self._tree(base), self._tree(head))
+
+    async def tree(self, commit: str) -> str | None:
+        """See `Objects`."""
+        return self._text(commit).tree
 
     async def merged_tree(self, ours: str, theirs: str) -> str | None:
         """See `Objects`."""
@@ -162,22 +173,13 @@ class LibraryObjects:
             return str(self._repository.write(ObjectType.COMMIT, content))
 
     def _tree(self, commit: str) -> bytes:
-        return bytes.fromhex(self._header(commit)[0].decode())
+        return bytes.fromhex(self._text(commit).tree)
 
     def _parents(self, commit: str) -> tuple[str, ...]:
-        return tuple(sha.decode() for sha in self._header(commit)[1:])
+        return self._text(commit).parents
 
-    def _header(self, commit: str) -> list[bytes]:
-        """The ids of the tree and the parents of a commit."""
-        from pygit2.enums import ObjectType
-
-        kind, content = self._repository.read(commit)
-        if kind != ObjectType.COMMIT:
-            raise InternalError("git-failed", f"{commit} is not a commit")
-        return [
-            line.partition(b" ")[2]
-            for line in takewhile(lambda line: line.startswith((b"tree ", b"parent ")), content.split(b"\n"))
-        ]
+    def _text(self, commit: str) -> CommitText:
+        return parsed(_content(self._repository, commit, "COMMIT"))
 
 
 class LibraryTrees:
@@ -188,7 +190,7 @@ class LibraryTrees:
 
     def read_tree(self, sha: bytes) -> bytes:
         """The content of a tree."""
-        return self._repository.read(sha.hex())[1]
+        return _content(self._repository, sha.hex(), "TREE")
 
     def write_tree(self, content: bytes) -> bytes:
         """Make a tree; its id."""
@@ -207,6 +209,24 @@ def _refusals() -> Iterator[None]:
         yield
     except (OSError, GitError) as error:
         raise RunError("git-failed", f"an object could not be written: {error}") from error
+
+
+def _content(repository: "pygit2.Repository", sha: str, kind: str) -> bytes:
+    """The content of an object.
+
+    Raises:
+        RunError: ``git-failed``, it cannot be read.
+    """
+    from pygit2 import GitError
+    from pygit2.enums import ObjectType
+
+    try:
+        found, content = repository.read(sha)
+    except (GitError, KeyError, ValueError) as problem:
+        raise RunError("git-failed", f"object {sha} cannot be read, or is not there: {problem}") from problem
+    if found != ObjectType[kind]:
+        raise RunError("git-failed", f"object {sha} is not a {kind.lower()}")
+    return content
 
 
 def open_objects(repository: Repository, git: Git) -> Objects:
@@ -247,20 +267,6 @@ def _open(repository: Repository) -> "pygit2.Repository | None":
         return pygit2.Repository(repository.common_dir)
     except pygit2.GitError:  # an owner or an extension that libgit2 does not accept
         return None
-
-
-def _subject(commit: "pygit2.Commit") -> str:
-    """The first paragraph in one line, as git's ``%s``."""
-    lines = commit.raw_message.decode(_codec(commit.message_encoding), "backslashreplace").splitlines()
-    paragraph = takewhile(str.strip, dropwhile(lambda line: not line.strip(), lines))
-    return " ".join(line.rstrip() for line in paragraph)
-
-
-def _codec(name: str | None) -> str:
-    try:
-        return codecs.lookup(name or "utf-8").name
-    except LookupError:
-        return "utf-8"
 
 
 def _ended(message: str) -> bytes:

@@ -4,6 +4,7 @@ This is the program that workers run. Everything the agent starts, git and its h
 process slots that it leases; a cancelled agent's trees are stopped with the grace of the cancellation.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import cache, partial
@@ -16,7 +17,9 @@ from prodigy.events import Backend, ClaudeIntended, Failure
 from prodigy.git import changes
 from prodigy.git.changes import Changes, Standing
 from prodigy.git.cli import Git
+from prodigy.git.commit_text import LooseCommits
 from prodigy.git.evidence import (
+    Commit,
     CommitRefused,
     CommitWish,
     History,
@@ -81,7 +84,7 @@ async def _serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: S
     stage = Stage(
         door=Door(recorder, place, outcomes, task.conversations, task.finished, clock, closed=task.waking),
         commands=commands,
-        worktree=AgentWorktree(git, hidden),
+        worktree=AgentWorktree(git, hidden, LooseCommits(task.common_dir), _trees_of(task)),
         author=Author(task, hidden),
         oracle=Oracle(),
         folder=task.worktree,
@@ -184,7 +187,7 @@ async def _result(
     return structs.replace(
         result,
         commits=tuple(commit.sha for commit in made.commits),
-        files_changed=await stage.worktree.files(task.base_commit, stage.head),
+        files_changed=None if task.base_tree else await stage.worktree.files(task.base_commit, stage.head),
         error=_uncommitted(stage, task),
     )
 
@@ -238,11 +241,20 @@ class LinkRecorder:
 
 
 class AgentWorktree:
-    """Git's answers about the agent's worktree; what lies between two commits is asked once."""
+    """What is true of the agent's worktree, told by git or by what git has just written; asked once.
 
-    def __init__(self, git: Git, hidden: Hidden) -> None:
+    Args:
+        git: at the top of the worktree.
+        hidden: secrets that must not be told.
+        made: commits that steps have made.
+        trees: of commits, as far as they are known.
+    """
+
+    def __init__(self, git: Git, hidden: Hidden, made: LooseCommits, trees: Mapping[str, str]) -> None:
         self._git = git
         self._hidden = hidden
+        self._made = made
+        self._trees = dict(trees)
         self._histories: dict[tuple[str, str], History] = {}
         self._files: dict[tuple[str, str], tuple[str, ...]] = {}
 
@@ -254,12 +266,23 @@ class AgentWorktree:
         """The commits that lie between."""
         key = base, head
         if key not in self._histories:
-            one = await single(self._git, base, head)  # as most steps leave it
-            if one is None:
-                self._histories[key] = await history(self._git, base, head)
-            else:
-                self._histories[key], self._files[key] = one
+            self._histories[key] = self._single(base, head) or await self._between(base, head)
         return self._histories[key]
+
+    def _single(self, base: str, head: str) -> History | None:
+        """One commit right on top of another, as most steps leave it."""
+        made = self._made.find(head)
+        if made is None or made.parents != (base,):
+            return None
+        self._trees[head] = made.tree
+        return History((Commit(head, made.subject),), descends=True)
+
+    async def _between(self, base: str, head: str) -> History:
+        one = await single(self._git, base, head)
+        if one is None:
+            return await history(self._git, base, head)
+        found, self._files[base, head] = one
+        return found
 
     async def files(self, base: str, head: str) -> tuple[str, ...]:
         """Paths that differ between two commits."""
@@ -267,6 +290,12 @@ class AgentWorktree:
         if key not in self._files:
             self._files[key] = tuple(await files_changed(self._git, base, head))
         return self._files[key]
+
+    async def differ(self, base: str, head: str) -> bool:
+        """Whether two commits differ in any file."""
+        await self.history(base, head)
+        trees = self._trees.get(base), self._trees.get(head)
+        return bool(await self.files(base, head)) if None in trees else trees[0] != trees[1]
 
     async def changes(self, base: str, head: str | None) -> Changes:
         """What became of which files between two commits, or up to now."""
@@ -292,6 +321,10 @@ class AgentWorktree:
             )
             raise LeafFailed(failure) from None
         return sha if sha is not None else await head(self._git)
+
+
+def _trees_of(task: AgentTask) -> dict[str, str]:
+    return {} if task.base_tree is None else {task.base_commit: task.base_tree}
 
 
 class Author:

@@ -271,7 +271,7 @@ class Interpreter:
 
     async def changed_since(self, head: str) -> bool:
         """Whether there is a commit since ``head`` whose tree differs from it."""
-        return self.stage.head != head and bool(await self.stage.worktree.files(head, self.stage.head))
+        return self.stage.head != head and await self.stage.worktree.differ(head, self.stage.head)
 
     def inside(
         self,

@@ -84,6 +84,10 @@ class AgentTask(Struct, frozen=True, kw_only=True):
     correlation_id: UUID
     base_commit: str
     """What the agent's result must descend from."""
+    base_tree: str | None = None
+    """The tree of that commit, if whoever gives the task can compare trees without a process."""
+    common_dir: str | None = None
+    """The folder that the worktree shares with all others of its repository."""
     item_id: str | None = None
     item_text: str | None = None
     agent_id: str | None = None
@@ -141,7 +145,8 @@ class AgentResult(Struct, frozen=True, kw_only=True):
     head: str
     duration_ms: int
     commits: tuple[str, ...] = ()
-    files_changed: tuple[str, ...] = ()
+    files_changed: tuple[str, ...] | None = ()
+    """``None``: whoever gave the task compares the trees."""
     output: str = ""
     variables: dict[str, Any] = field(default_factory=dict)
     fields: dict[str, dict[str, Any]] = field(default_factory=dict)

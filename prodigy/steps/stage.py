@@ -47,6 +47,10 @@ class Worktree(Protocol):
         """Paths at which two commits differ."""
         ...
 
+    async def differ(self, base: str, head: str) -> bool:
+        """Whether two commits differ in any file."""
+        ...
+
     async def changes(self, base: str, head: str | None) -> Changes:
         """What became of which files between two commits, or up to now."""
         ...
