@@ -34,7 +34,6 @@ DEPENDENTS: dict[str, dict[str, str]] = {
         "validation_timeout": "what is seen is that the run goes on",
     },
     "strategy": {"handler_capture": "a step that fails again has no later steps"},
-    "foreach": {"handler_failure_fatal": "its steps are those of a `foreach`"},
     "continue_on_error": {"handler_failure_fatal": "the `foreach` around it goes on"},
     "retry": {"retry_fallback": "what follows the last attempt is part of `retry`"},
     "on_failure": {
