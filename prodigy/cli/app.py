@@ -39,6 +39,7 @@ VERBS = (
     "logs",
     "worktree",
     "checkpoints",
+    "clean",
     "init",
     "schema",
 )

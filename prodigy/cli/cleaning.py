@@ -29,6 +29,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
     agents_only: bool = False
     older_than: timedelta | None = None
     dry_run: bool = False
+    all_repos: bool = False
 
 
 def clean_sessions(invocation: Invocation, wanted: Wanted) -> int:
@@ -36,6 +37,14 @@ def clean_sessions(invocation: Invocation, wanted: Wanted) -> int:
 
     1 if somebody said no, or something could not be removed.
     """
+    removed, kept, code = collect_sessions(invocation, wanted)
+    document = removal(removed, kept, dry_run=wanted.dry_run)
+    tell_removal(invocation, document, "No session has a branch or a worktree")
+    return code
+
+
+def collect_sessions(invocation: Invocation, wanted: Wanted) -> tuple[list[Removed], list[Kept], int]:
+    """As ``clean_sessions``, and nothing is printed: what is gone, what stays, the exit code."""
     return _Cleaning(invocation, wanted).clean()
 
 
@@ -50,17 +59,16 @@ class _Cleaning:
         self._kept: list[Kept] = []
         self._code = 0
 
-    def clean(self) -> int:
-        for run, known in list(self._upkeep.candidates(self._wanted.name, self._fits)):
+    def clean(self) -> tuple[list[Removed], list[Kept], int]:
+        wanted = self._wanted
+        for run, known in list(self._upkeep.candidates(wanted.name, self._fits, all_repos=wanted.all_repos)):
             try:
                 self._session(run, known)
             except ProdigyError as error:
-                if self._wanted.name is not None or error.code == "confirmation-needed":
+                if wanted.name is not None or error.code == "confirmation-needed":
                     raise
                 self._keep(known, f"{error.code}: {error.message}", code=1)
-        document = removal(self._removed, self._kept, dry_run=self._wanted.dry_run)
-        tell_removal(self._invocation, document, "No session has a branch or a worktree")
-        return self._code
+        return self._removed, self._kept, self._code
 
     @property
     def _fits(self) -> Callable[[JobSummary], bool]:

@@ -41,16 +41,16 @@ class Upkeep:
         self.printer = invocation.printer
 
     def candidates(
-        self, name: str | None, fits: Callable[[JobSummary], bool]
+        self, name: str | None, fits: Callable[[JobSummary], bool], *, all_repos: bool = False
     ) -> Iterator[tuple[Run, JobSummary]]:
-        """The run that is named, or every run of the repository that fits."""
+        """The run that is named, or every run that fits, of the repository or of all."""
         if name is not None:
             run = run_called(name, self.invocation, fits)
             known = summary(run)
             if known is not None:
                 yield run, known
             return
-        repo = repository_here(self.invocation, all_repos=False)
+        repo = repository_here(self.invocation, all_repos=all_repos)
         for run in all_runs(self.invocation.home, repo):
             known = summary(run)
             if known is not None and fits(known):

@@ -83,12 +83,21 @@ class Found(Struct, frozen=True):
 Fits = Callable[[JobSummary], bool]
 
 
+def named_job(name: str) -> JobId | None:
+    """The job that a folder is named after; ``None`` if it is named after something else."""
+    return JobId(name) if _JOB.fullmatch(name) else None
+
+
 # -- listing -------------------------------------------------------------------------------------------------------
 def all_runs(home: Path, repo: str | None) -> list[Run]:
     """Runs of one repository, or of all with ``None``, newest first."""
     repos = [home / "events" / repo] if repo is not None else _folders(home / "events")
-    runs = [Run(home, place.name, JobId(job.name)) for place in repos for job in _folders(place)]
-    found = [run for run in runs if _JOB.fullmatch(run.job_id)]
+    found = [
+        Run(home, place.name, job)
+        for place in repos
+        for folder in _folders(place)
+        if (job := named_job(folder.name)) is not None
+    ]
     return sorted(found, key=lambda run: run.stem, reverse=True)
 
 

@@ -13,6 +13,7 @@ from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP
 from prodigy.cli.printer import Column, Form, Part, Span
 from prodigy.cli.text import age, duration
 from prodigy.cli.verbs.events_figures import export, stats
+from prodigy.cli.verbs.events_removal import clean
 from prodigy.errors import UsageError
 from prodigy.events import Record
 from prodigy.ids import tail_of
@@ -160,6 +161,7 @@ def follow(job: JobOption = None, *, filters: Filters = EVERYTHING, invocation: 
 
 app.command(stats, sort_key=4)
 app.command(export, sort_key=5)
+app.command(clean, sort_key=6)
 
 
 # -- runs ----------------------------------------------------------------------------------------------------------

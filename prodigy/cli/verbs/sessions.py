@@ -6,6 +6,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from prodigy.cli.disposing import Outcome, Wanted, age_of, clean_places, tell
 from prodigy.cli.here import repository_here, run_called
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP
@@ -20,12 +21,13 @@ app = App(
     group_commands=VERBS_GROUP,
     group_arguments=ARGUMENTS_GROUP,
     group_parameters=FLAGS_GROUP,
-    help="Show the sessions of runs.",
+    help="Show the sessions of runs, and remove their files.",
     help_epilogue="""Examples:
   prodigy sessions ls
   prodigy sessions ls --resumable
   prodigy sessions show latest
-  prodigy sessions show k7m2pq --json | jq .state""",
+  prodigy sessions show k7m2pq --json | jq .state
+  prodigy sessions clean --dry-run""",
 )
 
 _STEPS = 20
@@ -94,6 +96,30 @@ def show(
         return
     for line in _lines(document, invocation):
         invocation.printer.line(*line)
+
+
+@app.command
+def clean(
+    *,
+    older_than: Annotated[str, Parameter(metavar="TIME")] = "7d",
+    every: Annotated[bool, Parameter(name="--all")] = False,
+    force: Annotated[bool, Parameter(name=("--force", "-f"))] = False,
+    dry_run: bool = False,
+    invocation: Given,
+) -> int:
+    """Remove the files of sessions that have ended and were merged. Journals, worktrees and branches stay.
+
+    Args:
+        older_than: Only sessions whose last activity is so long ago.
+        every: Whatever their age.
+        force: Also of runs that can be resumed, are not merged or have dead letters.
+        dry_run: Say what would be removed.
+        invocation: Who asks.
+    """
+    wanted = Wanted(older_than=age_of("0s" if every else older_than), dry_run=dry_run, force=force)
+    outcome = Outcome()
+    clean_places("sessions", invocation, wanted, outcome)
+    return tell(invocation, outcome, dry_run=dry_run)
 
 
 def _row(run: JobSummary, now: datetime, *, all_repos: bool) -> tuple[Part, ...]:
