@@ -19,7 +19,6 @@ from prodigy.events import (
     AgentFailed,
     AgentStarted,
     AnyEvent,
-    Attempt,
     DlqItemAdded,
     Failure,
     ItemSelected,
@@ -28,6 +27,7 @@ from prodigy.events import (
 )
 from prodigy.job.fold import fold
 from prodigy.job.signature import signature_of
+from prodigy.job.state import JobState
 from prodigy.job.summary import recorded
 from prodigy.store.journal import Entry, JournalWriter, read
 
@@ -121,21 +121,23 @@ def _fill(journal: Path) -> None:
     state = fold(reader)
     job = recorded(state.correlation_id)
     writer = JournalWriter.open_existing(reader, Metadata(session_id=recorded(state.started).session_id))
-    batch: list[Entry] = []
-    for number in range(1, ITEMS):
-        batch += (
+
+    def tell(happened: list[AnyEvent]) -> None:
+        batch = [
             Entry(event, ids.correlation(job, item_of(event)), datetime.now(UTC), uuid4())
-            for event in _story(number)
-        )
-        if len(batch) >= _GROUP:
-            writer.append(batch)
-            batch = []
-    writer.append(batch)
+            for event in happened
+        ]
+        fold(writer.append(batch), state)
+
+    for first in range(1, ITEMS, _GROUP):
+        numbers = range(first, min(first + _GROUP, ITEMS))
+        tell([event for number in numbers for event in _story(number)])
+        tell([_letter(number, state) for number in numbers])
     writer.close()
 
 
 def _story(number: int) -> Iterator[AnyEvent]:
-    path = f"src/package/module_{number}.py"
+    path = _path(number)
     item, item_id, agent = {"path": path, "number": number - 1}, ids.safe_item_id(path), f"agent-{number}-1"
     logs = tuple(
         f"/home/ann/.prodigy/logs/project/job/map/{item_id}/1/01-shell.{end}" for end in ("out", "err")
@@ -156,23 +158,22 @@ def _story(number: int) -> Iterator[AnyEvent]:
     yield AgentFailed(
         item_id=item_id, agent_id=agent, attempt=1, duration_ms=900, error=error, signature=signature
     )
-    attempt = Attempt(
-        attempt_number=1,
-        timestamp=datetime.now(UTC),
-        phase="map",
-        error_type="command-failed",
-        error_message=error.message,
-        step_failed="1",
-        exit_code=1,
-        stderr_tail=_OUTPUT,
-        logs=logs,
-        agent_id=agent,
-        duration_ms=900,
-        base_commit="b" * 40,
+
+
+def _letter(number: int, state: JobState) -> AnyEvent:
+    """What is recorded of an item that has failed for good."""
+    item = state.items[ids.safe_item_id(_path(number))]
+    return DlqItemAdded(
+        item_id=item.item_id,
+        index=number,
+        item=item.item,
+        error_signature=signature_of(recorded(item.error)),
+        history=tuple(item.history),
     )
-    yield DlqItemAdded(
-        item_id=item_id, index=number, item=item, error_signature=signature, history=(attempt,)
-    )
+
+
+def _path(number: int) -> str:
+    return f"src/package/module_{number}.py"
 
 
 if __name__ == "__main__":

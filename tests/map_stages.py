@@ -31,7 +31,13 @@ from prodigy.job.window import (
 
 BEGINNING = datetime(2026, 11, 22, 8, 0, tzinfo=UTC)
 FAILURES = {
-    "failed": Failure(error_class="command-failed", message="exited with 1", exit_code=1),
+    "failed": Failure(
+        error_class="command-failed",
+        message="exited with 1",
+        exit_code=1,
+        stderr_tail="boom",
+        logs=("/l/01.err",),
+    ),
     "timeout": Failure(error_class="timeout", message="over 5 s", limit="5 s"),
     "lost": Failure(error_class="host-lost", message="gone"),
 }

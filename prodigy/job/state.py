@@ -42,7 +42,7 @@ class Resolution(Struct, frozen=True, kw_only=True):
     began: datetime | None = None
 
 
-class ItemState(Struct, kw_only=True):
+class ItemState(Struct, kw_only=True, omit_defaults=True):
     """One work item: what it is, where it stands, what its attempts were."""
 
     index: int
@@ -186,7 +186,7 @@ class Money(Struct, kw_only=True):
         return sum(self.under_way.values())
 
 
-class DeadLetter(Struct, kw_only=True):
+class DeadLetter(Struct, kw_only=True, omit_defaults=True):
     """An item that failed for good, as the queue holds it; mirrors the record ``seq``."""
 
     seq: int

@@ -26,10 +26,12 @@ from prodigy.job import fold
 from prodigy.job.fold import apply
 from prodigy.job.state import JobState
 from prodigy.paths import Layout
-from prodigy.store.atomic import remove_file, write_file
+from prodigy.store.atomic import remove_file, write_parts
 from prodigy.store.journal import JournalReader, Position, ends_with, read
+from prodigy.store.sharing import Shared, complete, thinned
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+_NOTHING: Final = b"null"
 KEPT: Final = 2
 """The newest so many are kept."""
 
@@ -47,8 +49,10 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     rules: str
     """A checksum of the program that made the state."""
     workflow_sha256: str | None
+    shared: Shared = Shared()
+    """What ``state`` leaves out because it says it elsewhere."""
     digest: str
-    """blake2b-64 of ``state`` as it stands in the file."""
+    """blake2b-64 of ``shared`` and of ``state`` as they stand in the file."""
     state: Raw
 
 
@@ -75,9 +79,10 @@ class Unusable(Exception):  # says why; costs time and nothing else
 
 
 # -- writing -------------------------------------------------------------------------------------------------------
-def content_of(state: JobState, job: JobId, position: Position, created_at: datetime) -> bytes:
-    """The file of a snapshot; a copy of ``state``, which may change from now on."""
-    encoded = msgspec.json.encode(state)
+def content_of(state: JobState, job: JobId, position: Position, created_at: datetime) -> tuple[bytes, ...]:
+    """The file of a snapshot, in parts; a copy of ``state``, which may change from now on."""
+    thin, shared = thinned(state)
+    encoded = msgspec.json.encode(thin)
     snapshot = Snapshot(
         job_id=job,
         seq=position.seq,
@@ -86,20 +91,22 @@ def content_of(state: JobState, job: JobId, position: Position, created_at: date
         created_at=created_at,
         rules=rules(),
         workflow_sha256=state.workflow_sha256,
-        digest=_digest(encoded),
-        state=Raw(encoded),
+        shared=shared,
+        digest=_digest(shared, encoded),
+        state=Raw(_NOTHING),
     )
-    return msgspec.json.encode(snapshot) + b"\n"
+    head = msgspec.json.encode(snapshot).removesuffix(_NOTHING + b"}")  # large ones are in memory once
+    return head, encoded, b"}\n"
 
 
-def save(layout: Layout, job: JobId, seq: int, content: bytes) -> Path:
+def save(layout: Layout, job: JobId, seq: int, content: tuple[bytes, ...]) -> Path:
     """Write a snapshot, and remove all but the newest.
 
     Raises:
         MachineError: ``storage-full`` or ``storage-denied``.
     """
     path = layout.state(job) / f"checkpoint-{seq}.json"
-    write_file(path, content)
+    write_parts(path, content)
     for old in snapshots(layout, job)[KEPT:]:
         remove_file(old)
     return path
@@ -131,7 +138,7 @@ def snapshot_in(path: Path) -> Snapshot:
         raise Unusable(f"it cannot be read: {error}") from error
     if snapshot.v != FORMAT or snapshot.prodigy_version != __version__ or snapshot.rules != rules():
         raise Unusable(f"it is of another release, {snapshot.prodigy_version}")
-    if snapshot.digest != _digest(bytes(snapshot.state)):
+    if snapshot.digest != _digest(snapshot.shared, snapshot.state):
         raise Unusable("its checksum is wrong")
     return snapshot
 
@@ -143,9 +150,11 @@ def state_of(snapshot: Snapshot) -> JobState:
         Unusable: none.
     """
     try:
-        return msgspec.json.decode(snapshot.state, type=JobState, dec_hook=_counter)
+        state = msgspec.json.decode(snapshot.state, type=JobState, dec_hook=_counter)
     except msgspec.DecodeError as error:
         raise Unusable(f"it cannot be read: {error}") from error
+    complete(state, snapshot.shared)
+    return state
 
 
 def folded(layout: Layout, job: JobId) -> Folded:
@@ -249,12 +258,14 @@ def _counter(kind: type[Any], value: Any) -> Any:
     return Counter(value)
 
 
-def _digest(encoded: bytes) -> str:
-    return blake2b(encoded, digest_size=8).hexdigest()
+def _digest(shared: Shared, encoded: bytes | Raw) -> str:
+    content = blake2b(msgspec.json.encode(shared), digest_size=8)
+    content.update(memoryview(encoded))
+    return content.hexdigest()
 
 
 @cache
 def rules() -> str:
     """A checksum of the program that makes a state from records: another one might make another state."""
     files = [Path(events.__file__), *sorted(Path(fold.__file__).parent.glob("*.py"))]
-    return _digest(b"".join(path.read_bytes() for path in files))
+    return blake2b(b"".join(path.read_bytes() for path in files), digest_size=8).hexdigest()

@@ -154,7 +154,7 @@ def test_checkpoint_validity(story: Stage, places: list[float]) -> None:
     for place in places:
         cut = cut_of(story, place)
         fold(story.records[done:cut], state)
-        content = content_of(state, JobId("j"), Position(cut, 1, "0" * 16), NOW)
+        content = b"".join(content_of(state, JobId("j"), Position(cut, 1, "0" * 16), NOW))
         state = state_of(msgspec.json.decode(content, type=Snapshot))
         done = cut
         assert state == fold(story.records[:cut])

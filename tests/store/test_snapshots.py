@@ -11,13 +11,16 @@ import pytest
 from faulty_disk import SURVIVALS, Fault, FaultyDisk, Survival
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from map_stages import Stage, failing
 
 from prodigy.errors import ProdigyError
 from prodigy.events import AnyEvent, Record
 from prodigy.ids import JobId
 from prodigy.job.fold import apply, fold
+from prodigy.job.policy import Rules
 from prodigy.job.state import JobState
 from prodigy.paths import Layout
+from prodigy.store.atomic import write_parts
 from prodigy.store.journal import Position, read, segments
 from prodigy.store.snapshots import (
     Snapshot,
@@ -71,7 +74,7 @@ def test_folding_from_a_copy_after_any_record_is_folding_everything(
     state, done = JobState(), 0
     for place in places:
         fold(every[done:place], state)
-        encoded = content_of(state, JobId("j"), Position(place, 1, "0" * 16), NOW)
+        encoded = b"".join(content_of(state, JobId("j"), Position(place, 1, "0" * 16), NOW))
         state = state_of(msgspec.json.decode(encoded, type=Snapshot))
         done = place
     assert fold(every[done:], state) == fold(every)
@@ -111,6 +114,15 @@ def journal(layout: Layout, job: JobId) -> bytes:
     return b"".join(path.read_bytes() for path in segments(layout.journal(job)))
 
 
+def test_what_a_state_says_twice_is_written_once() -> None:
+    """The output of what failed, of thousands of items, is much of what there is."""
+    state = Stage(Rules(), 3, failing("i0", "i2")).play().state
+    assert state.dead_letters.keys() == {"i0", "i2"}
+    content = b"".join(content_of(state, JobId("j"), Position(1, 1, "0" * 16), NOW))
+    assert content.count(b"boom") == 2
+    assert state_of(msgspec.json.decode(content, type=Snapshot)) == state
+
+
 def test_the_newest_two_are_kept(layout: Layout, job: JobId, records: list[Record]) -> None:
     del records
     for seq in (3, 9, 10):
@@ -124,7 +136,7 @@ WRONG: dict[str, Change] = {
     "empty": lambda _: b"",
     "cut off": lambda whole: whole[:-30],
     "a byte of the state": lambda whole: whole.replace(b'"status":"running"', b'"status":"runninh"', 1),
-    "another format": lambda whole: whole.replace(b'"v":1', b'"v":2', 1),
+    "another format": lambda whole: whole.replace(b'"v":2', b'"v":3', 1),
     "another release": lambda whole: whole.replace(b'"prodigy_version":"', b'"prodigy_version":"9', 1),
     "other rules": lambda whole: whole.replace(b'"rules":"', b'"rules":"f', 1),
     "another record": lambda whole: whole.replace(b'"sum":"', b'"sum":"f', 1),
@@ -172,7 +184,7 @@ def test_a_snapshot_that_is_not_what_the_records_say_is_found(
     path = keep(layout, job, 9)
     snapshot = snapshot_in(path)
     other = fold(records[:8])
-    path.write_bytes(content_of(other, job, Position(9, snapshot.size, snapshot.sum), NOW))
+    write_parts(path, content_of(other, job, Position(9, snapshot.size, snapshot.sum), NOW))
     assert list(faults(layout, job)) == [(path, "it is not what the records say")]
 
 
