@@ -224,6 +224,8 @@ class JobStarted(Event, frozen=True, kw_only=True, tag="job_started"):
     """How often the workflow is repeated at most."""
     fail_fast: bool = False
     backend: Backend = Backend()
+    steps: dict[Phase, int] = {}
+    """How many steps each phase of the workflow has; of map, those of each agent."""
 
     @property
     def target(self) -> str:
@@ -252,6 +254,8 @@ class JobResumed(Event, frozen=True, kw_only=True, tag="job_resumed"):
     """At each item that has not ended, from now on."""
     model: str | None = None
     backend: Backend | None = None
+    steps: dict[Phase, int] = {}
+    """How many steps each phase of the workflow that takes the place of the one before has; of map, those of each agent."""
 
 
 class JournalTruncated(Event, frozen=True, kw_only=True, tag="journal_truncated"):
@@ -1007,6 +1011,8 @@ class DlqRetryStarted(Event, frozen=True, kw_only=True, tag="dlq_retry_started")
     """Of the workflow that takes the place of the one before, if one does."""
     budget: Caps | None = None
     """What the job may use from now on, where that is said anew."""
+    steps: dict[Phase, int] = {}
+    """How many steps each phase of the workflow that takes the place of the one before has; of map, those of each agent."""
 
 
 class DlqItemsReprocessed(Event, frozen=True, kw_only=True, tag="dlq_items_reprocessed"):

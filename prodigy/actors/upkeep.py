@@ -49,7 +49,7 @@ async def take_up(
             prepared = await launch.prepare_environment(
                 plan.workflow, ground, environ, plan.profile, plan.computed
             )
-        projections = Projections(run.layout, None, stamp.now)
+        projections = Projections(run.layout, stamp.now)
         tree = Tree(
             plan,
             Surroundings(

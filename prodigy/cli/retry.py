@@ -176,6 +176,7 @@ class _Retry(Continuation):
             backend=self._backend(wanted.agent),
             workflow_sha256=plan.workflow_sha256,
             template_sha256=plan.template_sha256,
+            steps=plan.steps(),
         )
 
     async def _place(self, plan: RunPlan, state: JobState, ground: launch.Ground) -> tuple[int, str]:

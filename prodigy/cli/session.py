@@ -24,7 +24,7 @@ from prodigy.job.state import JobState, RetryState
 from prodigy.paths import Layout
 from prodigy.steps.backends import opened
 from prodigy.steps.masking import Masker
-from prodigy.steps.redaction import masked, without_secrets
+from prodigy.steps.redaction import without_secrets
 from prodigy.store.locks import SharedLock
 from prodigy.store.projections import Projections
 from prodigy.store.snapshots import Folded
@@ -82,7 +82,7 @@ class Session:
         ``opening``, ``journal`` and ``budget`` as the tree takes them.
         """
         self._watcher = self._make_watcher(plan, layout)
-        projections = Projections(layout, masked(plan, prepared.masker), self._around.now)
+        projections = Projections(layout, self._around.now)
         share = SharedLock(layout.workers_lock(plan.job_id))
         try:
             around = await self._surroundings(plan, layout, ground, prepared, projections, share.descriptor)

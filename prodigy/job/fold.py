@@ -80,6 +80,7 @@ def _job_started(state: JobState, event: events.JobStarted, record: Record) -> N
     state.started_at = record.timestamp
     state.correlation_id = record.correlation_id
     state.tip = state.base_commit = event.base_commit
+    state.steps = event.steps
     state.workflow_sha256 = event.workflow_sha256
     state.template_sha256 = event.template_sha256
     begin_clock(state, record)

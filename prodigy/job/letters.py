@@ -104,6 +104,7 @@ def _retry_started(state: JobState, event: events.DlqRetryStarted, record: Recor
     state.merge_answer = state.merged_into = state.merge_commit = state.merged_at = None
     if event.workflow_sha256 is not None:
         state.workflow_sha256, state.template_sha256 = event.workflow_sha256, event.template_sha256
+        state.steps = event.steps or state.steps
 
 
 def include(state: JobState, item_ids: Collection[str]) -> None:

@@ -135,11 +135,10 @@ class RunPlan(Struct, frozen=True, kw_only=True):
             case _:
                 return StepList(steps=())
 
-    def steps_in(self, phase: Phase) -> int:
-        """How many steps a phase has; of map, those of each agent."""
-        if phase == "map":
-            return len(self.workflow.map.agent_template) if self.workflow.map is not None else 0
-        return len(self.step_list(phase).steps)
+    def steps(self) -> dict[Phase, int]:
+        """How many steps each phase has; of map, those of each agent. Absent phases are left out."""
+        template = self.workflow.map.agent_template if self.workflow.map is not None else ()
+        return {**self.step_counts(), **({"map": len(template)} if template else {})}
 
     def step_counts(self) -> dict[Phase, int]:
         """How many steps each phase has, map and absent phases left out."""
@@ -183,6 +182,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
             iterations=self.iterations,
             fail_fast=self.fail_fast,
             backend=self.backend,
+            steps=self.steps(),
         )
 
 

@@ -50,6 +50,7 @@ def resumed(state: JobState, changes: Changes, old: RunPlan, new: RunPlan | None
         event,
         workflow_sha256=new.workflow_sha256,
         template_sha256=new.template_sha256,
+        steps=new.steps(),
         unchanged=unchanged(state, old, new),
     )
 

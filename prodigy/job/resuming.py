@@ -41,6 +41,7 @@ def job_resumed(state: JobState, event: events.JobResumed, record: Record) -> No
     _redirect(state, event)
     if event.workflow_sha256 is not None:
         state.workflow_sha256, state.template_sha256 = event.workflow_sha256, event.template_sha256
+        state.steps = event.steps or state.steps
         _keep_unchanged(state, event.unchanged)
     include(state, event.item_ids)
 

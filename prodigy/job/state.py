@@ -418,6 +418,8 @@ class JobState(Struct, kw_only=True):
     merge_commit: str | None = None
     resolution: Resolution | None = None
     """A conflict of the final merge that is being resolved."""
+    steps: dict[Phase, int] = {}
+    """How many steps each phase of the workflow in force has; of map, those of each agent."""
     refused: events.WritingRefused | None = None
     """Why the run came to rest, if the disk of the repository or of the worktrees was the reason."""
     settled: tuple[str, str] | None = None

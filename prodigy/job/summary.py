@@ -47,13 +47,13 @@ class JobSummary(Struct, frozen=True, kw_only=True):
     kind: Kind
     workflow: str
     workflow_path: str
-    workflow_sha256: str | None = None
-    """Of the workflow in force."""
     arguments: tuple[str, ...] = ()
     """The values that the workflow was given."""
     status: SummaryStatus
     phase: Phase | None = None
     current_step: str | None = None
+    total_steps: int | None = None
+    """Of the phase; ``None`` where an earlier release recorded the run."""
     items: ItemCounts = ItemCounts()
     commits: int = 0
     files_changed: int = 0
@@ -147,11 +147,11 @@ def summarize(state: JobState, repo: str) -> JobSummary:
         kind=started.kind,
         workflow=started.workflow_name,
         workflow_path=started.workflow_path,
-        workflow_sha256=state.workflow_sha256,
         arguments=started.arguments,
         status=state.status,
         phase=_where(state),
         current_step=state.current_step,
+        total_steps=state.steps.get(_where(state) or "steps"),
         items=item_counts(state),
         commits=state.commits,
         files_changed=len(state.files_changed),

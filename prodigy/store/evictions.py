@@ -68,7 +68,7 @@ def evict(
         told.append(DlqItemsEvicted(count=len(letters), criterion=criterion))
         job = recorded(state.correlation_id)
         entries = [Entry(event, ids.correlation(job, item_of(event)), now(), uuid()) for event in told]
-        projections = Projections(run.layout, None, now)
+        projections = Projections(run.layout, now)
         for record in writer.append(entries):
             apply(state, record)
             projections.heard(state, record)

@@ -18,7 +18,6 @@ from prodigy import events
 from prodigy.errors import ProdigyError
 from prodigy.events import Record
 from prodigy.ids import JobId, SessionId
-from prodigy.job.plan import RunPlan
 from prodigy.job.results import item_results
 from prodigy.job.state import JobState
 from prodigy.job.summary import recorded
@@ -87,7 +86,6 @@ class Projections:
 
     Args:
         layout: where they lie.
-        plan: what was asked; ``None`` when the run is not this process's own.
         now: the present time; ``session_state.json`` is written at most once a second, and at every turn.
         pid: of the process that runs the job.
     """
@@ -95,13 +93,11 @@ class Projections:
     def __init__(
         self,
         layout: Layout,
-        plan: RunPlan | None,
         now: Callable[[], datetime],
         *,
         pid: int | None = None,
     ) -> None:
         self._layout = layout
-        self._plan = plan
         self._now = now
         self._pid = os.getpid() if pid is None else pid
         self._written: datetime | None = None
@@ -173,7 +169,7 @@ class Projections:
         self._written = self._now()
         session = SessionId(recorded(state.started).session_id)
         position = JournalPosition(state.seq, journal_size(self._layout.journal(_job(state))))
-        document = session_state(state, self._layout, position, self._plan, self._pid)
+        document = session_state(state, self._layout, position, self._pid)
         _write(self._layout.session_state(session), document)
         self._seq = state.seq
 

@@ -19,7 +19,6 @@ from prodigy.ids import JobId, Kind, SessionId, Stem
 from prodigy.job.state import Detached, JobState
 from prodigy.job.summary import JobSummary, lived, summarize
 from prodigy.paths import Layout
-from prodigy.store.asked import asked
 from prodigy.store.documents import (
     JobsDocument,
     LeftRunning,
@@ -314,7 +313,6 @@ def worktrees_document(home: Path, repo: str | None) -> WorktreesDocument:
 
 def _session(run: JobSummary, home: Path) -> WorktreeSession:
     items, layout, session = run.items, Layout(home, run.repo), SessionId(run.session_id)
-    plan = asked(layout, JobId(run.job_id), run.workflow_sha256)
     return WorktreeSession(
         session_id=run.session_id,
         status=run.status,
@@ -323,7 +321,7 @@ def _session(run: JobSummary, home: Path) -> WorktreeSession:
         started_at=run.started_at,
         last_activity=run.updated_at,
         current_step=run.current_step,
-        total_steps=None if plan is None or run.phase is None else plan.steps_in(run.phase),
+        total_steps=run.total_steps,
         error_summary=run.error,
         branch_name=run.branch,
         parent_branch=run.target,

@@ -11,7 +11,6 @@ import msgspec
 from msgspec import Struct
 
 from prodigy.ids import JobId, SessionId
-from prodigy.job.plan import RunPlan
 from prodigy.job.state import JobState, MergeStatus
 from prodigy.job.summary import ItemCounts, JobSummary, SummaryStatus, item_counts, recorded, summarize
 from prodigy.paths import Layout
@@ -99,7 +98,7 @@ class SessionState(Struct, frozen=True, kw_only=True):
 
 
 def session_state(
-    state: JobState, layout: Layout, position: JournalPosition, plan: RunPlan | None, pid: int | None
+    state: JobState, layout: Layout, position: JournalPosition, pid: int | None
 ) -> SessionState:
     """The document.
 
@@ -107,7 +106,6 @@ def session_state(
         state: of the run, after the record at ``position``.
         layout: where the run's files lie.
         position: how far the document looks.
-        plan: what was asked, if that is known.
         pid: of the process that works at the run; ``None`` if none does.
     """
     started = recorded(state.started)
@@ -137,7 +135,7 @@ def session_state(
         branch=state.branch,
         base_commit=state.base_commit or started.base_commit,
         current_step=state.current_step,
-        total_steps=_total_steps(state, plan),
+        total_steps=None if state.phase is None else state.steps.get(state.phase),
         phase=state.phase,
         items=item_counts(state),
         errors=_errors(state),
@@ -149,10 +147,6 @@ def session_state(
         journal=position,
         run=summarize(state, layout.repo),
     )
-
-
-def _total_steps(state: JobState, plan: RunPlan | None) -> int | None:
-    return None if plan is None or state.phase is None else plan.steps_in(state.phase)
 
 
 class Remembered(NamedTuple):

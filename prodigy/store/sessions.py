@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from prodigy.job.state import CommandTiming, JobState
 from prodigy.job.summary import JobSummary, lived, summarize
-from prodigy.store.asked import asked
 from prodigy.store.journal import journal_size
 from prodigy.store.locks import Holder
 from prodigy.store.runs import Run, load_state, run_holder
@@ -74,8 +73,7 @@ def session(run: Run) -> SessionDocument:
     state = load_state(run)
     known = lived(summarize(state, run.repo), holder.pid if holder else None)
     position = JournalPosition(state.seq, journal_size(run.layout.journal(run.job_id)))
-    plan = asked(run.layout, run.job_id, state.workflow_sha256)
-    document = session_state(state, run.layout, position, plan, known.pid)
+    document = session_state(state, run.layout, position, known.pid)
     worktree = run.layout.session_worktree(run.session_id)
     return SessionDocument(
         run=known,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from prodigy import events
 from prodigy.events import AnyEvent, Record
@@ -60,11 +61,11 @@ def plan(job: JobId) -> RunPlan:
 
 
 @pytest.fixture
-def follow(layout: Layout, job: JobId, tell: Tell, plan: RunPlan, clock: Clock) -> Callable[..., JobState]:
+def follow(layout: Layout, job: JobId, tell: Tell, clock: Clock) -> Callable[..., JobState]:
     """Plays a story to the projections as the recorder does, record by record, a tenth of a second each."""
 
     def play(story: list[AnyEvent]) -> JobState:
-        projections = Projections(layout, plan, clock, pid=4711)
+        projections = Projections(layout, clock, pid=4711)
         state = JobState()
         for record in tell(layout.journal(job), story):
             clock.now += timedelta(milliseconds=100)
@@ -121,7 +122,8 @@ def test_session_state_follows_after_a_second(follow: Follow, layout: Layout, st
 
 
 def test_a_live_run_names_its_process_and_its_steps(follow: Follow, layout: Layout, story: Story) -> None:
-    follow([story()[0], events.PhaseStarted(phase="steps")])
+    begun = structs.replace(story()[0], steps={"steps": 2})
+    follow([begun, events.PhaseStarted(phase="steps")])
     told = document(layout.session_state(SESSION))
     assert (told["pid"], told["total_steps"], told["status"]) == (4711, 2, "InProgress")
 
@@ -149,7 +151,7 @@ def test_foreign_files_among_the_dead_letters_stay(
     foreign.write_text("mine")
     stale = layout.dead_letters(job) / "a.json"
     stale.write_text("{}")
-    Projections(layout, None, clock).write_everything(state)
+    Projections(layout, clock).write_everything(state)
     assert foreign.exists()
     assert not stale.exists()
 
@@ -192,11 +194,11 @@ def test_what_was_asked_is_kept(layout: Layout, job: JobId, plan: RunPlan, clock
 
 
 def test_a_disk_that_refuses_stops_no_run(
-    layout: Layout, job: JobId, tell: Tell, story: Story, plan: RunPlan, clock: Clock
+    layout: Layout, job: JobId, tell: Tell, story: Story, clock: Clock
 ) -> None:
     written = tell(layout.journal(job), story())
     (layout.home / "sessions").write_text("in the way")
-    projections = Projections(layout, plan, clock)
+    projections = Projections(layout, clock)
     projections.heard(fold(written), written[-1])
     assert projections.problem is not None
 

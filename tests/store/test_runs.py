@@ -51,7 +51,7 @@ def make_run(layout: Layout, tell: Tell) -> Callable[..., Run]:
         run = Run(layout.home, repo, JobId(f"mapreduce-{stem}"))
         written = tell(run.layout.journal(run.job_id), story)
         if projections:
-            Projections(run.layout, None, lambda: NOW, pid=1).write_everything(fold(written))
+            Projections(run.layout, lambda: NOW, pid=1).write_everything(fold(written))
         return run
 
     return make
@@ -177,7 +177,7 @@ def test_a_projection_of_the_middle_of_a_group_is_not_believed(
     """All bytes of the group are there already; the number of the last record tells."""
     run = make_run(story(NEW), projections=False)
     state = fold(list(records(run))[:-1])
-    Projections(layout, None, lambda: NOW, pid=1).write_session_state(state)
+    Projections(layout, lambda: NOW, pid=1).write_session_state(state)
     known = summary(run)
     assert known is not None
     assert known.merge == "declined"
