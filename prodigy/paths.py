@@ -37,7 +37,7 @@ class Layout:
     @property
     def worktrees(self) -> Path:
         """One folder per session, besides ``.pool``, ``.scratch`` and ``.metadata``."""
-        return self.home / "worktrees" / self.repo
+        return Path(self.home, "worktrees", self.repo)
 
     @property
     def git_lock(self) -> Path:
@@ -55,9 +55,8 @@ class Layout:
 
     def state(self, job: JobId) -> Path:
         """Folder of ``job.json``, ``workflow.yml`` and ``results.json``."""
-        if job.startswith("mapreduce-"):
-            return self.home / "state" / self.repo / "mapreduce" / "jobs" / job
-        return self.home / "state" / self.repo / "workflow" / "jobs" / job
+        kind = "mapreduce" if job.startswith("mapreduce-") else "workflow"
+        return Path(self.home, "state", self.repo, kind, "jobs", job)
 
     def excludes(self, job: JobId) -> Path:
         """What git ignores in the worktrees of the job: the user's own patterns and the job's."""
@@ -69,11 +68,11 @@ class Layout:
 
     def logs(self, job: JobId) -> Path:
         """Folder of all that the job's steps printed."""
-        return self.home / "logs" / self.repo / job
+        return Path(self.home, "logs", self.repo, job)
 
     def step_logs(self, job: JobId, phase: str, item: str | None = None, attempt: int = 1) -> Path:
         """Folder of what the steps of a phase, or of an attempt at an item, printed: ``NN-{kind}.{out,err}``."""
-        return self.logs(job) / phase / (item or "-") / str(attempt)
+        return Path(self.logs(job), phase, item or "-", str(attempt))
 
     def job_lock(self, job: JobId) -> Path:
         """Held by the process that runs the job."""
@@ -98,7 +97,7 @@ class Layout:
 
     def slot(self, session: SessionId, number: int) -> Path:
         """One pooled worktree for agents."""
-        return self.worktrees / ".pool" / session / f"slot-{number:02d}"
+        return Path(self.worktrees, ".pool", session, f"slot-{number:02d}")
 
     def scratch(self, session: SessionId) -> Path:
         """Where what a merge would give is verified."""

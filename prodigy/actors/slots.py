@@ -203,8 +203,9 @@ class Slots:
         """Make the slot clean, and give it the run's included files and the session's own untracked ``.prodigy``."""
         await self._make_clean(slot, branch, base)
         own = self._layout.session_worktree(self._session_id) / OWN_FOLDER
-        await trio.to_thread.run_sync(copy_missing, self._included, Path(slot.path))
-        await trio.to_thread.run_sync(copy_missing, own, Path(slot.path, OWN_FOLDER))
+        for source, target in ((self._included, Path(slot.path)), (own, Path(slot.path, OWN_FOLDER))):
+            if source.is_dir():
+                await trio.to_thread.run_sync(copy_missing, source, target)
 
     async def _make_clean(self, slot: _Slot, branch: str, base: str) -> None:
         if slot.worktree is not None:

@@ -77,7 +77,7 @@ class Customs:
     async def follow_refs(self) -> bool:
         """Whether a hook may run wherever a ref moves."""
         said = await self._settings()
-        return "hooks" in said.always or said.hooks is None or _is_hook(Path(said.hooks, REF_HOOK))
+        return "hooks" in said.always or said.hooks is None or _is_hook(said.hooks, REF_HOOK)
 
     async def ignores_case(self) -> bool:
         """Whether its files lie where upper and lower case are the same."""
@@ -134,21 +134,21 @@ def _hooks_folder(git: Git, configured: str | None, common_dir: str) -> str | No
 
 
 def _has_hooks(folder: str) -> bool:
-    return any(_is_hook(Path(folder, name)) for name in MERGE_HOOKS)
+    return any(_is_hook(folder, name) for name in MERGE_HOOKS)
 
 
-def _is_hook(file: Path) -> bool:
-    return os.access(file, os.X_OK)
+def _is_hook(folder: str, name: str) -> bool:
+    return os.access(f"{folder}/{name}", os.X_OK)
 
 
 def _sight(common_dir: str) -> object:
     """What changes when the repository's own configuration does."""
-    return tuple(_stamp(Path(common_dir, name)) for name in ("config", "config.worktree", "info/attributes"))
+    return tuple(_stamp(f"{common_dir}/{name}") for name in ("config", "config.worktree", "info/attributes"))
 
 
-def _stamp(file: Path) -> tuple[int, int, int] | None:
+def _stamp(file: str) -> tuple[int, int, int] | None:
     try:
-        found = file.stat()
+        found = os.stat(file)  # noqa: PTH116 - asked for every merge
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino

@@ -177,7 +177,7 @@ async def _create(git: Git, ref: str, sha: str) -> bool:
 
 async def _visited(git: Git) -> set[str]:
     """Every branch that this worktree switched to since it was leased."""
-    visited = await trio.to_thread.run_sync(lambda: visited_branches(private_folder(git.cwd)))
+    visited = visited_branches(private_folder(git.cwd))  # two small files
     if visited is not None:
         return visited
     moves = await git.run("reflog", "show", "--format=%gs", "HEAD", "--", ok=None)

@@ -72,7 +72,7 @@ class Reuse:
         Raises:
             SlotDoubtful: it could not be done, or not be proven.
         """
-        await trio.to_thread.run_sync(_begin, worktree)
+        _begin(worktree)
         try:
             known = not keep and self._pristine.holds(worktree.git_dir, commit)
             if not (known and await self._go_back(worktree, commit, branch)):

@@ -152,7 +152,7 @@ class Worktrees:
 
     async def leave_strange_branch(self, worktree: Worktree, own: str) -> None:
         """Let go of whatever branch a worktree stands on that is not its ``own``."""
-        if not await trio.to_thread.run_sync(on_branch, worktree.git_dir, own):
+        if not on_branch(worktree.git_dir, own):
             await self.detach(worktree)
 
     async def detach(self, worktree: Worktree) -> None:
