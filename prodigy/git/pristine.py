@@ -12,6 +12,7 @@ submodules, a checkout is sparse or an index is in parts, nothing is kept.
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -34,12 +35,13 @@ class Pristine:
         self._kept: dict[str, _Kept] = {}
 
     def keep(self, git_dir: str, commit: str) -> None:
-        """Remember a worktree that holds a commit and nothing else, before anybody works in it."""
+        """Remember a worktree that holds a commit and nothing else, before anybody works in it, if the disk has room."""
         self.forget(git_dir)
-        names = os.listdir(git_dir)  # noqa: PTH208 - they are all that is wanted
-        if "index" in names and not any(name.startswith("sharedindex.") for name in names):
-            _copy(Path(git_dir, "index"), Path(git_dir, KEPT_INDEX))
-            self._remember(git_dir, commit)
+        with suppress(OSError):
+            names = os.listdir(git_dir)  # noqa: PTH208 - they are all that is wanted
+            if "index" in names and not any(name.startswith("sharedindex.") for name in names):
+                _copy(Path(git_dir, "index"), Path(git_dir, KEPT_INDEX))
+                self._remember(git_dir, commit)
 
     def forget(self, git_dir: str) -> None:
         """Know nothing of a worktree any more."""
@@ -76,9 +78,9 @@ class Pristine:
         try:
             for stranger in _strangers(os.fsencode(path), folders):
                 delete_tree(os.fsdecode(stranger))
+            _copy(Path(git_dir, KEPT_INDEX), Path(git_dir, "index"))
         except (OSError, ValueError) as problem:
             return str(problem)
-        _copy(Path(git_dir, KEPT_INDEX), Path(git_dir, "index"))
         self._remember(git_dir, commit)
         return None
 

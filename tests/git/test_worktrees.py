@@ -1,5 +1,7 @@
 """Worktrees: made, reused beyond doubt, removed; and the user's checkout never notices."""
 
+import errno
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -334,6 +336,22 @@ async def test_an_index_that_was_tampered_with_is_none_to_go_by(repo, worktrees,
     shutil.copy(Path(slot.git_dir, "index"), Path(slot.git_dir, "index.pristine"))
     await worktrees.reset(slot, repo.head, "prodigy-2")
     await worktrees.verify_clean(slot, repo.head, "prodigy-2")
+
+
+async def test_a_disk_without_room_for_another_index(repo, worktrees, slot_path, at, monkeypatch):
+    """A worktree is made and reset all the same, the longer way; one that cannot be brought back is in doubt."""
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    slot = await worktrees.add(slot_path, repo.head, "prodigy-1")
+    monkeypatch.setattr(shutil, "copy2", full)
+    with pytest.raises(SlotDoubtful, match="No space"):
+        await worktrees.reset(slot, repo.head, "prodigy-2")
+    again = await worktrees.renew(slot_path, repo.head, "prodigy-3")
+    at(again).write("a", "changed\n")
+    await worktrees.reset(again, repo.head, "prodigy-4")
+    await worktrees.verify_clean(again, repo.head, "prodigy-4")
 
 
 async def test_filters_and_line_ends_are_gits(repo, worktrees, slot_path, at):
