@@ -4,7 +4,7 @@
 
     ProdigyError
     ├── UsageError       the command line: unknown verb, unknown id, confirmation missing     exit 2
-    ├── WorkflowError    the workflow file: syntax, unknown keys, undefined variables         exit 2
+    ├── WorkflowError    a file of the user: syntax, unknown keys, undefined variables         exit 2
     ├── MachineError     the surroundings: no repository, no commit, disk, permissions        exit 2
     ├── RunError         the run: a step failed, a merge conflicted, another process holds it exit 1
     └── InternalError    Prodigy itself                                                       exit 3

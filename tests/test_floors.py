@@ -9,9 +9,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 PRODIGY_FLOORS = [
-    {"errors", "ids", "events", "paths", "config", "crash_points"},
+    {"errors", "ids", "events", "paths", "crash_points"},
     {"workflow"},
-    {"job"},
+    {"job", "configuration"},
     {"git", "store"},
     {"steps"},
     {"rehearsal"},
@@ -19,7 +19,7 @@ PRODIGY_FLOORS = [
     {"cli"},
     {"__main__"},
 ]
-PURE = {"errors", "ids", "events", "paths", "workflow", "job"}
+PURE = {"errors", "ids", "events", "paths", "workflow", "job", "configuration"}
 IMPURE_MODULES = {
     "asyncio", "multiprocessing", "os", "psutil", "pygit2", "random", "secrets", "select", "signal", "socket",
     "subprocess", "threading", "time", "trio",

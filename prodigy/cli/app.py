@@ -41,6 +41,7 @@ VERBS = (
     "checkpoints",
     "clean",
     "init",
+    "config",
     "schema",
 )
 """In the order of the help page; each is ``prodigy.cli.verbs.{verb}:app``, hyphens as underscores, imported when it is used."""

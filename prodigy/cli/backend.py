@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
@@ -16,7 +17,15 @@ from prodigy.steps.backends import require
 from prodigy.store.atomic import write_file
 from prodigy.workflow.model import Workflow
 
+CLAUDE = "claude"
 REHEARSAL = "rehearsal"
+_SETTINGS: Final[Mapping[str, str]] = {
+    "command": "claude.command",
+    "background": "claude.background_tasks",
+    "linger": "claude.linger",
+    "retries": "claude.cli_retries",
+}
+"""Settings of the backend, by the keys of the configuration that they come from."""
 _SHORT_SHA = 8
 
 
@@ -24,6 +33,7 @@ class Chosen(Struct, frozen=True, kw_only=True):
     """A backend as it was asked for; ``script`` is what is to be rehearsed, read and found good."""
 
     name: str
+    settings: dict[str, Any] = {}
     script: bytes | None = None
 
     async def check(self, workflow: Workflow, environment: Mapping[str, str]) -> None:
@@ -33,7 +43,7 @@ class Chosen(Struct, frozen=True, kw_only=True):
             MachineError: as ``AgentBackend.check``.
         """
         if self.script is None:
-            await check_claude(workflow, Backend(name=self.name), environment)
+            await check_claude(workflow, Backend(name=self.name, settings=self.settings), environment)
 
     def settled(self, folder: Path) -> Backend:
         """The backend of a run whose state is kept in ``folder``; the script is put there, for whoever goes on with it.
@@ -42,7 +52,7 @@ class Chosen(Struct, frozen=True, kw_only=True):
             MachineError: ``storage-full`` or ``storage-denied``.
         """
         if self.script is None:
-            return Backend(name=self.name)
+            return Backend(name=self.name, settings=self.settings)
         digest = hashlib.sha256(self.script).hexdigest()[:_SHORT_SHA]
         file = folder / f"{REHEARSAL}-{digest}.json"
         write_file(file, self.script)
@@ -65,7 +75,15 @@ def given_backend(name: str | None, script: str | None, invocation: Invocation) 
     if name == REHEARSAL:
         message = f"The backend `{REHEARSAL}` needs something to play"
         raise UsageError("missing-argument", message, hint="give it: `--script FILE`")
-    return None if name is None else Chosen(name=require(name))
+    if name is None:
+        return None
+    return configured_claude(invocation) if name == CLAUDE else Chosen(name=require(name))
+
+
+def configured_claude(invocation: Invocation) -> Chosen:
+    """The Claude CLI, as the configuration has it."""
+    given = {name: invocation.configuration.given(key) for name, key in _SETTINGS.items()}
+    return Chosen(name=CLAUDE, settings={name: value for name, value in given.items() if value is not None})
 
 
 def _read(name: str, invocation: Invocation) -> bytes:

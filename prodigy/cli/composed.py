@@ -46,8 +46,9 @@ def composed(name: str, content: Mapping[str, Any], invocation: Invocation) -> R
     data = yaml_text({"name": name, **_given(content)}).encode("utf-8", "surrogateescape")
     file = f"<{name}>"
     with shown_problems(invocation.printer):
-        loaded = load_workflow(data, file, parameters={})
-    return Reading(data, loaded, Source(loaded.workflow, file, hashlib.sha256(data).hexdigest()))
+        loaded = load_workflow(data, file, parameters={}, around=invocation.configuration.around)
+    workflow = invocation.configuration.bounded(loaded.workflow)
+    return Reading(data, loaded, Source(workflow, file, hashlib.sha256(data).hexdigest()))
 
 
 def _given(value: Any) -> Any:

@@ -134,7 +134,7 @@ class Continuation:
             plan.job_id, lock, left_behind(found.state), plan.workflow.grace, self._printer.note
         )
         prepared = await launch.prepare_environment(
-            plan.workflow, ground, self._around.environ, plan.profile, plan.computed
+            plan.workflow, ground, self._invocation.environ, plan.profile, plan.computed
         )
         retries = isinstance(opening, DlqRetryStarted)
         if retries or found.state.status != "completed":

@@ -1,10 +1,6 @@
-"""Which repository a reading verb is about, found without starting git.
+"""Which repository a reading verb is about, found without starting git."""
 
-Reads ``.git`` the way git lays it out: a folder, or in a linked worktree a file that names one.
-"""
-
-from pathlib import Path
-
+from prodigy.cli.git_folder import common_folder
 from prodigy.cli.invocation import Invocation
 from prodigy.errors import MachineError
 from prodigy.job.summary import JobSummary
@@ -13,7 +9,6 @@ from prodigy.store.runs import Fits, Run, resolve
 
 _UNREGISTERED = "?"
 """No repository is called this: the registry replaces the character."""
-_POINTER = "gitdir:"
 
 
 def repository_here(invocation: Invocation, *, all_repos: bool) -> str | None:
@@ -52,31 +47,3 @@ def run_called(name: str, invocation: Invocation, fits: Fits | None = None) -> R
 def has_dead_letters(run: JobSummary) -> bool:
     """Whether anything is in a run's queue: which one `latest` means for the verbs of the queue."""
     return run.dlq_count > 0
-
-
-def common_folder(place: Path) -> Path | None:
-    """The git folder that all worktrees of the repository around ``place`` share, or ``None``."""
-    for folder in (place, *place.parents):
-        if _is_git_folder(folder):
-            return folder
-        inside = folder / ".git"
-        if inside.is_file():
-            return _shared(_pointed(inside))
-        if _is_git_folder(inside):
-            return _shared(inside)
-    return None
-
-
-def _is_git_folder(folder: Path) -> bool:
-    return (folder / "HEAD").is_file() and (folder / "objects").is_dir() and (folder / "refs").is_dir()
-
-
-def _pointed(file: Path) -> Path:
-    text = file.read_text(errors="surrogateescape").removeprefix(_POINTER).strip()
-    return file.parent / text
-
-
-def _shared(git_folder: Path) -> Path:
-    """A linked worktree's own folder names the common one in a file."""
-    named = git_folder / "commondir"
-    return (git_folder / named.read_text().strip()).resolve() if named.is_file() else git_folder.resolve()

@@ -19,7 +19,6 @@ from prodigy.git.repository import branch_tip, find_target
 from prodigy.ids import session_branch, tail_of
 from prodigy.job.items import item_text
 from prodigy.job.plan import RunPlan
-from prodigy.job.policy import ALIKE
 from prodigy.job.retrying import Choice, chosen, parallel, rebased, retried
 from prodigy.job.state import DeadLetter, JobState
 from prodigy.store.dead_letters import dead_letter_lines
@@ -161,14 +160,14 @@ class _Retry(Continuation):
     def _event(
         self, plan: RunPlan, state: JobState, letters: list[DeadLetter], number: int, base: str
     ) -> DlqRetryStarted:
-        wanted = self._wanted
+        wanted, configuration = self._wanted, self._invocation.configuration
         return DlqRetryStarted(
             item_ids=tuple(letter.item_id for letter in letters),
             base_commit=base,
             branch_number=number,
-            max_parallel=parallel(plan, state, wanted.max_parallel),
+            max_parallel=parallel(plan, state, wanted.max_parallel, configuration.get("dlq.retry_parallel")),
             attempts=wanted.attempts,
-            alike=None if wanted.force else ALIKE,
+            alike=None if wanted.force else configuration.get("dlq.circuit"),
             filter=wanted.choice.filter,
             reduce=wanted.reduce,
             auto_merge=self._merge == "flag-yes",

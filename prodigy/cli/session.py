@@ -14,6 +14,7 @@ from prodigy.actors.tree import Opening, Surroundings, Tree
 from prodigy.cli.claude_follower import ClaudeFollower
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.lines import Style
+from prodigy.cli.options import ProgressChoice
 from prodigy.cli.printer import Form, Level, Part
 from prodigy.cli.result import output_lines, result_lines, run_error
 from prodigy.cli.watch import Watcher, mode_of
@@ -59,7 +60,8 @@ class Session:
         shown: Shown = "result",
     ) -> None:
         self._printer = invocation.printer
-        self._progress = invocation.options.progress
+        self._progress = _progress(invocation)
+        self._workers = invocation.configuration.given("workers.count")
         self._around = invocation.around
         self._merge = merge
         self._strict = strict
@@ -110,7 +112,7 @@ class Session:
             prepared=prepared,
             metadata=launch.this_process(plan.session_id),
             stamp=Stamp(self._around.now, launch.random_uuid),
-            workers=launch.worker_count(),
+            workers=self._workers or launch.worker_count(),
             ask_merge=self._ask_merge,
             observers=(projections.heard, self._watcher.heard),
             hold=(share,),
@@ -191,6 +193,13 @@ class Session:
         if self._retrying and state.retry is not None:
             return _retry_verdict(state, state.retry, strict=self._strict)
         return 1 if self._strict and state.dead_letters else 0
+
+
+def _progress(invocation: Invocation) -> ProgressChoice:
+    """How the run shows where it stands: as the command line says, else as configured."""
+    chosen = invocation.options.progress
+    configured: ProgressChoice = invocation.configuration.get("ui.progress")
+    return configured if chosen == "auto" else chosen
 
 
 def _retry_verdict(state: JobState, retry: RetryState, *, strict: bool) -> int:

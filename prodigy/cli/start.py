@@ -6,11 +6,10 @@ from prodigy.actors import launch
 from prodigy.actors.finish import Answer
 from prodigy.actors.preparing import Prepared
 from prodigy.cli.arguments import Arguments
-from prodigy.cli.backend import Chosen
+from prodigy.cli.backend import Chosen, configured_claude
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.reading import Reading
 from prodigy.cli.session import Session, Shown
-from prodigy.events import Backend
 from prodigy.job.iterations import wants_argument
 from prodigy.job.overrides import Overrides
 from prodigy.job.plan import RunPlan, with_flags
@@ -59,7 +58,7 @@ class Start:
         self._text = reading.text
         self._arguments = arguments
         self._flags = flags
-        self._agent = agent or Chosen(name=Backend().name)
+        self._agent = agent or configured_claude(invocation)
         self._merge = merge
         self._profile = profile
         self._strict = strict
@@ -68,14 +67,14 @@ class Start:
     async def run(self) -> int:
         """Run to the end and return the exit code."""
         now = self._around.now()
-        ground = await launch.survey(self._invocation.place, self._around.environ)
+        ground = await launch.survey(self._invocation.place, self._invocation.environ)
         await launch.admit(ground, self._source.workflow)
         prepared = await self._prepared(ground)
-        require_local(self._invocation.home, self._around.environ)
+        require_local(self._invocation.home, self._invocation.environ)
         layout = launch.layout_for(self._invocation.home, ground, now)
         argv = prepared.masker.data(self._invocation.argv)
         plan = launch.make_plan(ground, self._source, layout, now, argv)
-        plan = await self._arguments.on(plan, ground, self._around.environ)
+        plan = await self._arguments.on(plan, ground, self._invocation.environ)
         plan = msgspec.structs.replace(
             plan,
             auto_merge=self._merge == "flag-yes",
@@ -95,7 +94,7 @@ class Start:
     async def _prepared(self, ground: launch.Ground) -> Prepared:
         """The environment, before anything is made; what is odd about it is said."""
         workflow = self._source.workflow
-        prepared = await launch.prepare_environment(workflow, ground, self._around.environ, self._profile)
+        prepared = await launch.prepare_environment(workflow, ground, self._invocation.environ, self._profile)
         for warning in prepared.warnings:
             self._printer.note(warning)
         await self._agent.check(workflow, {**prepared.inherited, **prepared.run.values})

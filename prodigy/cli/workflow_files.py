@@ -6,6 +6,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from prodigy.cli.app import STDIN
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.library import FileLibrary
@@ -63,7 +65,13 @@ def load_file(
     """
     main = None if file.path is None else (file.name, file.path)
     library = FileLibrary(main, invocation.around.directory, repository_root(invocation.place))
-    return load_workflow(file.data, file.name, library=library, parameters=parameters)
+    configuration = invocation.configuration
+    loaded = load_workflow(
+        file.data, file.name, library=library, parameters=parameters, around=configuration.around
+    )
+    return structs.replace(
+        loaded, workflow=configuration.bounded(loaded.workflow), texts=configuration.texts | loaded.texts
+    )
 
 
 def find_workflow(name: str, invocation: Invocation) -> Path:

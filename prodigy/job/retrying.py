@@ -139,12 +139,12 @@ def _flags(asked: DlqRetryStarted) -> Overrides:
     return Overrides(max_parallel=asked.max_parallel, model=asked.model, backend=asked.backend)
 
 
-def parallel(plan: RunPlan, state: JobState, wanted: int | None) -> int:
-    """How many agents a retry runs at a time: as many as are ``wanted``, else as the workflow says."""
+def parallel(plan: RunPlan, state: JobState, wanted: int | None, otherwise: int = PARALLEL) -> int:
+    """How many agents a retry runs at a time: as many as are ``wanted``, else as the workflow says, else ``otherwise``."""
     plan = with_flags(plan)
     phase = plan.workflow.map
     if wanted is not None or phase is None or not phase.parallel_named:
-        return wanted or PARALLEL
+        return wanted or otherwise
     return plan.max_parallel or state.max_parallel
 
 

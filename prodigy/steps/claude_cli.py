@@ -46,14 +46,21 @@ class ClaudeCli:
         command: program and first arguments.
         background: whether the CLI may go on with tools in the background after its result.
         linger: seconds that it may be silent after its result.
+        retries: how often the CLI repeats a request that failed.
     """
 
     def __init__(
-        self, command: Sequence[str] = ("claude",), *, background: bool = False, linger: float = LINGER
+        self,
+        command: Sequence[str] = ("claude",),
+        *,
+        background: bool = False,
+        linger: float = LINGER,
+        retries: int = RETRIES,
     ) -> None:
         self._command = tuple(command)
         self._background = background
         self._linger = linger
+        self._retries = retries
 
     def check(self, needs: Needs, environment: Mapping[str, str]) -> None:
         """See that the CLI is there and would work."""
@@ -105,7 +112,7 @@ class ClaudeCli:
         }
         if not self._background:
             kept.setdefault("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1")
-        kept.setdefault("CLAUDE_CODE_MAX_RETRIES", str(RETRIES))
+        kept.setdefault("CLAUDE_CODE_MAX_RETRIES", str(self._retries))
         return kept
 
 

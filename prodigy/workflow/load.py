@@ -3,7 +3,7 @@
 Pure: the caller reads files. All problems of a workflow, in whatever file they stand, are reported together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct, structs
@@ -11,7 +11,7 @@ from msgspec import Struct, structs
 from prodigy.workflow.check import check
 from prodigy.workflow.compose import Composer, Composition, Library, NoLibrary
 from prodigy.workflow.fields import Reader
-from prodigy.workflow.merging import canonical
+from prodigy.workflow.merging import as_document, canonical
 from prodigy.workflow.model import EnvValue, EnvVar, StepList, Workflow
 from prodigy.workflow.nodes import Listing, Node, Scalar, value_of
 from prodigy.workflow.nodes import Mapping as MappingNode
@@ -22,6 +22,9 @@ from prodigy.workflow.source import decode, read
 from prodigy.workflow.subworkflows import SubWorkflowReader, members, with_main
 from prodigy.workflow.templates import read_templates
 from prodigy.workflow.values import text_of
+
+Around = Callable[[MappingNode], MappingNode]
+"""A document with others laid under it and over it."""
 
 
 class Loaded(Struct, frozen=True):
@@ -38,6 +41,7 @@ def load_workflow(
     *,
     library: Library | None = None,
     parameters: Mapping[str, Any] | None = None,
+    around: Around | None = None,
 ) -> Loaded:
     """Read, compose, parse and check a workflow file.
 
@@ -46,6 +50,7 @@ def load_workflow(
         name: the file as the user named it; its stem is the workflow's default name.
         library: finds the other files that it names; there are none by default.
         parameters: values given from outside. ``None``: nobody knows yet, so none is missing.
+        around: what configuration lays under and over the document of each file that is a workflow of its own.
 
     Raises:
         WorkflowInvalid: with every problem of the file.
@@ -55,7 +60,7 @@ def load_workflow(
     texts = {name: data.decode("utf-8-sig", "replace") if text is None else text}
     workflow = None
     if text is not None:
-        workflow = _Loader(problems, library or NoLibrary(), texts, parameters).load(text)
+        workflow = _Loader(problems, library or NoLibrary(), texts, parameters, around).load(text)
     if workflow is None or problems.invalid:
         raise WorkflowInvalid(problems.sorted(), texts)
     return Loaded(workflow, problems.sorted(), texts)
@@ -68,7 +73,9 @@ class _Loader:
         library: Library,
         texts: dict[str, str],
         parameters: Mapping[str, Any] | None,
+        around: Around | None,
     ) -> None:
+        self.around = around
         self.problems = problems
         self.texts = texts
         self.parameters = parameters
@@ -88,6 +95,8 @@ class _Loader:
     ) -> Workflow:
         """The workflow of a composed document, not yet checked; ``partial``: not all values are known yet."""
         root = composition.root
+        if self.around is not None and (document := as_document(root)) is not None:
+            root = self.around(document)
         if not isinstance(root, MappingNode):
             return parse(root, self.problems)
         found = members(root, self.problems)

@@ -13,6 +13,7 @@ from pages import ROOT, Row, code, column, tables
 
 from prodigy import errors, events
 from prodigy.cli.printer import ErrorDocument
+from prodigy.configuration.settings import SETTINGS
 from prodigy.events import ErrorClass, StepEvent
 from prodigy.rehearsal import reading as rehearsals
 from prodigy.steps.asking import OF_CHANGES
@@ -92,6 +93,15 @@ def test_options_of_foreach_may_stand_beside_it(name: str) -> None:
     assert (
         keys(extended).keys() - keys(plain).keys() == set(language_steps.FOREACH_OPTIONS) - keys(plain).keys()
     )
+
+
+def test_settings() -> None:
+    """All of them, by what this release does with them."""
+    for name, standing in (
+        ("settings", Standing.ACTING), ("settings later", Standing.LATER), ("settings inert", Standing.INERT),
+    ):  # fmt: skip
+        own = [setting.name for setting in SETTINGS if setting.standing is standing]
+        assert column(TABLES[name]) == own
 
 
 def test_keys_of_a_rehearsal() -> None:
@@ -290,7 +300,7 @@ def test_schemas() -> None:
     assert documented == written
 
 
-@pytest.mark.parametrize("package", ["workflow", "job", "steps", "rehearsal"])
+@pytest.mark.parametrize("package", ["workflow", "job", "steps", "configuration", "rehearsal"])
 def test_modules(package: str) -> None:
     """The architecture names every module of a package once."""
     documented = column(TABLES[f"modules {package}"])

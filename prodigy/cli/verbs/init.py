@@ -9,10 +9,12 @@ import msgspec
 from cyclopts import App, Parameter
 
 from prodigy.cli.claude_commands import packaged_commands
-from prodigy.cli.here import common_folder
+from prodigy.cli.configured import PROJECT_FILE
+from prodigy.cli.git_folder import common_folder
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.printer import Span, Tone
 from prodigy.cli.verbs.schema import schema_text
+from prodigy.configuration.template import configuration_text
 from prodigy.errors import MachineError, RunError, UsageError
 from prodigy.workflow.nearest import nearest
 
@@ -21,6 +23,7 @@ app = App(
     help_epilogue="""Examples:
   prodigy init
   prodigy init --commands code-review,lint --no-example
+  prodigy init --config
   prodigy init --force""",
 )
 
@@ -53,6 +56,7 @@ def init(
     force: Annotated[bool, Parameter(name=("--force", "-f"))] = False,
     commands: Annotated[str | None, Parameter(name=("--commands", "-c"), metavar="NAME,…")] = None,
     no_example: bool = False,
+    config: bool = False,
     invocation: Given,
 ) -> None:
     """Write prompts for Claude, an example workflow and its schema into this repository.
@@ -61,6 +65,7 @@ def init(
         force: Overwrite files that differ; the old ones are kept as NAME.bak.
         commands: Only these prompts.
         no_example: No example workflow.
+        config: Also write a file of configuration, every key of it commented out.
         invocation: Who asks.
     """
     prompts = _chosen(commands)
@@ -69,6 +74,8 @@ def init(
     if not no_example:
         wanted[_EXAMPLE] = _packaged("example.yml")
     wanted[_SCHEMA] = schema_text()
+    if config:
+        wanted[PROJECT_FILE] = configuration_text()
     found = {path: _content(root / path) for path in wanted}
     differing = [path for path, content in found.items() if content not in {None, wanted[path]}]
     replace = force or (bool(differing) and _may_overwrite(len(differing), invocation))

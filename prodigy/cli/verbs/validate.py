@@ -1,6 +1,6 @@
 """``prodigy validate``: the whole check that ``run`` does, without a run."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -8,10 +8,10 @@ import msgspec
 from cyclopts import App, Parameter
 
 from prodigy.cli.claude_commands import found_commands, packaged_commands
+from prodigy.cli.findings import FileView, ValidateDocument, problem_view, tally
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.parameters import given_parameters
 from prodigy.cli.printer import Form, Printer, Span
-from prodigy.cli.text import counted
 from prodigy.cli.workflow_files import WorkflowFile, load_file, open_workflow, repository_root
 from prodigy.errors import UsageError
 from prodigy.workflow.check_commands import check_commands
@@ -29,34 +29,6 @@ app = App(
 )
 
 _INVALID = 2
-_SEVERITIES = ("error", "warning", "note")
-
-
-class ProblemView(msgspec.Struct, frozen=True, kw_only=True):
-    """One finding; lines and columns count from 1, ``end_column`` is exclusive."""
-
-    code: str
-    severity: Literal["error", "warning", "note"]
-    file: str
-    line: int
-    column: int
-    end_column: int
-    message: str
-    hint: str | None
-
-
-class FileView(msgspec.Struct, frozen=True, kw_only=True):
-    """One file that was checked."""
-
-    path: str
-    valid: bool
-    problems: tuple[ProblemView, ...]
-
-
-class ValidateDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="prodigy.validate/1"):
-    """``prodigy.validate/1``."""
-
-    files: tuple[FileView, ...]
 
 
 class _Checked(msgspec.Struct, frozen=True):
@@ -137,20 +109,7 @@ def _view(checked: _Checked, *, strict: bool, suggest: bool) -> FileView:
     return FileView(
         path=checked.file.place,
         valid=checked.is_valid(strict=strict),
-        problems=tuple(_problem(problem, suggest=suggest) for problem in checked.problems),
-    )
-
-
-def _problem(problem: Problem, *, suggest: bool) -> ProblemView:
-    return ProblemView(
-        code=problem.code,
-        severity=problem.severity,
-        file=problem.mark.file,
-        line=problem.mark.line,
-        column=problem.mark.column,
-        end_column=problem.end_column,
-        message=problem.message,
-        hint="\n".join(problem.hints) or None if suggest else None,
+        problems=tuple(problem_view(problem, suggest=suggest) for problem in checked.problems),
     )
 
 
@@ -162,12 +121,5 @@ def _show(checked: _Checked, printer: Printer, *, strict: bool, suggest: bool) -
         printer.line(line)
     valid = checked.is_valid(strict=strict)
     verdict = Span("valid", "good") if valid else Span("invalid", "bad")
-    tally = ", ".join(_tally(checked.problems))
-    printer.line(Span(checked.file.name, "strong"), ": ", verdict, f", {tally}" if tally else "")
-
-
-def _tally(problems: Sequence[Problem]) -> Iterator[str]:
-    for severity in _SEVERITIES:
-        number = sum(problem.severity == severity for problem in problems)
-        if number:
-            yield counted(number, severity)
+    numbers = ", ".join(tally(checked.problems))
+    printer.line(Span(checked.file.name, "strong"), ": ", verdict, f", {numbers}" if numbers else "")

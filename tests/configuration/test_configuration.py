@@ -1,0 +1,237 @@
+"""Configuration: what sources say, which of them counts, what becomes of a workflow, and what is wrong with a file."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from prodigy.configuration.effective import DEFAULT, Configuration
+from prodigy.configuration.reading import VARIABLE, Layer, read_layer, read_variable
+from prodigy.configuration.settings import SETTINGS, Setting
+from prodigy.configuration.template import configuration_text
+from prodigy.workflow.load import load_workflow
+from prodigy.workflow.model import Workflow
+from prodigy.workflow.problems import Problems
+from prodigy.workflow.vocabulary import Standing
+
+ACTING = [setting for setting in SETTINGS if setting.standing is Standing.ACTING]
+PLAIN = "name: x\ncommands:\n  - claude: go\n"
+MAPPED = "name: x\nmode: mapreduce\nmap:\n  input: [a]\n  agent_template: [{claude: go}]\n"
+
+
+def layer(text: str, source: str = "config.yml") -> Layer:
+    problems = Problems(source)
+    read = read_layer(text.encode(), source, problems)
+    assert problems.sorted() == ()
+    return read
+
+
+def variable(name: str, text: str) -> Layer:
+    problems = Problems(name)
+    read = read_variable(f"{VARIABLE}{name}", text, problems)
+    assert problems.sorted() == ()
+    return read
+
+
+def found(text: str) -> list[str]:
+    problems = Problems("config.yml")
+    read_layer(text.encode(), "config.yml", problems)
+    return [str(problem) for problem in problems.sorted()]
+
+
+def workflow(text: str, *layers: Layer) -> Workflow:
+    configuration = Configuration(layers)
+    loaded = load_workflow(text.encode(), "flow.yml", around=configuration.around)
+    assert not [problem for problem in loaded.problems if problem.severity == "warning"], loaded.problems
+    return configuration.bounded(loaded.workflow)
+
+
+# -- sources -------------------------------------------------------------------------------------------------------------
+def test_defaults() -> None:
+    configuration = Configuration()
+    assert configuration.get("dlq.circuit") == 5
+    assert configuration.given("dlq.circuit") is None
+    assert [setting.source for setting in configuration.every()] == [DEFAULT] * len(ACTING)
+
+
+def test_a_later_source_counts_key_by_key() -> None:
+    first = layer("budget: {usd: 1, launches: 2}\nclaude: {extra_args: [a, b]}", "user")
+    second = layer("budget: {usd: 3}\nclaude: {extra_args: [c]}", "project")
+    configuration = Configuration([first, second, variable("BUDGET__USD", "4")])
+    assert configuration.get("budget.launches") == 2
+    assert configuration.get("claude.extra_args") == ("c",)
+    effective = configuration.effective("budget.usd")
+    assert (effective.value, effective.source) == (4, "PRODIGY__BUDGET__USD")
+    assert effective.chain == (("PRODIGY__BUDGET__USD", 4), ("project", 3), ("user", 1), (DEFAULT, None))
+
+
+def test_values_are_typed() -> None:
+    read = layer(
+        "limits: {memory: 1GiB, wall: none, grace: 90}\nclaude: {command: npx claude, linger: 1m30s}"
+    )
+    assert read.entries["limits.memory"].value == 2**30
+    assert read.entries["limits.wall"].value is None
+    assert read.entries["claude.command"].value == ("npx claude",)
+    assert read.entries["claude.linger"].value == 90
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("budgte: {usd: 1}", "config.yml:1:1: warning[unknown-key]: there is no setting `budgte`"),
+        ("budget:\n  uds: 1", "config.yml:2:3: warning[unknown-key]: there is no setting `budget.uds`"),
+        ("budget: {usd: lots}", "config.yml:1:15: error[wrong-type]: `budget.usd` is `lots`: expected a number"),
+        ("budget: 5", "config.yml:1:9: error[wrong-type]: `budget` must be a mapping, not a value"),
+        ("- a", "config.yml:1:1: error[wrong-type]: a configuration is a mapping"),
+        ("dlq: {circuit: 0}", "config.yml:1:16: error[bad-value]: `dlq.circuit` is `0`: must be at least 1"),
+        ("ui: {progress: dots}", "config.yml:1:16: error[bad-enum]: `dots` is no value of `ui.progress`"),
+        ("timeouts: {agent: 0}", "config.yml:1:19: error[bad-value]: `timeouts.agent` of 0 lets nothing run"),
+        ("retention: {logs: 5d}", "config.yml:1:1: error[not-yet-supported]: `retention` is not supported yet"),
+        ("git: {author_name: A}", "config.yml:1:7: error[not-yet-supported]: `git.author_name` is not supported yet"),
+        ("default_editor: vi", "config.yml:1:1: warning[no-effect]: `default_editor` has no effect"),
+        ("claude: {max_tokens: 1}", "config.yml:1:10: warning[no-effect]: `claude.max_tokens` has no effect"),
+        ("claude: {model: }", "config.yml:1:10: warning[empty-key]: `model` has no value and counts as absent"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_has_its_place(text: str, problem: str) -> None:
+    assert found(text) == [problem]
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "budget:\n"])
+def test_an_empty_file(text: str) -> None:
+    assert found(text) == []
+
+
+def test_a_variable_that_is_wrong() -> None:
+    problems = Problems("PRODIGY__BUDGET__USD")
+    read_variable("PRODIGY__BUDGET__USD", "much", problems)
+    assert [problem.code for problem in problems.sorted()] == ["wrong-type"]
+
+
+# -- workflows -----------------------------------------------------------------------------------------------------------
+VALUES: dict[str, tuple[str, Any]] = {
+    "auto_commit": ("false", False),
+    "claude.model": ("haiku", "haiku"),
+    "claude.fallback_model": ("opus", "opus"),
+    "claude.permission_mode": ("acceptEdits", "acceptEdits"),
+    "claude.max_turns": ("7", 7),
+    "claude.extra_args": ("[--one, --two]", ("--one", "--two")),
+    "claude.idle_timeout": ("9m", 540.0),
+    "worktree.max_parallel": ("3", 3),
+    "merge.on_conflict": ("dlq", "dlq"),
+    "timeouts.workflow": ("2h", 7200.0),
+    "timeouts.agent": ("20m", 1200.0),
+    "limits.memory": ("1GiB", 2**30),
+    "limits.cpu_time": ("5m", 300.0),
+    "limits.wall": ("6m", 360.0),
+    "limits.processes": ("99", 99),
+    "limits.output": ("1MB", 10**6),
+    "limits.open_files": ("64", 64),
+    "limits.max_capture": ("2MB", 2 * 10**6),
+    "limits.grace": ("8s", 8.0),
+    "governor.max_concurrent_starts": ("2", 2),
+    "budget.usd": ("5", 5.0),
+    "budget.tokens": ("2M", 2_000_000),
+    "budget.wall": ("3h", 10800.0),
+    "budget.launches": ("40", 40),
+    "budget.soft": ("0.5", 0.5),
+}
+
+
+def configured(name: str, text: str) -> str:
+    *sections, key = name.split(".")
+    beside = "usd: 9, " if name == "budget.soft" else ""
+    return f"{sections[0]}: {{{beside}{key}: {text}}}" if sections else f"{key}: {text}"
+
+
+def reached(made: Workflow, name: str) -> Any:
+    """Where a setting has arrived in a workflow with a map phase."""
+    assert made.map is not None
+    step = made.map.agent_template[0]
+    section, _, key = name.rpartition(".")
+    places: dict[str, Any] = {
+        "auto_commit": step.auto_commit,
+        "claude.idle_timeout": step.idle_timeout,
+        "worktree.max_parallel": made.map.max_parallel,
+        "merge.on_conflict": made.on_conflict,
+        "timeouts.workflow": made.timeout,
+        "timeouts.agent": made.map.agent_timeout,
+        "limits.max_capture": made.max_capture,
+        "limits.grace": made.grace,
+        "governor.max_concurrent_starts": made.max_concurrent_starts,
+    }
+    if name in places:
+        return places[name]
+    of_section = {"claude": step.claude, "limits": step.limits, "budget": made.budget}
+    return getattr(of_section[section], key, None)
+
+
+def test_every_default_of_a_workflow_is_tested() -> None:
+    assert {setting.name for setting in ACTING if setting.workflow} == VALUES.keys()
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_setting_reaches_a_workflow_that_does_not_say_it(name: str) -> None:
+    text, value = VALUES[name]
+    assert reached(workflow(MAPPED), name) != value
+    assert reached(workflow(MAPPED, layer(configured(name, text))), name) == value
+
+
+def test_a_workflow_without_a_map_phase_gets_none() -> None:
+    made = workflow(PLAIN, layer("worktree: {max_parallel: 3}\ntimeouts: {agent: 5m}"))
+    assert made.map is None
+
+
+def test_a_bare_list_of_steps_is_configured_too() -> None:
+    made = workflow("- claude: go\n", layer("claude: {model: haiku}"))
+    assert made.steps is not None
+    assert made.steps.steps[0].claude.model == "haiku"
+
+
+def test_what_the_workflow_says_counts_before_files() -> None:
+    own = f"{MAPPED}  max_parallel: 9\nmodel: opus\nauto_commit: true\n"
+    made = workflow(own, layer("claude: {model: haiku}\nauto_commit: false\nworktree: {max_parallel: 2}"))
+    assert made.map is not None
+    assert (made.map.max_parallel, made.map.agent_template[0].auto_commit) == (9, True)
+    assert made.map.agent_template[0].claude.model == "opus"
+
+
+def test_variables_count_before_the_workflow() -> None:
+    own = f"{MAPPED}auto_commit: true\nclaude_options: {{model: opus}}\n"
+    made = workflow(own, variable("AUTO_COMMIT", "false"), variable("CLAUDE__MODEL", "haiku"))
+    assert made.map is not None
+    assert made.map.agent_template[0].auto_commit is False
+    assert made.map.agent_template[0].claude.model == "haiku"
+
+
+def test_the_tighter_bound_holds() -> None:
+    """Of budgets and limits, wherever in the workflow they stand; a bound that only one of them has holds anyway."""
+    own = "budget: {usd: 9, tokens: 5}\ncommands:\n  - {shell: a, limits: {memory: 8GiB, wall: 1s}}\n  - shell: b\n"
+    made = workflow(own, layer("budget: {usd: 2, tokens: 7}\nlimits: {memory: 1GiB, wall: 1m}"))
+    assert made.budget is not None
+    assert (made.budget.usd, made.budget.tokens) == (2, 5)
+    assert made.steps is not None
+    first, second = (step.limits for step in made.steps.steps)
+    assert first is not None
+    assert second is not None
+    assert (first.memory, first.wall) == (2**30, 1)
+    assert (second.memory, second.wall) == (2**30, 60)
+
+
+# -- a file to begin with ------------------------------------------------------------------------------------------------
+def test_the_file_to_begin_with_says_nothing_and_names_every_key() -> None:
+    text = configuration_text()
+    assert yaml.safe_load(text) is None
+    lines = [line.removeprefix("# ") for line in text.splitlines()[2:]]
+    uncommented = "\n".join(lines)
+    assert found(uncommented) == [] or all("empty-key" in problem for problem in found(uncommented))
+    written = yaml.safe_load(uncommented)
+    assert all(_names(setting, written) for setting in ACTING)
+
+
+def _names(setting: Setting, written: Any) -> bool:
+    for part in setting.name.split("."):
+        if not isinstance(written, dict) or part not in written:
+            return False
+        written = written[part]
+    return True

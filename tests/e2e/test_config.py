@@ -1,0 +1,181 @@
+"""Configuration in whole runs, and the verbs that show it."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from worlds import World
+
+FAKE = Path(__file__).parents[1] / "fakes/claude"
+FLOW = """
+name: many
+mode: mapreduce
+map:
+  input: [a, b, c, d, e, f]
+  item_id: "${item}"
+  agent_template:
+    - shell: "true"
+"""
+STEP = "name: one\ncommands:\n  - claude: /say hello\n"
+
+
+def user(world: World, text: str) -> Path:
+    world.home.mkdir(exist_ok=True)
+    file = world.home / "config.yml"
+    file.write_text(text)
+    return file
+
+
+def project(world: World, text: str) -> Path:
+    return world.write(".prodigy/config.yml", text)
+
+
+def run(world: World, text: str, *flags: str) -> str:
+    done = world.prodigy("run", world.workflow(text), "--no-merge", *flags)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+# -- what acts outside of workflows --------------------------------------------------------------------------------------
+def test_the_command_of_claude(world: World) -> None:
+    """Any program of any name; what else there is to say of launches is recorded with it, and holds for a resume."""
+    program = world.folder / "my-claude"
+    program.write_text(f'#!/bin/sh\nshift\nexec {FAKE} "$@"\n')
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    log = world.folder / "launches"
+    world.environ |= {"FAKE_CLAUDE_LOG": str(log), "CLAUDE_CONFIG_DIR": str(world.folder / "claude")}
+    user(
+        world,
+        f"claude:\n  command: [{program}, first]\n  linger: 7\n  cli_retries: 5\n  background_tasks: true\n",
+    )
+    run(world, STEP)
+    [launch] = [json.loads(line) for line in log.read_text().splitlines()]
+    assert launch["env"]["CLAUDE_CODE_MAX_RETRIES"] == "5"
+    assert "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS" not in launch["env"]
+    settings = {"command": [str(program), "first"], "linger": 7, "retries": 5, "background": True}
+    assert world.events("job_started")[0]["backend"] == {"name": "claude", "settings": settings}
+
+
+def test_streaming(world: World) -> None:
+    """The environment that says it itself counts before the file."""
+    log = world.folder / "launches"
+    world.environ["PATH"] = f"{FAKE.parent}:{world.environ['PATH']}"
+    world.environ |= {"FAKE_CLAUDE_LOG": str(log), "CLAUDE_CONFIG_DIR": str(world.folder / "claude")}
+    user(world, "claude: {streaming: false}")
+    run(world, STEP)
+    world.environ["PRODIGY_CLAUDE_STREAMING"] = "true"
+    run(world, STEP)
+    formats = [json.loads(line)["options"]["--output-format"] for line in log.read_text().splitlines()]
+    assert formats == ["json", "stream-json"]
+
+
+def test_workers(world: World) -> None:
+    user(world, "workers: {count: 1}")
+    run(world, FLOW)
+    assert len(world.events("worker_started")) == 1
+
+
+def test_progress(world: World) -> None:
+    """How a run shows where it stands, unless the command line says it."""
+    project(world, "ui: {progress: none}")
+    assert "✅" not in run(world, FLOW)
+    assert "✅" in run(world, FLOW, "--progress", "plain")
+
+
+def test_retries_of_dead_letters(world: World) -> None:
+    user(world, "dlq: {retry_parallel: 2, circuit: 3}")
+    failing = FLOW.replace('"true"', '"false"')
+    assert world.prodigy("run", world.workflow(failing), "--no-merge").returncode == 1
+    world.prodigy("dlq", "retry", "latest", "--no-merge")
+    [started] = world.events("dlq_retry_started")
+    assert (started["max_parallel"], started["alike"]) == (2, 3)
+
+
+# -- what acts through workflows -----------------------------------------------------------------------------------------
+def test_files_and_variables(world: World) -> None:
+    """The project's file over the user's, the environment over both and over the workflow, flags over all of them."""
+    user(world, "budget: {launches: 3, usd: 5}\nworktree: {max_parallel: 2}")
+    project(world, "budget: {launches: 2}")
+    assert dry(world) == ({"usd": 5, "launches": 2, "soft": 0.9}, 2)
+    world.environ["PRODIGY__BUDGET__USD"] = "7"
+    world.environ["PRODIGY__WORKTREE__MAX_PARALLEL"] = "4"
+    assert dry(world) == ({"usd": 7, "launches": 2, "soft": 0.9}, 4)
+    assert dry(world, "--budget", "usd=9", "--max-parallel", "1") == (
+        {"usd": 9, "launches": 2, "soft": 0.9},
+        1,
+    )
+
+
+def dry(world: World, *flags: str) -> tuple[object, object]:
+    plan = world.json("run", world.workflow(FLOW), "--dry-run", *flags)
+    return plan["budget"], plan["limits"]["max_parallel"]
+
+
+def test_a_linked_worktree_has_the_configuration_of_the_main_one(world: World) -> None:
+    project(world, "dlq: {circuit: 9}")
+    linked = world.folder / "linked"
+    world.git("worktree", "add", "--quiet", "--detach", str(linked))
+    assert world.json("config", "show", "dlq.circuit", "--path", str(linked))["settings"] == {
+        "dlq": {"circuit": 9}
+    }
+
+
+def test_bad_configuration_is_refused_before_anything_is_made(world: World) -> None:
+    file = project(world, "budget:\n  usd: lots\nnonsense: 1\nretention: {logs: 1d}\n")
+    done = world.prodigy("run", world.workflow(FLOW))
+    assert done.returncode == 2
+    assert done.stderr.count("error[wrong-type]") == 1
+    assert f"{file}:2:8: error[wrong-type]: `budget.usd` is `lots`: expected a number" in done.stderr
+    assert f"{file}:3:1: warning[unknown-key]: there is no setting `nonsense`" in done.stderr
+    assert f"{file}:4:1: error[not-yet-supported]" in done.stderr
+    error = world.json("run", world.workflow(FLOW))["error"]
+    assert (error["code"], error["where"]) == ("config-invalid", f"{file}:2:8")
+    assert not (world.home / "state").exists()
+
+
+def test_an_unknown_key_is_told_and_the_run_goes_on(world: World) -> None:
+    project(world, "nonsense: 1\n")
+    assert "warning[unknown-key]: there is no setting `nonsense`" in run(world, FLOW)
+
+
+# -- verbs ---------------------------------------------------------------------------------------------------------------
+def test_show_and_trace(world: World) -> None:
+    file = user(world, "budget: {usd: 5}")
+    world.environ["PRODIGY__BUDGET__USD"] = "7"
+    assert world.prodigy("config", "show", "budget.usd").stdout == "budget.usd: 7\n"
+    assert world.json("config", "show")["settings"]["dlq"] == {"retry_parallel": 5, "circuit": 5}
+    [traced] = world.json("config", "trace")["settings"]
+    assert (traced["key"], traced["value"], traced["source"]) == ("budget.usd", 7, "PRODIGY__BUDGET__USD")
+    assert [said["source"] for said in traced["chain"]] == ["PRODIGY__BUDGET__USD", str(file), "default"]
+    assert len(world.json("config", "trace", "--all")["settings"]) > 30
+
+
+def test_validate(world: World) -> None:
+    """An unknown key is an error there; one file can be looked at alone."""
+    good, bad = user(world, "budget: {usd: 5}"), project(world, "bugdet: {usd: 5}")
+    done = world.prodigy("config", "validate")
+    assert done.returncode == 2
+    assert f"{bad}:1:1: error[unknown-key]: there is no setting `bugdet`" in done.stdout
+    files = world.json("config", "validate")["files"]
+    assert [(file["path"], file["valid"]) for file in files] == [(str(good), True), (str(bad), False)]
+    assert world.prodigy("config", "validate", str(good)).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("config", "show", "bugdet"), "bad-value"),
+        (("config", "trace", "retention"), "bad-value"),
+        (("config", "validate", "nowhere.yml"), "storage-denied"),
+    ],
+)
+def test_bad_input(world: World, words: tuple[str, ...], code: str) -> None:
+    assert world.json(*words)["error"]["code"] == code
+
+
+def test_init_writes_one_to_begin_with(world: World) -> None:
+    assert world.prodigy("init", "--config").returncode == 0
+    assert (world.repository / ".prodigy/config.yml").is_file()
+    assert world.json("config", "trace")["settings"] == []
+    assert "unchanged    .prodigy/config.yml" in world.prodigy("init", "--config").stdout
