@@ -26,8 +26,9 @@ SURVIVALS: tuple[Survival, ...] = (
     "zeros",
     "everything",
 )
-_TAKES_SPACE = frozenset({"open", "write", "mkdir"})
-_COUNTED = ("open", "write", "fsync", "fdatasync", "ftruncate", "replace", "unlink", "mkdir")
+_WRITES = frozenset({"write", "pwrite"})
+_TAKES_SPACE = frozenset({"open", "mkdir"}) | _WRITES
+_COUNTED = ("open", "write", "pwrite", "fsync", "fdatasync", "ftruncate", "replace", "unlink", "mkdir")
 
 
 class PowerLost(BaseException):
@@ -72,7 +73,7 @@ class FaultyDisk:
             if self._left < 0:
                 instead = self._failed(name)
                 if instead is not None:
-                    return real(first, words[0][:instead])
+                    return real(first, words[0][:instead], *words[1:])
             existed = place.exists()
             result = real(first, *words, **options)
             if name in {"fsync", "fdatasync"}:
@@ -91,7 +92,7 @@ class FaultyDisk:
                 raise PowerLost
             case "bad disk" if first:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
-            case "short write" if first and name == "write":
+            case "short write" if first and name in _WRITES:
                 return 1
             case "no space" | "short write" if name in _TAKES_SPACE:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -10,6 +10,7 @@ import fcntl
 import os
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -63,11 +64,16 @@ class JobLock:
 
         Raises:
             RunError: ``already-running``, naming the holder.
+            MachineError: ``storage-full`` or ``storage-denied``; nobody holds it then.
         """
         descriptor = _open(path)
         for remaining in reversed(range(_TRIES)):
             if _locked(descriptor, fcntl.LOCK_EX):
-                _write(descriptor, this_process(since, argv))
+                try:
+                    _write(descriptor, this_process(since, argv))
+                except OSError as error:
+                    os.close(descriptor)
+                    raise denied(error, path) from error
                 return cls(path, descriptor)
             found = _read(descriptor)
             if found.alive() or not remaining:
@@ -85,7 +91,8 @@ class JobLock:
         """Give the lock back; a second time does nothing."""
         if self._descriptor >= 0:
             with crash_point("lock.release"):
-                os.ftruncate(self._descriptor, 0)
+                with suppress(OSError):  # a name that stays is that of a process without the lock
+                    os.ftruncate(self._descriptor, 0)
                 os.close(self._descriptor)
             self._descriptor = -1
 

@@ -7,14 +7,22 @@ from pathlib import Path
 from typing import get_args
 from uuid import UUID
 
+import msgspec
 import pytest
 from faulty_disk import SURVIVALS, Fault, FaultyDisk, Survival
+from msgspec.structs import replace
 
 from prodigy import events
 from prodigy.errors import ProdigyError
-from prodigy.events import Metadata, Record
+from prodigy.events import AnyEvent, Metadata, Record
+from prodigy.job.fold import apply, fold
+from prodigy.job.plan import plan_of
+from prodigy.paths import Layout
+from prodigy.store.asked import asked, write_asked
 from prodigy.store.atomic import remove_file, write_file
 from prodigy.store.journal import Entry, JournalWriter, read, segments
+from prodigy.store.locks import JobLock, holder, this_process
+from prodigy.store.projections import Projections
 
 METADATA = Metadata(host="h", pid=1, boot_id="b")
 START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
@@ -171,3 +179,98 @@ def test_a_removed_file_stays_removed(tmp_path: Path, fault: Fault, survival: Su
     ):
         path = folder / "file"
         assert not path.exists() if folder in done else not path.exists() or path.read_bytes() == b"old"
+
+
+# -- what stands around them -----------------------------------------------------------------------------------------
+Story = Callable[[], list[AnyEvent]]
+
+
+def started_in(story: list[AnyEvent]) -> events.JobStarted:
+    started = story[0]
+    assert isinstance(started, events.JobStarted)
+    return started
+
+
+def recorded(event: AnyEvent, number: int) -> Record:
+    told = entry(number)
+    return Record(
+        v=1, seq=number, id=told.id, timestamp=told.timestamp, correlation_id=told.correlation_id, event=event
+    )
+
+
+@each_way
+def test_a_lock_is_nobodys_afterwards(tmp_path: Path, fault: Fault, survival: Survival | None) -> None:
+    """Whether it was taken or not, and whatever of its holder's name was written."""
+
+    def act(folder: Path) -> None:
+        with JobLock.acquire(folder / "locks" / "job.lock", since=START, argv=("prodigy", "resume")):
+            taken.add(folder)
+
+    taken: set[Path] = set()
+    for folder in (left := each_call(tmp_path, fault, survival, lambda _: None, act)):
+        path = folder / "locks" / "job.lock"
+        assert holder(path) is None
+        with JobLock.acquire(path, since=START):
+            assert holder(path) == this_process(START)
+    assert left[-1] in taken
+    assert len(left) > len(taken) or fault == "power"
+
+
+@each_way
+def test_what_was_asked_is_all_there_or_not_at_all(
+    tmp_path: Path, fault: Fault, survival: Survival | None, story: Story
+) -> None:
+    """A workflow that takes the place of another leaves that one as it was."""
+    started = started_in(story())
+    first, second = plan_of(started), plan_of(replace(started, workflow_sha256="1" * 64))
+    job, done = first.job_id, set[Path]()
+
+    def before(folder: Path) -> None:
+        write_asked(Layout(folder, "repo"), first, b"first", START)
+
+    def act(folder: Path) -> None:
+        write_asked(Layout(folder, "repo"), second, b"second", START, replaces=True)
+        done.add(folder)
+
+    for folder in each_call(tmp_path, fault, survival, before, act):
+        layout = Layout(folder, "repo")
+        assert asked(layout, job) == asked(layout, job, first.workflow_sha256) == first
+        new = asked(layout, job, second.workflow_sha256)
+        assert new == second or (new is None and folder not in done)
+        if new is not None:
+            assert (layout.state(job) / "workflow-11111111.yml").read_bytes() == b"second"
+
+
+@each_way
+def test_projections_are_right_again_when_the_disk_is(
+    tmp_path: Path, fault: Fault, survival: Survival | None, story: Story
+) -> None:
+    """Each file is an old one or a new one meanwhile, and none of them ends a run: a dead letter comes, then it goes."""
+    removed = events.DlqItemRemoved(item_id="b", reason="retried")
+    told = [recorded(event, number) for number, event in enumerate((*story(), removed), 1)]
+    plan = plan_of(started_in(story()))
+
+    def projections(folder: Path) -> Projections:
+        return Projections(Layout(folder, "repo"), plan, lambda: START, pid=1)
+
+    def act(folder: Path) -> None:
+        state, ours = fold(told[:9]), projections(folder)
+        for record in told[9:]:
+            apply(state, record)
+            ours.heard(state, record)
+
+    def files(folder: Path) -> dict[str, bytes]:
+        return {
+            str(path.relative_to(folder)): path.read_bytes().replace(str(folder).encode(), b"home")
+            for path in folder.rglob("*.json")
+        }
+
+    model = tmp_path / "model"
+    projections(model).write_everything(fold(told))
+    for folder in (left := each_call(tmp_path, fault, survival, lambda _: None, act)):
+        for content in files(folder).values():
+            msgspec.json.decode(content)
+        projections(folder).write_everything(fold(told))
+        assert not list(Layout(folder, "repo").dead_letters(plan.job_id).glob("*.json"))
+        assert files(folder) == files(model)
+    assert len(left) > 20
