@@ -1,7 +1,7 @@
 """Whether a launch of Claude may begin, by what the job may spend: reserve before, reconcile after.
 
 Pure. Before a launch what it will cost is set apart: the step's own cap, else what nineteen of twenty launches cost so
-far, else one dollar; the launch is told to stay below that. So what is spent and what is reserved together never pass
+far and a quarter more, else one dollar; the launch is told to stay below that. So what is spent and what is reserved together never pass
 the cap, and the run overspends by one reply of each launch that is under way at most. A launch that does not fit waits
 for others to end cheaper than was thought; where nobody runs any more, what is left is given to one launch at a time,
 up to the soft limit; then the budget is exhausted.
@@ -18,6 +18,8 @@ FIRST_USD = 1.0
 """What is reserved for a launch as long as nobody knows what one costs."""
 LEAST_USD = 0.001
 """Less is not worth a launch."""
+ROOM: Final = 1.25
+"""How much more is reserved than launches usually cost: whoever is stopped at its last reply pays for another one."""
 _OFTEN: Final = 0.95
 
 
@@ -47,7 +49,7 @@ def decide(
         return Wait() if money.under_way else _exhausted(caps, money, full)
     if caps.usd is None:
         return Grant()
-    want = max(_usual(money, 0) or FIRST_USD, paid_usd) if wanted_usd is None else wanted_usd
+    want = max(ROOM * _usual(money, 0) or FIRST_USD, paid_usd) if wanted_usd is None else wanted_usd
     left = caps.usd - money.usd - money.reserved
     if want <= left:
         return Grant(want)

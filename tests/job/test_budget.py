@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prodigy.events import BudgetExhausted, Caps
-from prodigy.job.budget import FIRST_USD, Grant, Wait, decide, drained, next_look, out_of_time, warnings
+from prodigy.job.budget import FIRST_USD, ROOM, Grant, Wait, decide, drained, next_look, out_of_time, warnings
 from prodigy.job.state import Money
 
 REPLY = 0.07
@@ -84,7 +84,7 @@ def test_what_is_reserved() -> None:
     assert decide(caps, Money()) == Grant(FIRST_USD)
     assert decide(caps, Money(), wanted_usd=0.3) == Grant(0.3)
     known = Money(samples=[(cost / 100, 1) for cost in range(1, 101)])
-    assert decide(caps, known) == Grant(0.96)
+    assert decide(caps, known) == Grant(ROOM * 0.96)
     assert decide(caps, known, paid_usd=2.5) == Grant(2.5)  # it was underrated
     assert decide(Caps(), known) == Grant(None)
 

@@ -1,0 +1,63 @@
+"""What the real CLI may spend, against a server that has a price for each reply."""
+
+import json
+
+import pytest
+from fakes.messages_api import MessagesApi, Reply, Scenario, Usage, bash
+from worlds import World
+
+REPLY = Usage(10_000, 500)
+PRICE = REPLY.cost("opus")
+"""US dollars of a reply."""
+PARALLEL = 3
+AGENT = Scenario([*[Reply("I work.", [bash("echo on")], REPLY)] * 4, Reply("Done.", usage=REPLY)])
+
+
+def flow(**options: object) -> str:
+    work = {"claude": "[[work]] ${item}", **options}
+    items = {"input": {"list": list("abcdef")}, "max_parallel": PARALLEL, "agent_template": [work]}
+    return json.dumps({"mode": "mapreduce", "map": items})
+
+
+def test_a_cap_is_passed_by_one_reply_of_each_agent_at_most(world: World, api: MessagesApi) -> None:
+    """With more money it goes on to the end, and the bill is the server's.
+
+    A conversation that is stopped at its very last reply says one more when it goes on; no other is bought twice.
+    """
+    api["work"] = AGENT
+    cap = 0.62
+    done = world.prodigy("run", world.workflow(flow()), "-y", "--budget", f"usd={cap}", timeout=300)
+    assert done.returncode == 1, done.stderr
+    assert "budget-exhausted" in done.stderr
+    assert cap * 0.9 <= api.cost() <= cap + PARALLEL * PRICE
+    [stopped] = world.json("status")["resumable"]
+    assert stopped["cost_usd"] == pytest.approx(api.cost())
+
+    report = world.json("resume", "latest", "-y", "--budget", "usd=5")
+    assert (report["status"], report["items"]["done"]) == ("completed", 6)
+    assert report["cost"]["usd"] == pytest.approx(api.cost())
+    stopped_at_the_end = sum(event["reason"] == "budget" for event in world.events("claude_parked"))
+    assert stopped_at_the_end <= PARALLEL
+    assert api.cost() <= (30 + stopped_at_the_end) * PRICE + 1e-9
+    [by_model] = report["cost"]["by_model"]
+    assert (by_model["model"], by_model["usd"]) == ("claude-opus-5-5", pytest.approx(api.cost()))
+    replies = len(api.ledger)
+    assert report["cost"]["tokens"] == {
+        "input": replies * 10_000,
+        "output": replies * 500,
+        "cache_read": 0,
+        "cache_creation": 0,
+    }
+
+
+def test_the_cap_of_a_step(world: World, api: MessagesApi) -> None:
+    """It is the step's own: reaching it fails the step, with no more than one reply beyond it."""
+    api["work"] = AGENT
+    steps = [{"claude": "[[work]] a", "claude_options": {"max_budget_usd": 0.12}}]
+    done = world.prodigy("run", world.workflow(json.dumps(steps)), "--no-merge")
+    assert done.returncode == 1
+    [failed] = world.events("step_failed")
+    assert failed["claude"]["terminal_reason"] == "budget_exhausted"
+    assert failed["claude"]["cost_usd"] == pytest.approx(api.cost())
+    assert 0.12 <= api.cost() <= 0.12 + PRICE
+    assert not world.events("claude_parked")
