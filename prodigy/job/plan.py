@@ -94,9 +94,7 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     @property
     def on_conflict(self) -> OnConflict:
         """What is done about work that collides: what the workflow says, else what it is able to."""
-        phase = self.workflow.map
-        said = (phase.on_conflict if phase is not None else None) or self.workflow.on_conflict
-        return said or ("claude" if uses_claude(self.workflow) else "rerun")
+        return _said(self.workflow) or ("claude" if uses_claude(self.workflow) else "rerun")
 
     @property
     def values(self) -> int:
@@ -193,6 +191,15 @@ def with_flags(plan: RunPlan, *later: Overrides) -> RunPlan:
         flags = flags.then(more)
     workflow = overridden(plan.workflow, flags)
     return structs.replace(plan, workflow=workflow, backend=flags.backend or plan.backend)
+
+
+def resolves_with_claude(workflow: Workflow) -> bool:
+    """Whether a workflow asks for Claude where work collides."""
+    return _said(workflow) == "claude"
+
+
+def _said(workflow: Workflow) -> OnConflict | None:
+    return (workflow.map.on_conflict if workflow.map is not None else None) or workflow.on_conflict
 
 
 def uses_claude(part: Workflow | Sequence[Step]) -> bool:

@@ -28,7 +28,7 @@ def check(command: tuple[str, ...], environment: Mapping[str, str], *, where: st
     program = shutil.which(command[0], path=environment.get("PATH"))
     if program is None:
         place = "" if "/" in command[0] else " in PATH"
-        message = f"The workflow has Claude steps, and there is no `{command[0]}`{place}"
+        message = f"The run may need Claude, and there is no `{command[0]}`{place}"
         raise MachineError("claude-not-found", message, where=where, hint=_INSTALL)
     words = (program, *command[1:])
     asked = _run(words, environment, "--version")

@@ -157,7 +157,7 @@ def _answer(result: Mapping[str, Any], session_id: str, model: str | None) -> An
     tokens = _tokens(result)
     use = ClaudeUse(
         session_id=_text(result, "session_id") or session_id,
-        model=model,
+        model=_dearest(result) or model,
         cost_usd=_number(result, "total_cost_usd"),
         input_tokens=tokens[0],
         output_tokens=tokens[1],
@@ -195,6 +195,14 @@ def _tokens(result: Mapping[str, Any]) -> tuple[int, ...]:
     if isinstance(by_model, dict) and by_model:
         return tuple(_sum(by_model.values(), key) for key in _BY_MODEL)
     return tuple(_sum([result.get("usage")], key) for key in _OF_RUN)
+
+
+def _dearest(result: Mapping[str, Any]) -> str | None:
+    """The model that cost most: another than was asked for, if that was not there."""
+    by_model = result.get("modelUsage")
+    known = by_model if isinstance(by_model, dict) else {}
+    costs = {name: _number(use, "costUSD") for name, use in known.items() if isinstance(use, dict)}
+    return max(costs, key=lambda name: costs[name], default=None)
 
 
 def _sum(uses: Iterable[Any], key: str) -> int:

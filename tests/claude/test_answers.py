@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.messages_api import MessagesApi, Reply, Request, Scenario, Tool, Usage, bash
+from fakes.messages_api import MessagesApi, Refusal, Reply, Request, Scenario, Tool, Usage, bash
 from worlds import World
 
 
@@ -169,3 +169,58 @@ def test_print_mode(world: World, api: MessagesApi) -> None:
     use = outcome(world)["claude"]
     assert use["cost_usd"] == pytest.approx(api.cost())
     assert Path(use["json_log_location"]).exists()
+
+
+def test_what_goes_on_in_the_background_is_waited_for(world: World, api: MessagesApi) -> None:
+    """Where the user lets Claude do that: the result after it counts, and nothing of it is left running."""
+    world.environ["CLAUDE_CODE_DISABLE_BACKGROUND_TASKS"] = "0"
+    gate = world.folder / "gate"
+    wait = f"until test -e {gate}; do python3 -c 'import time; time.sleep(0.1)'; done; echo over > late.txt"
+
+    def started(_: Request) -> Reply:
+        gate.touch()
+        return Reply("It has begun.")
+
+    task = Reply("I begin.", [bash(wait, run_in_background=True)])
+    api["slow"] = [task, started, Reply("It is over.")]
+    done = world.prodigy("run", world.workflow(steps("[[slow]]")), "-y")
+    assert done.returncode == 0, done.stderr
+    ended = outcome(world)
+    assert ended["stdout"]["tail"] == "It is over."
+    assert ended["claude"]["cost_usd"] == pytest.approx(api.cost())
+    assert (world.repository / "late.txt").read_text() == "over\n"
+
+
+def test_another_model_in_the_place_of_one_that_is_not_there(world: World, api: MessagesApi) -> None:
+    """It is the one that is paid for, at its own price."""
+    api["other"] = [
+        lambda asked: Refusal(404) if "opus" in asked.model else Reply(f"I am {asked.model}.")
+    ] * 9
+    options = {"model": "opus", "fallback_model": "sonnet"}
+    done = world.prodigy(
+        "run", world.workflow(steps("[[other]]", claude_options=options)), "--no-merge", "--json"
+    )
+    assert done.returncode == 0, done.stderr
+    assert outcome(world)["stdout"]["tail"].startswith("I am claude-sonnet")
+    [by_model] = json.loads(done.stdout)["cost"]["by_model"]
+    assert by_model["model"].startswith("claude-sonnet")
+    assert by_model["usd"] == pytest.approx(api.cost())
+
+
+def test_further_arguments(world: World, api: MessagesApi) -> None:
+    options = {"extra_args": ["--include-partial-messages"]}
+    done = world.prodigy("run", world.workflow(steps("hello", claude_options=options)), "--no-merge")
+    assert done.returncode == 0, done.stderr
+    ended = outcome(world)
+    assert ended["stdout"]["tail"] == "Hello."
+    assert '"stream_event"' in Path(ended["stdout"]["log"]).read_text()
+
+
+def test_print_mode_tells_failures_too(world: World, api: MessagesApi) -> None:
+    world.environ["PRODIGY_CLAUDE_STREAMING"] = "false"
+    api["bad"] = [Refusal(400, "max_tokens: too large")]
+    done = world.prodigy("run", world.workflow(steps("[[bad]]")), "--no-merge")
+    assert done.returncode == 1
+    ended = outcome(world)
+    assert "max_tokens: too large" in ended["error"]["message"]
+    assert Path(ended["claude"]["json_log_location"]).exists()

@@ -22,6 +22,7 @@ REFUSALS: Mapping[str, tuple[Refusal, str]] = {
 }
 PASSING: Mapping[str, Step] = {
     "429": Refusal(429, headers={"retry-after": "1"}),
+    "429-bare": Refusal(429),
     "529": Refusal(529),
     "reset": Fault("reset"),
     "reset-mid": Fault("reset", mid=True),

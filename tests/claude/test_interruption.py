@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from claude.pinned import CLI
 from fakes.messages_api import MessagesApi, Reply, Scenario, Usage, bash
 from worlds import World, eventually, pids_with
 
@@ -86,3 +87,31 @@ def test_a_launch_whose_time_is_up(world: World, api: MessagesApi, tag: str) -> 
     assert api.cost() > 0
     cost = json.loads(done.stdout)["cost"]
     assert cost["usd"] == cost["estimated_usd"] == pytest.approx(api.cost())
+
+
+def test_a_result_that_was_told_is_not_bought_again(world: World, api: MessagesApi) -> None:
+    """Claude had ended when the run was killed: what it did and said counts, and the API is not asked again."""
+    gate = world.folder / "gate"
+    wrapper = world.folder / "bin/claude"
+    wrapper.parent.mkdir()
+    wait = f'test "$1" != --print || until test -e {gate}; do sleep 0.1; done'
+    wrapper.write_text(f'#!/bin/sh\n"{CLI}" "$@" && {{ {wait}; }}\n')
+    wrapper.chmod(0o755)
+    world.environ["PATH"] = f"{wrapper.parent}:{world.environ['PATH']}"
+    api["work"] = Scenario(
+        [
+            Reply("I work.", [bash("echo hi > note.txt && git add . && git commit -qm 'by claude'")]),
+            Reply("Done."),
+        ],
+        by_turn=True,
+    )
+    started = world.start("run", world.workflow('[{"claude": "[[work]]", "commit_required": true}]'), "-y")
+    eventually(lambda: any('"result"' in log.read_text() for log in world.home.glob("logs/**/*-claude.out")))
+    started.kill()
+    started.communicate(timeout=60)
+    gate.touch()
+    report = world.json("resume", "latest", "-y")
+    assert (report["status"], report["cost"]["launches"], len(api.ledger)) == ("completed", 1, 2)
+    assert report["cost"]["usd"] == pytest.approx(api.cost())
+    assert report["cost"]["estimated_usd"] == 0
+    assert "by claude" in world.git("log", "--format=%s").splitlines()

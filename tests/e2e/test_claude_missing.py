@@ -32,3 +32,14 @@ def test_a_workflow_that_needs_it_does_not_start(world: World, tmp_path: Path) -
 def test_a_workflow_of_scripts_runs(world: World, tmp_path: Path) -> None:
     without_claude(world, tmp_path)
     assert world.prodigy("run", world.workflow("- shell: 'true'"), "--no-merge").returncode == 0
+
+
+def test_a_run_whose_conflicts_need_it_does_not_start(world: World, tmp_path: Path) -> None:
+    """Said outright; what a workflow without Claude does about conflicts by itself needs none."""
+    without_claude(world, tmp_path)
+    flow = "mode: mapreduce\nmap: {input: {list: [a]}, agent_template: [shell: 'true']}\n"
+    assert world.prodigy("run", world.workflow(flow), "--no-merge").returncode == 0
+    done = world.prodigy("run", world.workflow(f"{flow}on_conflict: claude\n"), "--no-merge")
+    assert done.returncode == 2
+    assert "error: claude-not-found" in done.stderr
+    assert "on_conflict: claude" in done.stderr
