@@ -9,7 +9,6 @@ interruption, a resolution that was recorded is not paid for again.
 from contextlib import suppress
 from typing import Literal, Never, TypedDict
 
-import trio
 from msgspec import structs
 
 from prodigy import events
@@ -182,9 +181,7 @@ class Resolver(Task):
         task = self._tasks.phase(
             "resolve", (), begun.onto, worktree=begun.path, timeout=TIMEOUT, outcomes=self._outcomes()
         )
-        prompt = await trio.to_thread.run_sync(
-            merge_prompt, begun.path, task.environment, self.sides(), begun.paths
-        )
+        prompt = merge_prompt(self.sides(), begun.paths)
         workflow = self._plan.workflow
         step = Step(
             action=Claude(prompt),

@@ -1,15 +1,11 @@
-"""Which commands Claude finds: those of the repository, those of the user, and those that Prodigy brings along."""
+"""Which commands Claude finds: those of the repository, and those of the user."""
 
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
 from pathlib import Path
 
-
-def packaged_commands() -> tuple[str, ...]:
-    """Names of the prompts that ``prodigy init`` writes."""
-    folder = files("prodigy") / "init" / "commands"
-    names = (file.name for file in folder.iterdir())
-    return tuple(sorted(name.removesuffix(".md") for name in names if name.endswith(".md")))
+from prodigy.steps.packaged_prompts import packaged_commands
+from prodigy.workflow.layers import within
+from prodigy.workflow.model import Claude, Step, Workflow
 
 
 def found_commands(repository: Path, environ: Mapping[str, str]) -> frozenset[str] | None:
@@ -24,3 +20,15 @@ def found_commands(repository: Path, environ: Mapping[str, str]) -> frozenset[st
 def _in(folder: Path) -> Iterator[str]:
     yield from (file.stem for file in (folder / "commands").rglob("*.md"))
     yield from (file.parent.name for file in (folder / "skills").glob("*/SKILL.md"))
+
+
+def lacking_commands(workflow: Workflow, repository: Path, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Names of commands that a workflow calls, that Prodigy brings along, and that are not there."""
+    found = found_commands(repository, environ)
+    if found is None:
+        return ()
+    prompts = (step.action.prompt for step in within(workflow, Step) if isinstance(step.action, Claude))
+    called = dict.fromkeys(
+        prompt.split()[0].removeprefix("/") for prompt in prompts if prompt.strip().startswith("/")
+    )
+    return tuple(name for name in called if name in packaged_commands() and name not in found)

@@ -1,12 +1,15 @@
 """A run that begins: planned, locked, kept on disk, conducted, and told how it ended."""
 
+from pathlib import Path
+
 import msgspec
 
 from prodigy.actors import launch
 from prodigy.actors.finish import Answer
 from prodigy.actors.preparing import Prepared
 from prodigy.cli.arguments import Arguments
-from prodigy.cli.backend import Chosen, configured_claude
+from prodigy.cli.backend import CLAUDE, Chosen, configured_claude
+from prodigy.cli.claude_commands import lacking_commands
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.reading import Reading
 from prodigy.cli.session import Session, Shown
@@ -109,5 +112,14 @@ class Start:
         if left_out:
             files = "1 uncommitted file is" if left_out == 1 else f"{left_out} uncommitted files are"
             self._printer.note(f"{files} not part of this run")
+        self._note_prompts(plan)
         if not plan.arguments and wants_argument(plan.workflow):
             self._printer.note("the workflow uses `$ARG`, and no value is given: `--args VALUE`")
+
+    def _note_prompts(self, plan: RunPlan) -> None:
+        """Which commands Claude is told in our words, because the repository has none of that name."""
+        if plan.backend.name != CLAUDE:
+            return
+        lacking = lacking_commands(plan.workflow, Path(plan.repository), self._around.environ)
+        for name in lacking:
+            self._printer.note(f"the repository has no command `/{name}`; Claude is told Prodigy's own")

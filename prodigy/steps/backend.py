@@ -27,6 +27,8 @@ class Call(Struct, frozen=True, kw_only=True):
 
     prompt: str
     session_id: str
+    worktree: str = ""
+    """Absolute path of the worktree that it works in."""
     options: ClaudeOptions = ClaudeOptions()
     environment: Mapping[str, str] = {}
     streaming: bool = True

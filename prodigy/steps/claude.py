@@ -172,6 +172,7 @@ def _call(
     call = Call(
         prompt=prompt,
         session_id=str(uuid4()) if before is None else before.session_id,
+        worktree=runner.worktree,
         options=_filled(runner, step.claude),
         environment=environment,
         streaming=environment.get("PRODIGY_CLAUDE_STREAMING", "").lower() != "false",

@@ -12,6 +12,7 @@ from prodigy.steps import claude_installation, claude_limits
 from prodigy.steps.backend import Call, Launched, Needs, Parked
 from prodigy.steps.claude_session import account_of, estimated, session_file
 from prodigy.steps.claude_stream import ClaudeStream
+from prodigy.steps.packaged_prompts import with_packaged
 from prodigy.steps.runner import Program
 from prodigy.workflow.model import ClaudeOptions, Text
 
@@ -69,7 +70,7 @@ class ClaudeCli:
 
     def program(self, call: Call) -> Program:
         """What to execute: the prompt is the last argument, or standard input if it is long."""
-        words = GO_ON if call.resumes else call.prompt
+        words = GO_ON if call.resumes else _prompt(call)
         prompt = words.encode("utf-8", "surrogateescape")
         inline = len(prompt) <= MAX_PROMPT
         argv = (*self._command, *_flags(call), *(("--", words) if inline else ()))
@@ -77,7 +78,7 @@ class ClaudeCli:
 
     def reader(self, call: Call) -> ClaudeStream:
         """Reads what it prints."""
-        command = _COMMAND.match(call.prompt)
+        command = _COMMAND.match(_prompt(call))
         return ClaudeStream(call.session_id, command[1] if command else None, self._linger)
 
     def parked(self, call: Call, launched: Launched) -> Parked | None:
@@ -114,6 +115,11 @@ class ClaudeCli:
             kept.setdefault("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1")
         kept.setdefault("CLAUDE_CODE_MAX_RETRIES", str(self._retries))
         return kept
+
+
+def _prompt(call: Call) -> str:
+    """What Claude is told: our own text for a command of ours that the worktree lacks."""
+    return with_packaged(call.prompt, call.worktree, call.environment)
 
 
 def claude_cli(settings: Mapping[str, Any]) -> ClaudeCli:

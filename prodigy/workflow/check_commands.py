@@ -38,9 +38,9 @@ def check_commands(
     Args:
         workflow: the workflow.
         texts: its files by name, for pointing at places.
-        problems: takes the warnings ``command-not-found``.
+        problems: takes the warnings ``command-not-found``, and a note where Prodigy has a text of its own.
         known: names of commands that are there, without the slash.
-        packaged: names of those that ``prodigy init`` writes.
+        packaged: names of those that Prodigy brings along.
     """
     places = Places(texts)
     for step in within(workflow, Step):
@@ -49,11 +49,15 @@ def check_commands(
         called = _CALLED.match(step.action.prompt)
         if called is None or called[2] in BUILT_IN or called[2] in known:
             continue
-        meant = nearest(called[2], [*known, *packaged])
-        hint = f"write it into `.claude/commands/{called[2]}.md`"
+        at, message = (
+            places.find(step.action.mark, called[1]),
+            f"Claude has no command {quoted(called[1])} here",
+        )
         if called[2] in packaged:
-            hint = "`prodigy init` writes it"
-        elif meant is not None:
-            hint = f"did you mean `/{meant}`?"
-        message = f"Claude has no command {quoted(called[1])} here"
-        problems.warning("command-not-found", message, places.find(step.action.mark, called[1]), hint)
+            problems.note(
+                "command-not-found", f"{message}, and is told Prodigy's", at, "`prodigy init` writes it"
+            )
+            continue
+        meant = nearest(called[2], [*known, *packaged])
+        hint = f"did you mean `/{meant}`?" if meant else f"write it into `.claude/commands/{called[2]}.md`"
+        problems.warning("command-not-found", message, at, hint)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from prodigy.cli.claude_commands import packaged_commands
+from prodigy.steps.packaged_prompts import packaged_commands
 from prodigy.workflow.load import load_workflow
 from prodigy.workflow.schema import workflow_schema
 

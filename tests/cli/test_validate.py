@@ -171,10 +171,11 @@ def test_commands_of_claude_that_nobody_has_written(files: Any) -> None:
     files.environ |= {"HOME": str(files.home)}
     (files.directory / "w.yml").write_text(CALLS)
     told = json.loads(files.call("validate", "w.yml", "--json").out)["files"][0]["problems"]
-    assert [(found["code"], found["line"], found["column"], found["hint"]) for found in told] == [
-        ("command-not-found", 1, 11, "write it into `.claude/commands/tidy.md`"),
-        ("command-not-found", 4, 40, "`prodigy init` writes it"),
+    assert [(found["severity"], found["line"], found["column"], found["hint"]) for found in told] == [
+        ("warning", 1, 11, "write it into `.claude/commands/tidy.md`"),
+        ("note", 4, 40, "`prodigy init` writes it"),
     ]
+    assert {found["code"] for found in told} == {"command-not-found"}
     commands, skills = files.directory / ".claude/commands/more", files.home / ".claude/skills/prodigy-lint"
     for folder, name in ((commands, "tidy.md"), (skills, "SKILL.md")):
         folder.mkdir(parents=True)

@@ -62,8 +62,11 @@ class BackendContract:
         raise NotImplementedError
 
     def limited(self, folder: Path, text: str) -> str:
-        """A prompt whose first launch is turned away for a moment; the next one is answered with ``text``."""
+        """A prompt whose first launch is turned away; a later one is answered with ``text``."""
         raise NotImplementedError
+
+    def released(self, folder: Path) -> None:
+        """The limit is over from now on, if it does not end by itself."""
 
     def costing(self, replies: int, usd: float) -> str:
         """A prompt that takes so many replies of the model, each for ``usd``."""
@@ -214,6 +217,7 @@ class BackendContract:
         assert parked.until is not None
         meter = backend.meter(call.environment, call.session_id)
         again = structs.replace(call, resumes=True, meter=meter)
+        self.released(folder)
         while backend.parked(again, launched := self.told(folder, again)) is not None:
             continue
         assert launched.answer is not None

@@ -41,7 +41,10 @@ class TestClaude(BackendContract):
     def limited(self, folder: Path, text: str) -> str:
         bucket = folder.parent / "bucket"
         bucket.write_text(f"[1, {time.time()}]")
-        return f"/quota {bucket} 1 1\n/say {text}"
+        return f"/quota {bucket} 1 1000\n/say {text}"
+
+    def released(self, folder: Path) -> None:
+        (folder.parent / "bucket").write_text("[0, 0]")
 
     def costing(self, replies: int, usd: float) -> str:
         return f"/replies {replies} {usd}"

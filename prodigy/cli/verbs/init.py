@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import msgspec
 from cyclopts import App, Parameter
 
-from prodigy.cli.claude_commands import packaged_commands
 from prodigy.cli.configured import PROJECT_FILE
 from prodigy.cli.git_folder import common_folder
 from prodigy.cli.invocation import Given, Invocation
@@ -16,6 +15,7 @@ from prodigy.cli.printer import Span, Tone
 from prodigy.cli.verbs.schema import schema_text
 from prodigy.configuration.template import configuration_text
 from prodigy.errors import MachineError, RunError, UsageError
+from prodigy.steps.packaged_prompts import packaged_commands
 from prodigy.workflow.nearest import nearest
 
 app = App(

@@ -7,13 +7,14 @@ from typing import Annotated, Any, Literal
 import msgspec
 from cyclopts import App, Parameter
 
-from prodigy.cli.claude_commands import found_commands, packaged_commands
+from prodigy.cli.claude_commands import found_commands
 from prodigy.cli.findings import FileView, ValidateDocument, problem_view, tally
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.parameters import given_parameters
 from prodigy.cli.printer import Form, Printer, Span
 from prodigy.cli.workflow_files import WorkflowFile, load_file, open_workflow, repository_root
 from prodigy.errors import UsageError
+from prodigy.steps.packaged_prompts import packaged_commands
 from prodigy.workflow.check_commands import check_commands
 from prodigy.workflow.check_machine import check_machine
 from prodigy.workflow.load import Loaded
