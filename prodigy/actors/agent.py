@@ -35,7 +35,7 @@ from prodigy.job.signature import error_signature
 from prodigy.job.state import ItemState
 from prodigy.job.window import Start
 from prodigy.steps.protocol import AgentResult, AgentTask, Outcome
-from prodigy.store.atomic import private_folder
+from prodigy.store.atomic import FILE_MODE, private_folder
 from prodigy.store.journal import StorageFailed
 from prodigy.workflow.model import MapPhase
 from supervisors import HostLost
@@ -335,3 +335,4 @@ def _write_item(path: Path, item: Any) -> None:
     private_folder(path.parent, durable=False)
     with crash_point("item-file.write"):
         path.write_bytes(msgspec.json.encode(item) + b"\n")
+    path.chmod(FILE_MODE)

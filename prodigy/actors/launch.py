@@ -19,6 +19,7 @@ import trio
 from prodigy import __version__, ids
 from prodigy.actors import environment
 from prodigy.actors.preparing import Prepared, prepare
+from prodigy.actors.registration import registered
 from prodigy.errors import MachineError
 from prodigy.events import Metadata
 from prodigy.git import admission, excludes
@@ -32,7 +33,6 @@ from prodigy.job.plan import RunPlan
 from prodigy.paths import Layout
 from prodigy.store.atomic import write_file
 from prodigy.store.locks import boot_id
-from prodigy.store.repos import repository_name
 from prodigy.workflow.model import Workflow
 from prodigy.workflow.select import input_kind
 
@@ -132,7 +132,9 @@ def make_plan(ground: Ground, source: Source, layout: Layout, now: datetime, arg
 
 def layout_for(home: Path, ground: Ground, now: datetime) -> Layout:
     """The folders of this repository; registers its name at the first run."""
-    return Layout(home, repository_name(home, ground.repository, now))
+    git_dir, root = Path(ground.repository.common_dir), Path(ground.repository.root)
+    worktree = None if root.resolve() == git_dir.resolve() else root
+    return Layout(home, registered(home, git_dir, worktree, now).name)
 
 
 async def forge_for(ground: Ground, layout: Layout, session: ids.SessionId) -> Forge:

@@ -5,7 +5,6 @@ run's own journal, under its lock.
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import trio
 
@@ -21,6 +20,7 @@ from prodigy.job.summary import recorded
 from prodigy.store.asked import asked
 from prodigy.store.locks import JobLock
 from prodigy.store.projections import Projections
+from prodigy.store.repos import where
 from prodigy.store.runs import Run, load_state
 
 
@@ -41,7 +41,7 @@ async def take_up(
     now = stamp.now()
     with JobLock.acquire(run.layout.job_lock(run.job_id), since=now, argv=argv):
         plan = _plan(run, purpose)
-        ground = await launch.survey(Path(plan.repository), environ)
+        ground = await launch.survey(where(run.layout, plan.repository), environ)
         forge = await launch.forge_for(ground, run.layout, plan.session_id)
         by_steps = purpose == "merge" and plan.merges_by_steps
         prepared = Prepared()

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from pathlib import Path
 
 import msgspec
 
@@ -25,6 +24,7 @@ from prodigy.steps.redaction import masked
 from prodigy.store.asked import asked, write_asked
 from prodigy.store.filesystems import require_local
 from prodigy.store.locks import JobLock
+from prodigy.store.repos import where
 from prodigy.store.runs import Run
 from prodigy.store.snapshots import Folded, opened, renewed
 from prodigy.workflow.layers import environments
@@ -155,7 +155,7 @@ class Continuation:
 
     async def _ground(self, plan: RunPlan) -> launch.Ground:
         """The repository as it is; the branch is the one that the run was begun on."""
-        ground = await launch.survey(Path(plan.repository), self._around.environ)
+        ground = await launch.survey(where(self._run.layout, plan.repository), self._around.environ)
         await launch.admit(ground, plan.workflow)
         target = msgspec.structs.replace(ground.target, branch=plan.original_branch)
         return msgspec.structs.replace(ground, target=target)

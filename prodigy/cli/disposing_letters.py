@@ -24,7 +24,7 @@ def clean_letters(invocation: Invocation, wanted: Wanted, outcome: Outcome) -> N
         letters = [letter for letter in state.dead_letters.values() if letter.last_attempt <= oldest]
         if not letters:
             continue
-        if not (wanted.force or wanted.dry_run):
+        if not wanted.force:
             outcome.keep(f"dlq  {run.job_id}", f"{counted(len(letters), 'item')}; `--force` removes them")
             continue
         try:

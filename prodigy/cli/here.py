@@ -27,7 +27,7 @@ def repository_here(invocation: Invocation, *, all_repos: bool) -> str | None:
             where=str(invocation.place),
             hint="choose one with `--path DIR`, or see all with `--all-repos`",
         )
-    return find(invocation.home, folder) or _UNREGISTERED
+    return _name_of(folder, invocation) or _UNREGISTERED
 
 
 def run_called(name: str, invocation: Invocation, fits: Fits | None = None) -> Run:
@@ -37,11 +37,31 @@ def run_called(name: str, invocation: Invocation, fits: Fits | None = None) -> R
         UsageError: ``run-not-found`` or ``ambiguous-run``.
     """
     folder = common_folder(invocation.place)
-    repo = find(invocation.home, folder) if folder is not None else None
+    repo = _name_of(folder, invocation) if folder is not None else None
     found = resolve(name, invocation.home, repo, fits=fits)
     if found.elsewhere:
         invocation.printer.note(f"`{name}` is a run of the repository `{found.run.repo}`")
     return found.run
+
+
+def _name_of(folder: Path, invocation: Invocation) -> str | None:
+    """The name of a repository, also of one that was moved since: it keeps its runs."""
+    name = find(invocation.home, folder)
+    if name is not None:
+        return name
+    from prodigy.actors import registration  # only where a repository has no name yet
+
+    if not registration.may_have_moved(invocation.home, folder):
+        return None
+    moved = registration.moved(invocation.home, folder, main_worktree(folder), invocation.around.now())
+    if moved is not None:
+        invocation.printer.note(f"the repository `{moved.name}` was moved here from {moved.moved_from}")
+    return None if moved is None else moved.name
+
+
+def main_worktree(folder: Path) -> Path | None:
+    """The main worktree of the repository with this git folder; ``None`` for a bare one."""
+    return folder.parent if folder.name == ".git" else None
 
 
 def has_dead_letters(run: JobSummary) -> bool:

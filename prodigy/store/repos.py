@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from prodigy.errors import MachineError
+from prodigy.paths import Layout
 from prodigy.store.atomic import write_file
 from prodigy.store.locks import FileLock
 
@@ -43,20 +44,6 @@ class Registry(Struct, frozen=True, kw_only=True):
     def name_of(self, git_dir: str) -> str | None:
         """The name of the repository whose git common folder this is."""
         return next((name for name, known in self.repos.items() if known.git_dir == git_dir), None)
-
-
-class Located(Protocol):
-    """A repository as git found it."""
-
-    @property
-    def root(self) -> str:
-        """The main worktree; of a bare repository the repository itself."""
-        ...
-
-    @property
-    def common_dir(self) -> str:
-        """Where objects, refs and configuration lie."""
-        ...
 
 
 class Registered(NamedTuple):
@@ -92,6 +79,20 @@ def find(home: Path, git_dir: Path) -> str | None:
     return registry(home).name_of(str(git_dir.resolve()))
 
 
+def where(layout: Layout, known: str) -> Path:
+    """Where the repository of a layout lies: as it was registered last, or else where it was known to be."""
+    found = registry(layout.home).repos.get(layout.repo)
+    return Path(known if found is None else found.worktree or found.git_dir)
+
+
+def was_moved(
+    known: Registry, git_dir: Path, worktree: Path | None, root_commits: Iterable[str], now: datetime
+) -> bool:
+    """Whether a repository that has no name under its path is one that has one under another."""
+    seen = _seen(git_dir, worktree, root_commits, now)
+    return any(_moved(before, seen, _basename(seen)) for before in known.repos.values())
+
+
 def register(
     home: Path, git_dir: Path, *, worktree: Path | None, root_commits: Iterable[str], now: datetime
 ) -> Registered:
@@ -104,29 +105,26 @@ def register(
         root_commits: commits without parents; they tell a moved repository from another of the same name.
         now: the present time.
     """
-    seen = Repository(
+    seen = _seen(git_dir, worktree, root_commits, now)
+    with FileLock(home / "locks" / "repos.lock"):
+        known = registry(home).repos
+        found = _name(known, seen, _basename(seen))
+        if earlier := known.get(found.name):
+            roots = seen.root_commits or earlier.root_commits
+            seen = replace(seen, first_seen=earlier.first_seen, root_commits=roots)
+        content = msgspec.json.encode(Registry(repos=known | {found.name: seen}))
+        write_file(_file(home), msgspec.json.format(content, indent=2) + b"\n")
+    return found
+
+
+def _seen(git_dir: Path, worktree: Path | None, root_commits: Iterable[str], now: datetime) -> Repository:
+    return Repository(
         git_dir=str(git_dir.resolve()),
         worktree=None if worktree is None else str(worktree.resolve()),
         root_commits=tuple(sorted(root_commits)),
         first_seen=now,
         last_seen=now,
     )
-    with FileLock(home / "locks" / "repos.lock"):
-        known = registry(home).repos
-        found = _name(known, seen, _basename(seen))
-        if earlier := known.get(found.name):
-            seen = replace(seen, first_seen=earlier.first_seen)
-        content = msgspec.json.encode(Registry(repos=known | {found.name: seen}))
-        write_file(_file(home), msgspec.json.format(content, indent=2) + b"\n")
-    return found
-
-
-def repository_name(home: Path, repository: Located, now: datetime, root_commits: Iterable[str] = ()) -> str:
-    """The name of the repository that git found, given now if it has none yet."""
-    git_dir = Path(repository.common_dir)
-    bare = Path(repository.root).resolve() == git_dir.resolve()
-    worktree = None if bare else Path(repository.root)
-    return register(home, git_dir, worktree=worktree, root_commits=root_commits, now=now).name
 
 
 def _file(home: Path) -> Path:
@@ -151,8 +149,7 @@ def _name(known: dict[str, Repository], seen: Repository, basename: str) -> Regi
 
 def _moved(before: Repository, seen: Repository, basename: str) -> bool:
     return (
-        bool(seen.root_commits)
-        and before.root_commits == seen.root_commits
+        not set(before.root_commits).isdisjoint(seen.root_commits)
         and _basename(before).casefold() == basename.casefold()
         and not Path(before.git_dir).exists()
     )
