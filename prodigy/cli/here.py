@@ -1,6 +1,8 @@
 """Which repository a reading verb is about, found without starting git."""
 
-from prodigy.cli.git_folder import common_folder
+from pathlib import Path
+
+from prodigy.cli.git_folder import common_folder, main_worktree
 from prodigy.cli.invocation import Invocation
 from prodigy.errors import MachineError
 from prodigy.job.summary import JobSummary
@@ -53,15 +55,12 @@ def _name_of(folder: Path, invocation: Invocation) -> str | None:
 
     if not registration.may_have_moved(invocation.home, folder):
         return None
-    moved = registration.moved(invocation.home, folder, main_worktree(folder), invocation.around.now())
+    moved = registration.moved(
+        invocation.home, folder, main_worktree(invocation.place), invocation.around.now()
+    )
     if moved is not None:
         invocation.printer.note(f"the repository `{moved.name}` was moved here from {moved.moved_from}")
     return None if moved is None else moved.name
-
-
-def main_worktree(folder: Path) -> Path | None:
-    """The main worktree of the repository with this git folder; ``None`` for a bare one."""
-    return folder.parent if folder.name == ".git" else None
 
 
 def has_dead_letters(run: JobSummary) -> bool:
