@@ -35,6 +35,8 @@ KIND = "bench"
 ITEMS, DONE, MOST = 10_000, 9_000, 10.0
 GROUP = 50
 ROUNDS = 5
+_USED = slice(11, 13)
+"""The fields ``utime`` and ``stime`` of ``/proc/PID/stat``, counted from the one after the name."""
 LIFE = 7
 """Records of an item that changes nothing."""
 
@@ -50,7 +52,7 @@ def main() -> int:
         items, done = scaled(ITEMS), scaled(DONE)
         journal = begun(ground, items, hold)
         finish(journal, done, partial(keep, ground))
-        floor, took = (min(times) for times in zip(*measured(ground, journal), strict=True))
+        floor, took, busy = (min(times) for times in zip(*measured(ground, journal), strict=True))
         size = sum(path.stat().st_size for path in segments(journal))
         count = sum(1 for _ in read(journal))
         report.figure(f"{count} records, {size / 1e6:.1f} MB; msgspec reads them in {floor:.2f} s")
@@ -58,6 +60,7 @@ def main() -> int:
             f"the next agent starts after {took:.2f} s, {took / floor:.1f} times that (at most {MOST:g})",
             holds=took <= MOST * floor,
         )
+        report.figure(f"the coordinator is busy for {busy:.2f} s of it, {busy / floor:.1f} times that")
     return report.code
 
 
@@ -174,21 +177,28 @@ def reading(journal: Path) -> float:
     return time.perf_counter() - began
 
 
-def measured(ground: Ground, journal: Path) -> Iterator[tuple[float, float]]:
-    """Seconds of reading, and of resuming."""
+def measured(ground: Ground, journal: Path) -> Iterator[tuple[float, float, float]]:
+    """Seconds of reading, of resuming, and of the processor's work for that."""
     for left in reversed(range(ROUNDS)):
-        yield reading(journal), resumed(ground, journal, signal.SIGKILL if left else signal.SIGINT)
+        yield reading(journal), *resumed(ground, journal, signal.SIGKILL if left else signal.SIGINT)
 
 
-def resumed(ground: Ground, journal: Path, end: signal.Signals) -> float:
-    """Seconds from the command to the record of the first leaf that it begins."""
+def resumed(ground: Ground, journal: Path, end: signal.Signals) -> tuple[float, float]:
+    """Seconds from the command to the record of the first leaf that it begins; those that the coordinator worked."""
     last = sum(1 for _ in read(journal))
     began = time.time()
     with process(ground, "resume", "--no-merge") as running:
         wait_for(ground, events.StepIntended, last)
+        busy = processor_time(running.pid)
         os.kill(running.pid, end)
     for path in segments(journal):
         for line in path.read_bytes().split(b"\n")[last:]:
             if b'"event_type":"step_intended"' in line:
-                return msgspec.json.decode(line, type=Numbered).timestamp.timestamp() - began
+                return msgspec.json.decode(line, type=Numbered).timestamp.timestamp() - began, busy
     raise LookupError("nothing was begun")
+
+
+def processor_time(pid: int) -> float:
+    """Seconds that a process has worked."""
+    after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, after_name[_USED])) / os.sysconf("SC_CLK_TCK")

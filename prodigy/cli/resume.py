@@ -118,12 +118,16 @@ def _chosen(invocation: Invocation, name: str | None, *, queued: bool) -> tuple[
     if name not in {None, LATEST}:
         run = run_called(name, invocation)
         return run, known(run)
-    every = [
-        found for run in all_runs(invocation.home, _here(invocation)) if (found := known(run)) is not None
-    ]
-    waiting = [one for one in every if _waits(one.summary) or (queued and one.summary.waiting)]
-    if not waiting:
-        waiting = [one for one in every if one.summary.live][:1]  # whoever works at it is named
+    waiting: list[Known] = []
+    live: Known | None = None
+    for one in filter(None, map(known, all_runs(invocation.home, _here(invocation)))):
+        if _waits(one.summary) or (queued and one.summary.waiting):
+            # States are large, and only the first is gone on with.
+            waiting.append(msgspec.structs.replace(one, folded=None) if waiting else one)
+        elif one.summary.live:
+            live = live or one
+    if not waiting and live is not None:
+        waiting = [live]  # whoever works at it is named
     if name is None and len(waiting) > 1:
         raise UsageError(
             "ambiguous-run",
