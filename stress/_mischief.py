@@ -79,9 +79,31 @@ def commits_to_target(world: World, pause: Pause, _: random.Random) -> None:
     number = 0
     while pause(0.2):
         number += 1
-        tree = world.git("rev-parse", "main^{tree}")
-        made = world.git("commit-tree", tree, "-p", "main", "-m", f"mine {number}")
-        world.git("update-ref", "refs/heads/main", made)
+        commit_to_target(world, f"mine {number}")
+
+
+_MOVES = """#!/bin/sh
+number=$(cat "{count}" 2> /dev/null | wc -l)
+[ "$number" -lt {times} ] || exit 0
+echo moved >> "{count}"
+unset GIT_INDEX_FILE GIT_DIR
+cd "{repository}"
+git update-ref refs/heads/main "$(git commit-tree -p main -m "theirs $number" 'main^{{tree}}')"
+"""
+
+
+def moving_hook(world: World, times: int) -> None:
+    """A hook of merges that moves the target, so many times."""
+    hook = world.repository / ".git/hooks/pre-merge-commit"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(_MOVES.format(count=world.folder / "moves", times=times, repository=world.repository))
+    hook.chmod(0o755)
+
+
+def commit_to_target(world: World, message: str) -> None:
+    """A commit to the branch that the run is for, as a push makes it."""
+    made = world.git("commit-tree", "main^{tree}", "-p", "main", "-m", message)
+    world.git("update-ref", "refs/heads/main", made)
 
 
 def housekeeping(world: World, pause: Pause, chance: random.Random) -> None:
@@ -112,6 +134,23 @@ def small_disk(folder: Path, size: str) -> Iterator[bool]:
     finally:
         if made:
             subprocess.run(["umount", "--lazy", folder], check=False)
+
+
+def fill(ballast: Path) -> None:
+    """Take all the room that a disk has left."""
+    with ballast.open("wb", buffering=0) as file:
+        for size in (1 << 20, 1 << 12):
+            with suppress(OSError):
+                while file.write(bytes(size)) == size:
+                    pass
+
+
+def git_elsewhere(world: World, folder: Path) -> None:
+    """Let the repository's `.git` lie in another folder, on whatever disk that is."""
+    own = world.repository / ".git"
+    shutil.copytree(own, folder, symlinks=True)
+    shutil.rmtree(own)
+    own.write_text(f"gitdir: {folder}\n")
 
 
 @contextmanager

@@ -43,7 +43,10 @@ def main() -> int:
             with tempfile.TemporaryDirectory(prefix="stress-") as folder:
                 check(report, name, made_world(Path(folder)), act)
         check_full_disk(report)
+        check_full_repository(report)
         check_read_only(report)
+        for detached in (True, False):
+            check_moved_target(report, detached=detached)
     return report.code
 
 
@@ -71,6 +74,59 @@ def check_full_disk(report: Report) -> None:
             nobody_charged(report, name, world)
             subprocess.run(["mount", "-o", "remount,size=100m", world.home / "worktrees"], check=True)
             judge(report, name, world, before, first)
+
+
+def check_full_repository(report: Report) -> None:
+    """`.git` lies on a file system whose last room somebody takes while agents commit and work is merged."""
+    name = "repository's disk full"
+    with tempfile.TemporaryDirectory(prefix="stress-") as folder:
+        world = made_world(Path(folder))
+        with mischief.small_disk(world.folder / "disk", "16m") as made:
+            if not made:
+                report.figure(f"skipped: {name}: nobody may mount here")
+                return
+            mischief.git_elsewhere(world, world.folder / "disk/git")
+            ballast, before = world.folder / "disk/ballast", world.checkout_digest()
+
+            def fill(pause: mischief.Pause) -> None:
+                while pause(0.05) and not list(world.home.glob("worktrees/*/.pool/*/slot-*/f-*")):
+                    pass
+                mischief.fill(ballast)
+
+            first = attempt(world, ("run", workflow(world), "--no-merge"), fill)
+            nobody_charged(report, name, world)
+            ballast.unlink()
+            judge(report, name, world, before, first)
+
+
+def check_moved_target(report: Report, *, detached: bool) -> None:
+    """Somebody pushes to the target in the very middle of the final merge: a hook of the merge does it, three times.
+
+    The target is checked out by the user, or, if ``detached``, by nobody.
+    """
+    name = f"target moved in the final merge, {'checked out nowhere' if detached else 'in the checkout'}"
+    with tempfile.TemporaryDirectory(prefix="stress-") as folder:
+        world = made_world(Path(folder))
+        world.write("mine.txt", "old\n")
+        world.commit("mine")
+        done = world.prodigy("run", workflow(world), "--no-merge", timeout=LIMIT_S)
+        if detached:
+            world.git("checkout", "--quiet", "--detach")
+        mischief.commit_to_target(world, "before")
+        if not detached:
+            world.git("reset", "--quiet", "--hard")
+        world.write("mine.txt", "not committed\n")
+        mischief.moving_hook(world, times=3)
+        done = world.prodigy("worktree", "merge", "latest", "-y", timeout=LIMIT_S)
+        report.law(f"{name}: it is merged", done.returncode and done.stderr[-1500:])
+        there = world.git("ls-tree", "--name-only", "main").split()
+        report.law(f"{name}: no work is missing", [n for n in range(ITEMS) if f"f-i{n}.txt" not in there])
+        said = world.git("log", "--format=%s", "main").splitlines()
+        report.law(
+            f"{name}: no commit of the user's is lost", [n for n in (0, 1, 2) if f"theirs {n}" not in said]
+        )
+        dirty = world.git("status", "--porcelain")
+        report.law(f"{name}: what was not committed is as it was", dirty if dirty != "M mine.txt" else None)
 
 
 def check_read_only(report: Report) -> None:
