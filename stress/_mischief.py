@@ -107,9 +107,11 @@ def commit_to_target(world: World, message: str) -> None:
 
 
 def housekeeping(world: World, pause: Pause, chance: random.Random) -> None:
-    """`git gc --prune=now`, `git worktree prune`, `git fetch`, `git pack-refs`."""
+    """`git gc --prune=now`, `git maintenance`, `git worktree prune`, `git fetch`, `git pack-refs`."""
     chores = (
         ("gc", "--quiet", "--prune=now"),
+        ("gc", "--quiet", "--prune=now"),
+        ("maintenance", "run", "--quiet", "--task=gc", "--task=loose-objects", "--task=incremental-repack"),
         ("worktree", "prune"),
         ("fetch", "--quiet", "."),
         ("pack-refs", "--all"),

@@ -31,7 +31,7 @@ DURING: dict[str, mischief.Mischief] = {
     "session worktree deleted": mischief.deleted_session,
     "session branch checked out by the user": mischief.branch_elsewhere,
     "commits to the target": mischief.commits_to_target,
-    "gc, prune, fetch, pack-refs": mischief.housekeeping,
+    "gc, worktree prune, fetch, pack-refs, maintenance": mischief.housekeeping,
 }
 
 

@@ -48,6 +48,7 @@ from prodigy.actors.tasks import TaskFactory
 from prodigy.actors.workspaces import Workspaces
 from prodigy.errors import ProdigyError
 from prodigy.git.forge import Forge
+from prodigy.git.housekeeping import GcHold
 from prodigy.git.included import included_in
 from prodigy.git.worktrees import Worktrees
 from prodigy.job.caps import caps_of, raised
@@ -174,11 +175,12 @@ class Tree:
         plan, around, ledger = self._plan, self._around, self.ledger
         recorder, layout, git = self._recorder.ref, around.layout, around.forge.git
         worktrees = Worktrees(git, layout.git_lock)
+        hold = GcHold(around.forge.customs.common_dir)
         disk = Disk(around.forge.customs.common_dir, layout, ledger, recorder)
         included = included_in(layout.included(plan.job_id))
         workspaces = ChildSpec(
             "workspaces",
-            lambda: Workspaces(plan, layout, git, worktrees, ledger, recorder),
+            lambda: Workspaces(plan, layout, git, worktrees, hold, ledger, recorder),
         )
         merger = ChildSpec(
             "merger",

@@ -51,6 +51,7 @@ from prodigy.actors.workspace_requests import (
 )
 from prodigy.errors import ProdigyError
 from prodigy.git.cli import Git
+from prodigy.git.housekeeping import GcHold
 from prodigy.git.included import copy_missing
 from prodigy.git.readiness import is_ready, remember_ready, setup_key
 from prodigy.git.repository import branch_tip
@@ -73,6 +74,7 @@ class Workspaces(Actor[Message]):
         layout: where worktrees lie.
         git: in the user's repository; used for administration only.
         worktrees: makes and removes them.
+        hold: keeps garbage from being collected meanwhile.
         ledger, recorder: what is known, and where it is written.
     """
 
@@ -82,9 +84,11 @@ class Workspaces(Actor[Message]):
         layout: Layout,
         git: Git,
         worktrees: Worktrees,
+        hold: GcHold,
         ledger: Ledger,
         recorder: RecorderRef,
     ) -> None:
+        self._hold = hold
         self._plan = plan
         self._layout = layout
         self._git = git
@@ -110,6 +114,7 @@ class Workspaces(Actor[Message]):
 
     async def started(self) -> None:
         """After a crash, find out which slots are whose, and how what is shared stands by now."""
+        await self._hold.take()
         await self._slots.recover()
         if Path(self._path).exists():
             with suppress(ProdigyError):  # the next to look begins
@@ -124,6 +129,7 @@ class Workspaces(Actor[Message]):
     async def run(self, mailbox: Mailbox[Message]) -> None:
         """Serve each request in a task of its own; a refused one is its asker's error, not a crash."""
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._hold.keep)
             async for message in mailbox:
                 nursery.start_soon(self._serve, message)
             nursery.cancel_scope.cancel()

@@ -71,6 +71,16 @@ def test_the_run_ends_well_all_the_same(world: World, name: str) -> None:
     assert world.leftovers() == []
 
 
+def test_git_collects_no_garbage_while_a_run_works(world: World) -> None:
+    """What it would delete may be needed the moment after it was found to be garbage."""
+    done = run(world, f"git -C {world.repository} gc --prune=now 2>&1 | grep -q 'already running' || exit 1")
+    assert done.returncode == 0, done.stderr
+    assert world.events("agent_failed") == []
+    assert not (world.repository / ".git/gc.pid").exists()
+    world.git("gc", "--quiet", "--prune=now")
+    assert merged(world).split() == ["a", "b", "c"]
+
+
 def test_a_worktree_deleted_under_its_agent_fails_that_agent_alone(world: World) -> None:
     """Its folder goes with all it holds; the slot is made anew for the next one."""
     done = run(world, 'rm -rf "$PWD"; exit 1')

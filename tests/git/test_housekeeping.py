@@ -1,0 +1,84 @@
+"""While a run holds it, git itself collects no garbage; who was killed, or somebody else, holds nobody up for long."""
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prodigy.git.housekeeping import GcHold
+
+
+@pytest.fixture
+def common(repo: Any) -> Path:
+    return Path(repo.path, ".git")
+
+
+def collects(repo: Any, *words: str) -> bool:
+    """Whether git throws away an object that nothing leads to."""
+    garbage = repo("hash-object", "-w", "--stdin", stdin=b"garbage")
+    repo("gc", "--quiet", "--prune=now", *words, ok=False)
+    return "garbage" not in repo("cat-file", "-p", garbage, ok=False)
+
+
+def test_git_keeps_away_while_it_is_held_and_no_longer(repo: Any, common: Path) -> None:
+    hold = GcHold(str(common))
+    assert hold.renew()
+    assert not collects(repo)
+    assert (
+        "gc is already running"
+        in subprocess.run(
+            ["git", "gc"], cwd=repo.path, env=repo.env, capture_output=True, text=True, check=False
+        ).stderr
+    )
+    assert hold.renew()
+    assert not collects(repo)
+    hold.release()
+    assert collects(repo)
+    assert not (common / "gc.pid").exists()
+
+
+def test_renewing_makes_it_young_again(common: Path) -> None:
+    hold = GcHold(str(common))
+    hold.renew()
+    os.utime(common / "gc.pid", (0, 0))
+    assert hold.renew()
+    assert (common / "gc.pid").stat().st_mtime > 0
+
+
+def test_a_collection_that_runs_is_not_disturbed(common: Path) -> None:
+    theirs = f"{os.getppid()} {socket.gethostname()}"
+    (common / "gc.pid").write_text(theirs)
+    hold = GcHold(str(common))
+    assert not hold.renew()
+    hold.release()
+    assert (common / "gc.pid").read_text() == theirs
+
+
+def dead() -> int:
+    done = subprocess.Popen([sys.executable, "-c", ""])
+    done.wait()
+    return done.pid
+
+
+@pytest.mark.parametrize("kind", ["dead", "old", "torn"])
+def test_what_git_does_not_respect_is_replaced(common: Path, kind: str) -> None:
+    pid = dead() if kind == "dead" else os.getppid()
+    (common / "gc.pid").write_text("" if kind == "torn" else f"{pid} {socket.gethostname()}")
+    if kind == "old":
+        os.utime(common / "gc.pid", (0, 0))
+    assert GcHold(str(common)).renew()
+
+
+def test_another_machine_is_believed(common: Path) -> None:
+    (common / "gc.pid").write_text(f"{dead()} elsewhere.example.org")
+    assert not GcHold(str(common)).renew()
+
+
+def test_a_repository_that_is_gone_is_no_failure(tmp_path: Path) -> None:
+    hold = GcHold(str(tmp_path / "gone"))
+    assert not hold.renew()
+    hold.release()
