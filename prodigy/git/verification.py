@@ -7,7 +7,7 @@ folders included; that has to be, byte for byte, what the commit's tree says. Wh
 import os
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from functools import cached_property
 
 from prodigy.git.cli import Git, readable
 
@@ -23,12 +23,30 @@ Folders = dict[bytes, frozenset[bytes]]
 """The names in each folder of a worktree, by the folder's path without a slash at its end; the top is empty."""
 
 
-class Listing(NamedTuple):
-    """How a worktree is listed that holds a commit and nothing else."""
+class Listing:
+    """What a commit holds; each view is made when it is first asked for.
 
-    text: bytes
-    submodules: tuple[bytes, ...]
-    folders: Folders
+    Args:
+        entries: as ``git ls-tree -r`` tells them.
+    """
+
+    def __init__(self, entries: Sequence[bytes]) -> None:
+        self._entries = entries
+
+    @cached_property
+    def text(self) -> bytes:
+        """How a worktree is listed that holds the commit and nothing else."""
+        return b"".join(_ENTRY.sub(rb"H \1 \2 0\t", entry, 1) + b"\0" for entry in self._entries)
+
+    @cached_property
+    def submodules(self) -> tuple[bytes, ...]:
+        """Their paths."""
+        return tuple(_path(entry) for entry in self._entries if entry.startswith(_SUBMODULE))
+
+    @cached_property
+    def folders(self) -> Folders:
+        """The names in each folder."""
+        return _folders([_path(entry) for entry in self._entries])
 
 
 class Verifier:
@@ -76,15 +94,15 @@ class Verifier:
         expected = self._expected.pop(commit, None)
         if expected is None:
             tree = await self._git.run("ls-tree", "-r", "-z", "--full-tree", commit)
-            expected = Listing(
-                b"".join(_ENTRY.sub(rb"H \1 \2 0\t", entry, 1) + b"\0" for entry in tree.fields),
-                tuple(entry.partition(b"\t")[2] for entry in tree.fields if entry.startswith(_SUBMODULE)),
-                _folders([entry.partition(b"\t")[2] for entry in tree.fields]),
-            )
+            expected = Listing(tree.fields)
         self._expected[commit] = expected  # the newest last
         while len(self._expected) > _KEPT:
             del self._expected[next(iter(self._expected))]
         return expected
+
+
+def _path(entry: bytes) -> bytes:
+    return entry.partition(_TAB)[2]
 
 
 def _folders(paths: Sequence[bytes]) -> Folders:
