@@ -54,9 +54,11 @@ def check(report: Report, shape: Shape) -> None:
         ground = Ground(Path(folder), shape.files)
         ground.make()
         rounds = [play(ground, shape) for _ in range(scaled(ROUNDS))]
+        begun = play_one(ground, through_prodigy, shape.parallel, shape.parallel)
     costs = {name: [each[name] for each in rounds] for name in PEERS}
     for name in PEERS:
         report.figure(describe(name, costs[name], costs["commands alone"], shape.items))
+    report.figure(share(begun, costs, shape))
     ratio = statistics.median(ratios(costs["prodigy"], costs["commands alone"]))
     report.law(
         f"{ratio:.2f} times the CPU of the commands alone (at most {shape.most:g})", holds=ratio <= shape.most
@@ -98,6 +100,18 @@ def describe(name: str, costs: Sequence[Cost], floor: Sequence[Cost], items: int
     return (
         f"{name:>20}: {cpu:6.1f} ms CPU, {wall:6.1f} ms wall per item; "
         f"{statistics.median(ratios(costs, floor)):.2f} and {on_clock:.2f} times the floor"
+    )
+
+
+def share(begun: Cost, costs: Mapping[str, Sequence[Cost]], shape: Shape) -> str:
+    """What a run costs whose slots are used once each, and what every further item adds to that."""
+    whole, floor = (
+        statistics.median(cost.cpu for cost in costs[name]) for name in ("prodigy", "commands alone")
+    )
+    added, alone = (whole - begun.cpu) / (shape.items - shape.parallel), floor / shape.items
+    return (
+        f"{begun.cpu:.2f} s CPU for the run and its first {shape.parallel} items; {1000 * added:.1f} ms for each of the others, "
+        f"{added / alone:.2f} times the floor"
     )
 
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     import pygit2
 
 
+_KEPT_COMMITS = 256
+
+
 class Objects(Protocol):
     """Commits of one repository, by their full ids."""
 
@@ -111,6 +114,7 @@ class LibraryObjects:
     def __init__(self, repository: "pygit2.Repository", git: Git) -> None:
         self._repository = repository
         self._names = Names(git)
+        self._read: dict[str, CommitText] = {}
         self._trees = Trees(LibraryTrees(repository))
         self._lineage = Lineage(self._parents)
 
@@ -179,7 +183,12 @@ class LibraryObjects:
         return self._text(commit).parents
 
     def _text(self, commit: str) -> CommitText:
-        return parsed(_content(self._repository, commit, "COMMIT"))
+        """A commit; those read last are remembered, since each is asked for several times."""
+        if commit not in self._read:
+            if len(self._read) >= _KEPT_COMMITS:
+                self._read.clear()
+            self._read[commit] = parsed(_content(self._repository, commit, "COMMIT"))
+        return self._read[commit]
 
 
 class LibraryTrees:
