@@ -666,6 +666,8 @@ class QuotaBlocked(Event, frozen=True, kw_only=True, tag="quota_blocked"):
     """Blocks since the API answered last."""
     known: bool = False
     """Whether the API said until when."""
+    given_up: bool = False
+    """Whether that is longer than the run is to wait: it comes to rest."""
 
 
 class QuotaCleared(Event, frozen=True, kw_only=True, tag="quota_cleared"):

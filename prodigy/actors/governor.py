@@ -58,12 +58,14 @@ class Rules(msgspec.Struct, frozen=True):
     """What a run lets its launches do.
 
     ``caps`` is what the job may use by the workflow and the command line; ``most`` is how many launches there can be
-    at a time, ``starts`` how many may start at the same time.
+    at a time, ``starts`` how many may start at the same time, ``quota_wait_max`` how many seconds the API may
+    turn launches away in a row; ``None``: for ever.
     """
 
     caps: Callable[[], Caps]
     most: int
     starts: int
+    quota_wait_max: float | None = None
 
 
 class Governor(Actor[Message]):
@@ -196,6 +198,9 @@ class Governor(Actor[Message]):
         if block is None:
             return
         account, model = lane
+        known = self._state.quota(lane)
+        since = at if known is None or known.since is None else known.since.timestamp()
+        longest = self._rules.quota_wait_max
         blocked = QuotaBlocked(
             account=account,
             model=model,
@@ -203,6 +208,7 @@ class Governor(Actor[Message]):
             parked=len(self._state.parked),
             row=block.row,
             known=event.until is not None,
+            given_up=longest is not None and block.until - since > longest,
         )
         await record(self._recorder, blocked)
 

@@ -92,11 +92,13 @@ class Run(Task):
             )
         await record(self._services.recorder, ended)
 
-    def _pause(self) -> Literal["budget", "disk"] | None:
+    def _pause(self) -> Literal["budget", "disk", "quota"] | None:
         """Why the run comes to rest before its end, if it does."""
         state = self._ledger.state
         if state.refused is not None:
             return "disk"
+        if state.given_up is not None:
+            return "quota"
         return "budget" if state.money.exhausted is not None else None
 
     async def _as_far_as_it_goes(self) -> Failure | None:
@@ -118,7 +120,7 @@ class Run(Task):
             async for told in stream:
                 if isinstance(told.event, _ABOUT_QUOTA):
                     self._keep_time()
-                if isinstance(told.event, events.BudgetExhausted | events.WritingRefused):
+                if self._pause() is not None:
                     nursery.cancel_scope.cancel()
                     with trio.CancelScope(shield=True):
                         await self._stop_crew()

@@ -110,6 +110,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     stamp: Stamp
     workers: int
     """How many worker processes may run."""
+    quota_wait_max: float | None = None
+    """Seconds that the run waits for an API that turns Claude away; ``None``: for ever."""
     ask_merge: AskMerge
     observers: Sequence[Observer] = ()
     spawned: SpawnedWorker | None = None
@@ -207,7 +209,8 @@ class Tree:
 
     def _rules(self) -> Rules:
         most = self._plan.max_parallel or UNKNOWN_PARALLEL
-        return Rules(self._caps, most, self._plan.workflow.max_concurrent_starts)
+        starts = self._plan.workflow.max_concurrent_starts
+        return Rules(self._caps, most, starts, self._around.quota_wait_max)
 
     def _caps(self) -> events.Caps:
         """What the job may use, by the workflow; where that cannot be known the run fails before any step."""

@@ -11,9 +11,9 @@ from typing import Final
 
 from prodigy.cli.lines import retried_text, spent
 from prodigy.cli.printer import Part, Span, Tone
-from prodigy.cli.text import counted, dollars, duration
+from prodigy.cli.text import counted, dollars, duration, local_time
 from prodigy.errors import InternalError, ProdigyError, RunError
-from prodigy.events import BudgetExhausted, Failure, WritingRefused
+from prodigy.events import BudgetExhausted, Failure, QuotaBlocked, WritingRefused
 from prodigy.ids import tail_of
 from prodigy.job.items import item_text
 from prodigy.job.state import Before, JobState, Repeated
@@ -96,8 +96,8 @@ def run_error(state: JobState) -> ProdigyError | None:
     """Why the run failed, as the error to show; ``None`` for a run that did not."""
     if state.status == "budget-exhausted" and state.money.exhausted is not None:
         return _out_of_budget(state, state.money.exhausted)
-    if state.status == "interrupted" and state.refused is not None:
-        return _refused_by_disk(state, state.refused)
+    if state.status == "interrupted" and (resting := _at_rest(state)) is not None:
+        return resting
     failure = state.error
     if failure is None:
         return None
@@ -123,6 +123,23 @@ def _out_of_budget(state: JobState, exhausted: BudgetExhausted) -> RunError:
         f"The budget does not let the run go on: {spent(exhausted)} used",
         note="what is finished is kept; nothing of it is paid again",
         hint=f"go on with more: `prodigy resume {tail} --budget {exhausted.kind}=…` (it counts the whole job)",
+    )
+
+
+def _at_rest(state: JobState) -> RunError | None:
+    if state.given_up is not None:
+        return _turned_away(state, state.given_up)
+    return None if state.refused is None else _refused_by_disk(state, state.refused)
+
+
+def _turned_away(state: JobState, block: QuotaBlocked) -> RunError:
+    tail = tail_of(state.started.job_id) if state.started is not None else ""
+    until = local_time(block.until) if block.known else None
+    return RunError(
+        "quota-blocked",
+        f"{block.model or 'Claude'} is turned away by the API" + (f" until {until}" if until else ""),
+        note="that is longer than `governor.quota_wait_max`; no item is charged, and conversations go on where they are",
+        hint=f"once there is quota again: `prodigy resume {tail}`",
     )
 
 

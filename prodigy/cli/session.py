@@ -62,6 +62,7 @@ class Session:
         self._printer = invocation.printer
         self._progress = _progress(invocation)
         self._workers = invocation.configuration.given("workers.count")
+        self._quota_wait_max = invocation.configuration.get("governor.quota_wait_max")
         self._around = invocation.around
         self._merge = merge
         self._strict = strict
@@ -113,6 +114,7 @@ class Session:
             metadata=launch.this_process(plan.session_id),
             stamp=Stamp(self._around.now, launch.random_uuid),
             workers=self._workers or launch.worker_count(),
+            quota_wait_max=self._quota_wait_max,
             ask_merge=self._ask_merge,
             observers=(projections.heard, self._watcher.heard),
             hold=(share,),

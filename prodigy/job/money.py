@@ -6,6 +6,7 @@ meanwhile. A conversation may take several launches: each pays for what it added
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from msgspec import structs
@@ -72,14 +73,17 @@ def _claude_parked(state: JobState, event: events.ClaudeParked, _: Record) -> No
         state.parked.add(event.intent)
 
 
-def _quota_blocked(state: JobState, event: events.QuotaBlocked, _: Record) -> None:
+def _quota_blocked(state: JobState, event: events.QuotaBlocked, record: Record) -> None:
     quota = _quota(state, event)
+    quota.since = quota.since or record.timestamp
     quota.until, quota.row = event.until, event.row
+    if event.given_up:
+        state.given_up = event
 
 
 def _quota_cleared(state: JobState, event: events.QuotaCleared, _: Record) -> None:
     quota = _quota(state, event)
-    quota.until, quota.row = None, 0
+    quota.since, quota.until, quota.row = None, None, 0
 
 
 def _parallelism_changed(state: JobState, event: events.ParallelismChanged, _: Record) -> None:
@@ -196,11 +200,21 @@ def begin_clock(state: JobState, record: Record) -> None:
         money.wall += (state.updated_at - money.awake_since).total_seconds()
     money.awake_since = record.timestamp
     money.exhausted = None
+    _ask_again(state, record.timestamp)
     state.parked.clear()
     money.warned.clear()
     money.under_way = {
         intent: reserved for intent, reserved in money.under_way.items() if intent in state.launches
     }
+
+
+def _ask_again(state: JobState, at: datetime) -> None:
+    """Time spent between two processes is nobody's wait; whoever gave up may send a probe at once."""
+    for quota in state.quotas:
+        quota.since = None
+        if state.given_up is not None and quota.until is not None:
+            quota.until = min(quota.until, at)
+    state.given_up = None
 
 
 MONEY_RULES: Final[Mapping[type[events.Event], Callable[[JobState, Any, Record], None]]] = {

@@ -118,6 +118,8 @@ class Quota(Struct, kw_only=True):
     model: str | None
     until: datetime | None = None
     """Before which nothing of it begins; ``None``: it is not blocked."""
+    since: datetime | None = None
+    """When it was turned away first, in the row of blocks without an answer between them."""
     row: int = 0
     width: int | None = None
     """How many launches may be under way; ``None``: as many as there are."""
@@ -398,6 +400,8 @@ class JobState(Struct, kw_only=True):
     """See ``ItemState.finished``."""
     money: Money = field(default_factory=Money)
     quotas: list[Quota] = []
+    given_up: events.QuotaBlocked | None = None
+    """Why this process does not wait for the quota any more."""
     """Accounts and models that the API turned away in this run."""
     parked: set[int] = set()
     """Leaves whose conversations wait for the quota, by their intents."""

@@ -69,6 +69,25 @@ def test_waiting_for_the_quota_is_nobodys_time(limited: World) -> None:
     assert parked["reason"] == "quota"
 
 
+def test_a_wait_that_is_too_long_is_not_begun(limited: World) -> None:
+    """The run rests, says so, and goes on in the same conversation: with a probe at once, whatever was said before."""
+    bucket = limited.folder / "bucket"
+    bucket.write_text(f"[1, {time.time()}]")
+    limited.write(".prodigy/config.yml", "governor: {quota_wait_max: 10m}\n")
+    limited.commit()
+    flow = json.dumps([{"shell": "echo once >> ran.txt"}, {"claude": f"/quota {bucket} 1 3600"}])
+    done = limited.prodigy("run", limited.workflow(flow), "-y")
+    assert done.returncode == 1, done.stderr
+    assert "error: quota-blocked" in done.stderr
+    assert limited.events("job_paused")[-1]["reason"] == "quota"
+    bucket.unlink()
+    report = limited.json("resume", "latest", "-y")
+    assert report["status"] == "completed"
+    assert (limited.repository / "ran.txt").read_text() == "once\n"
+    assert len({event["session_id"] for event in limited.events("claude_intended")}) == 1
+    assert not limited.events("step_failed")
+
+
 def probes_only(world: World) -> None:
     """While a model is blocked, one launch begins between two blocks, as a probe."""
     probes, closed = 0, False

@@ -95,6 +95,19 @@ def test_a_conversation_is_not_counted_twice() -> None:
     assert beyond(events.ClaudeTally(cost_usd=0.5), whole).cost_usd == 0.0
 
 
+def test_whoever_gave_up_waiting_asks_again_at_once() -> None:
+    until = START + timedelta(hours=9)
+    block = events.QuotaBlocked(account="a", model=None, until=until, given_up=True)
+    state = told(block, events.JobPaused(reason="quota"))
+    assert state.given_up == block
+    assert (state.quotas[0].since, state.quotas[0].until) == (START + timedelta(seconds=3), until)
+    again = told(block, events.JobPaused(reason="quota"), events.JobResumed())
+    assert again.given_up is None
+    assert (again.quotas[0].since, again.quotas[0].until) == (None, START + timedelta(seconds=5))
+    crashed = told(structs.replace(block, given_up=False), events.JobResumed())
+    assert crashed.quotas[0].until == until, "what is known of the quota still holds"
+
+
 def test_what_steps_and_models_cost() -> None:
     """The items of a loop count as one step; a launch counts once, however often it is told of."""
     place = {"phase": "steps", "step": "2.foreach[3].1"}
