@@ -9,7 +9,7 @@ and so has two points, ``journal.sync.before`` and ``journal.sync.after``. They 
 unless ``PRODIGY_CRASH_POINTS`` names a folder. Then each process notes the points that it passes in the folder's file
 ``passed``, a line each (``{pid} {who} {point}``), and the first that comes to the point of the file ``plan``
 (``{who} {point} {number}``: on its so manieth time, counted per process) takes the plan away and kills itself with
-SIGKILL. ``who`` is ``worker`` or ``coordinator``.
+SIGKILL. ``who`` is ``worker``, ``coordinator`` or ``keeper``.
 
 Which calls must stand in such a block is held by ``tests/test_crash_points.py``.
 """
@@ -22,7 +22,8 @@ from pathlib import Path
 from types import TracebackType
 
 VARIABLE = "PRODIGY_CRASH_POINTS"
-_WHO = "worker" if "supervisors._worker" in sys.orig_argv else "coordinator"
+_PROGRAMS = {"supervisors._worker": "worker", "prodigy.steps.keeper": "keeper"}
+_WHO = next((who for module, who in _PROGRAMS.items() if module in sys.orig_argv), "coordinator")
 
 
 class _Rehearsal:

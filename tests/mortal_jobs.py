@@ -94,6 +94,8 @@ steps:
     parallel: 2
     do:
       - shell: '{SAY}; say each-${{item}}; echo ${{item}} > each-${{item}}.txt'
+  - shell: '{SAY}; say left'
+    detach: forever
   - shell: '{SAY}; say try; test -e handled.txt'
     on_failure:
       - shell: '{SAY}; say handled; echo handled > handled.txt'

@@ -10,14 +10,17 @@ ROOT = Path(__file__).parents[1]
 ROOMS = ("store", "git", "steps", "actors", "job")
 
 EFFECTS = {
-    "copy2", "copyfile", "copytree", "fdatasync", "flock", "fsync", "ftruncate", "hardlink_to", "link_to", "mkdir",
-    "pwrite", "rename", "rmdir", "rmtree", "symlink_to", "truncate", "unlink", "write_bytes", "write_text",
+    "Popen", "copy2", "copyfile", "copytree", "fdatasync", "flock", "fork", "fsync", "ftruncate", "hardlink_to", "link_to",
+    "mkdir", "open_process", "pwrite", "rename", "rmdir", "rmtree", "symlink_to", "truncate", "unlink", "write_bytes", "write_text",
 }  # fmt: skip
 """Calls, by their last name, that change what another process finds."""
 
 ELSEWHERE = {
     ("git/attributes.py", "attribute_folder"): "a temporary folder in which nobody else looks",
+    ("git/local.py", "run"): "git that writes is started within a block",
     ("git/private_folder.py", "_delete"): "its only caller stands in a block",
+    ("steps/keeper.py", "main"): "a process of its own, which outlives everybody",
+    ("steps/keeper.py", "_start"): "likewise",
 }
 """Functions whose effects have their block around them where they are called."""
 

@@ -7,6 +7,7 @@ import subprocess
 from datetime import datetime
 from pathlib import Path
 
+from prodigy.crash_points import crash_point
 from prodigy.store.repos import Registered, Repository, register, registry, was_moved
 
 
@@ -60,7 +61,8 @@ def _repair(home: Path, name: str, git_dir: Path) -> None:
     ]
     worktrees = [str(path) for path in places if (path / ".git").is_file()]
     if worktrees:
-        _git(git_dir, "worktree", "repair", *worktrees)
+        with crash_point("git.repair"):
+            _git(git_dir, "worktree", "repair", *worktrees)
 
 
 def _git(git_dir: Path, *words: str) -> "subprocess.CompletedProcess[str]":

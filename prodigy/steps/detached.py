@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 import trio
 
+from prodigy.crash_points import crash_point
 from prodigy.steps.keeper import Answer, Begun, Charge, Refused
 from prodigy.store.locks import Claim, Holder, holder
 from supervisors import SpawnFailed
@@ -43,6 +44,19 @@ async def release(charge: Charge, claim: Claim) -> Begun:
         SpawnFailed: it could not be started; nothing of it runs.
     """
     with trio.move_on_after(_START_LIMIT, shield=True):
+        with crash_point("keeper.charge"):
+            said = await _charged(charge, claim)
+        match _answers.decode(said) if said else Refused(0, "the process that was to keep it has ended"):
+            case Refused(errno, message):
+                raise SpawnFailed(errno, message)
+            case begun:
+                return begun
+    raise SpawnFailed(0, "the process that was to keep it did not answer")
+
+
+async def _charged(charge: Charge, claim: Claim) -> bytes:
+    """Start the keeper and give it its charge; what it answers, nothing if it ended before."""
+    with crash_point("keeper.spawn"):
         process = await trio.lowlevel.open_process(
             [sys.executable, "-P", "-m", "prodigy.steps.keeper", str(claim.descriptor)],
             stdin=subprocess.PIPE,
@@ -52,22 +66,17 @@ async def release(charge: Charge, claim: Claim) -> Begun:
             pass_fds=(claim.descriptor,),
             start_new_session=True,
         )
-        assert process.stdin is not None
-        assert process.stdout is not None
-        async with process.stdout:
-            try:
-                async with process.stdin:
-                    await process.stdin.send_all(msgspec.json.encode(charge))
-                said = b"".join([bytes(chunk) async for chunk in process.stdout])
-            except trio.BrokenResourceError:
-                said = b""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    async with process.stdout:
+        try:
+            async with process.stdin:
+                await process.stdin.send_all(msgspec.json.encode(charge))
+            return b"".join([bytes(chunk) async for chunk in process.stdout])
+        except trio.BrokenResourceError:
+            return b""
+        finally:
             await process.wait()
-        match _answers.decode(said) if said else Refused(0, "the process that was to keep it has ended"):
-            case Refused(errno, message):
-                raise SpawnFailed(errno, message)
-            case begun:
-                return begun
-    raise SpawnFailed(0, "the process that was to keep it did not answer")
 
 
 async def kept(path: Path) -> Holder | None:
