@@ -12,7 +12,7 @@ from prodigy.cli.options import seconds
 from prodigy.cli.removal import Kept, Removed, bytes_below, removal, tell_removal
 from prodigy.cli.text import counted
 from prodigy.errors import ProdigyError, UsageError
-from prodigy.store.disposal import RETENTION, Place, PlaceKind, dispose, places, sweep, why_kept
+from prodigy.store.disposal import Place, PlaceKind, dispose, places, sweep, why_kept
 from prodigy.store.journal import last_seq
 from prodigy.store.runs import Run
 
@@ -22,7 +22,7 @@ NOT_OLD = "not old enough"
 class Wanted(Struct, frozen=True, kw_only=True):
     """What is to be removed.
 
-    ``older_than`` takes the place of the retention of each kind. ``force`` takes what still has value too and does
+    ``older_than`` says how old; ``None``: nothing is old enough. ``force`` takes what still has value too and does
     not ask; ``yes`` only does not ask. ``archive``: where journals go before they are removed.
     """
 
@@ -67,8 +67,7 @@ def clean_places(kind: PlaceKind, invocation: Invocation, wanted: Wanted, outcom
     Raises:
         UsageError: ``confirmation-needed``.
     """
-    oldest = wanted.older_than if wanted.older_than is not None else RETENTION[kind]
-    now = invocation.around.now()
+    oldest, now = wanted.older_than, invocation.around.now()
 
     def why(place: Place) -> str | None:
         if oldest is None or place.touched_at > now - oldest:

@@ -11,15 +11,15 @@ from prodigy.cli.text import counted
 from prodigy.cli.upkeep import Upkeep
 from prodigy.errors import ProdigyError
 from prodigy.paths import Layout
-from prodigy.store.disposal import RETENTION
 from prodigy.store.locks import holder
 
 
 def clean_worktrees(invocation: Invocation, wanted: Wanted, outcome: Outcome) -> None:
     """The worktrees and branches of sessions; what is not merged is kept under rescue refs before it goes."""
-    older_than = wanted.older_than if wanted.older_than is not None else RETENTION["worktrees"]
+    if wanted.older_than is None:
+        return
     sessions = WantedSessions(
-        older_than=older_than, dry_run=wanted.dry_run, force=wanted.force, all_repos=wanted.all_repos
+        older_than=wanted.older_than, dry_run=wanted.dry_run, force=wanted.force, all_repos=wanted.all_repos
     )
     removed, kept, code = collect_sessions(invocation, sessions)
     outcome.removed += [

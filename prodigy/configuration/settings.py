@@ -17,6 +17,10 @@ Kind = Literal[
 """``count`` is a whole number above zero, ``whole`` one from zero on; ``limit`` is a time above zero, or ``none``."""
 
 
+_DAY: Final = 86_400.0
+"""Seconds."""
+
+
 class Setting(Struct, frozen=True, kw_only=True):
     """One key."""
 
@@ -47,6 +51,11 @@ def _inert(**hints: str) -> tuple[Setting, ...]:
 
 def _limit(name: str, kind: Kind, about: str) -> Setting:
     return Setting(name=f"limits.{name}", kind=kind, workflow=("limits", name), about=about)
+
+
+def _retention(kind: str, default: float | None) -> Setting:
+    about = f"how long `clean` lets {kind} stay"
+    return Setting(name=f"retention.{kind}", kind="limit", default=default, about=about)
 
 
 def _budget(name: str, kind: Kind, about: str, default: Any = None) -> Setting:
@@ -165,6 +174,14 @@ SETTINGS: Final = (
         default=5,
         about="so many items that fail alike, one after the other, stop `dlq retry`",
     ),
+    _retention("worktrees", 7 * _DAY),
+    _retention("logs", 30 * _DAY),
+    _retention("events", 90 * _DAY),
+    _retention("state", 90 * _DAY),
+    _retention("sessions", 90 * _DAY),
+    _retention("dlq", None),
+    _retention("rescue", None),
+    _retention("archive", 365 * _DAY),
     Setting(
         name="ui.progress",
         kind="choice",
@@ -178,7 +195,7 @@ SETTINGS: Final = (
         "worktree.cleanup_policy", "merge.timeout", "timeouts.step", "timeouts.phase", "timeouts.merge",
         "retry.default_attempts", "retry.default_backoff", "host.min_free_memory", "host.min_free_disk",
         "workers.recycle_after", "governor.min_parallel", "governor.adaptive",
-        "retention", "storage.local", "git.author_name", "git.author_email", "git.force_cli", "ui.color",
+        "storage.local", "git.author_name", "git.author_email", "git.force_cli", "ui.color",
         "ui.unicode", "ui.times", "templates.dir",
     ),
     *_inert(

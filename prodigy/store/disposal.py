@@ -7,7 +7,7 @@ import hashlib
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from gzip import GzipFile
 from pathlib import Path
 from typing import Literal
@@ -24,18 +24,6 @@ from prodigy.store.runs import Run, named_job, summary
 
 Kind = Literal["worktrees", "sessions", "logs", "state", "events", "dlq", "rescue", "archive"]
 PlaceKind = Literal["sessions", "logs", "state", "events", "archive"]
-
-RETENTION: Mapping[Kind, timedelta | None] = {
-    "worktrees": timedelta(days=7),
-    "sessions": timedelta(days=90),
-    "logs": timedelta(days=30),
-    "state": timedelta(days=90),
-    "events": timedelta(days=90),
-    "dlq": None,
-    "rescue": None,
-    "archive": timedelta(days=365),
-}
-"""How long each is kept where nobody says otherwise; ``None``: for ever."""
 
 _GONE = ".gone-"
 _FOLDERS: Mapping[PlaceKind, Sequence[str]] = {

@@ -3,7 +3,6 @@
 import gzip
 import json
 import os
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from stories import OTHER, START, STEM, Write, half, whole
 
 from prodigy import events, ids
+from prodigy.configuration.settings import BY_NAME
 from prodigy.errors import RunError
 from prodigy.events import AnyEvent
 from prodigy.ids import Stem
@@ -50,7 +50,7 @@ class Home:
     def run(self, stem: str, story: list[AnyEvent]) -> None:
         job = ids.job_id(Stem(stem), "mapreduce")
         self.write(stem, story)
-        Projections(self.layout, None, lambda: START).write_everything(fold(read(self.layout.journal(job))))
+        Projections(self.layout, lambda: START).write_everything(fold(read(self.layout.journal(job))))
         for folder in (self.layout.state(job), self.layout.logs(job)):
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "file").write_text("x" * 100)
@@ -253,5 +253,28 @@ def test_an_archive_that_cannot_be_written_costs_no_journal(home: Home, tmp_path
     assert home.places(THIRD) == {*PLACES}
 
 
-def test_a_year_is_the_age_of_archives() -> None:
-    assert disposal.RETENTION["archive"] == timedelta(days=365)
+# -- configuration -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", PLACES)
+def test_how_long_a_kind_is_kept_is_configured(home: Home, kind: str) -> None:
+    """The flag counts before it; what is kept for ever is never old enough."""
+    file = home.desk.home / "config.yml"
+    file.write_text(f"retention: {{{kind}: {OLD}}}")
+    document = home.clean("clean", "all", "--dry-run")
+    assert [one["what"].split()[0] for one in document["removed"]] == [kind]
+    assert home.clean("clean", kind, "--older-than", "2h", "--dry-run")["removed"] == []
+    file.write_text(f"retention: {{{kind}: none}}")
+    assert home.clean("clean", kind, "--dry-run")["removed"] == []
+    assert home.clean("clean", kind, "--older-than", OLD, "--dry-run")["removed"] != []
+
+
+def test_dead_letters_go_only_if_that_is_configured(home: Home) -> None:
+    assert home.clean("clean", "dlq")["kept"] == []
+    (home.desk.home / "config.yml").write_text(f"retention: {{dlq: {OLD}}}")
+    assert [one["why"] for one in home.clean("clean", "dlq")["kept"]] == ["1 item; `--force` removes them"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "days"), [("worktrees", 7), ("logs", 30), ("archive", 365), ("rescue", None)]
+)
+def test_how_long_they_are_kept_otherwise(kind: str, days: int | None) -> None:
+    assert BY_NAME[f"retention.{kind}"].default == (None if days is None else days * 86_400)

@@ -86,7 +86,7 @@ def test_values_are_typed() -> None:
         ("dlq: {circuit: 0}", "config.yml:1:16: error[bad-value]: `dlq.circuit` is `0`: must be at least 1"),
         ("ui: {progress: dots}", "config.yml:1:16: error[bad-enum]: `dots` is no value of `ui.progress`"),
         ("timeouts: {agent: 0}", "config.yml:1:19: error[bad-value]: `timeouts.agent` of 0 lets nothing run"),
-        ("retention: {logs: 5d}", "config.yml:1:1: error[not-yet-supported]: `retention` is not supported yet"),
+        ("storage: {local: true}", "config.yml:1:11: error[not-yet-supported]: `storage.local` is not supported yet"),
         ("git: {author_name: A}", "config.yml:1:7: error[not-yet-supported]: `git.author_name` is not supported yet"),
         ("default_editor: vi", "config.yml:1:1: warning[no-effect]: `default_editor` has no effect"),
         ("claude: {max_tokens: 1}", "config.yml:1:10: warning[no-effect]: `claude.max_tokens` has no effect"),

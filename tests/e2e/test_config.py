@@ -122,7 +122,7 @@ def test_a_linked_worktree_has_the_configuration_of_the_main_one(world: World) -
 
 
 def test_bad_configuration_is_refused_before_anything_is_made(world: World) -> None:
-    file = project(world, "budget:\n  usd: lots\nnonsense: 1\nretention: {logs: 1d}\n")
+    file = project(world, "budget:\n  usd: lots\nnonsense: 1\nlog_level: info\n")
     done = world.prodigy("run", world.workflow(FLOW))
     assert done.returncode == 2
     assert done.stderr.count("error[wrong-type]") == 1
@@ -166,7 +166,7 @@ def test_validate(world: World) -> None:
     ("words", "code"),
     [
         (("config", "show", "bugdet"), "bad-value"),
-        (("config", "trace", "retention"), "bad-value"),
+        (("config", "trace", "log_level"), "bad-value"),
         (("config", "validate", "nowhere.yml"), "storage-denied"),
     ],
 )

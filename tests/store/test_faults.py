@@ -251,7 +251,7 @@ def test_projections_are_right_again_when_the_disk_is(
     plan = plan_of(started_in(story()))
 
     def projections(folder: Path) -> Projections:
-        return Projections(Layout(folder, "repo"), plan, lambda: START, pid=1)
+        return Projections(Layout(folder, "repo"), lambda: START, pid=1)
 
     def act(folder: Path) -> None:
         state, ours = fold(told[:9]), projections(folder)

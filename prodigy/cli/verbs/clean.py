@@ -1,5 +1,6 @@
 """``prodigy clean``: what runs left that is old enough, kind by kind."""
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
@@ -45,11 +46,23 @@ def clean(
         all_repos: Look at every repository, not only at this one.
         invocation: Who asks.
     """
-    wanted = Wanted(older_than=age_of(older_than), dry_run=dry_run, force=force, yes=yes, all_repos=all_repos)
-    outcome = Outcome()
+    outcome, age = Outcome(), age_of(older_than)
     for one in _ALL if kind == "all" else (kind,):
+        wanted = Wanted(
+            older_than=_retention(one, invocation) if age is None else age,
+            dry_run=dry_run,
+            force=force,
+            yes=yes,
+            all_repos=all_repos,
+        )
         _clean(one, invocation, wanted, outcome)
     return tell(invocation, outcome, dry_run=dry_run)
+
+
+def _retention(kind: Kind, invocation: Invocation) -> timedelta | None:
+    """How long a kind is kept, as configured; ``None``: for ever."""
+    kept: float | None = invocation.configuration.get(f"retention.{kind}")
+    return None if kept is None else timedelta(seconds=kept)
 
 
 def _clean(kind: Kind, invocation: Invocation, wanted: Wanted, outcome: Outcome) -> None:
