@@ -12,13 +12,9 @@ from prodigy.ids import JobId, SessionId
 
 
 def home(environ: Mapping[str, str]) -> Path:
-    """The base folder of everything Prodigy keeps."""
-    chosen = environ.get("PRODIGY_HOME")
-    return (
-        Path(chosen).expanduser().absolute()
-        if chosen
-        else Path(environ.get("HOME", "~")).expanduser() / ".prodigy"
-    )
+    """The base folder of everything Prodigy keeps, by the one name that git has for it too: without links."""
+    chosen = environ.get("PRODIGY_HOME") or Path(environ.get("HOME", "~"), ".prodigy")
+    return Path(chosen).expanduser().resolve()
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,8 @@ def _claude_intended(state: JobState, event: events.ClaudeIntended, _: Record) -
     state.money.launches += 1
     spending, intent = _of_step(state, event), state.intents.get(event.intent)
     if intent is not None and not spending.name:
-        spending.name = intent.name or first_line(intent.command)
+        alone = event.item_id is None and _ITEM.search(event.step) is None
+        spending.name = intent.name or (first_line(intent.command) if alone else "")
     state.money.under_way[event.intent] = event.reserved_usd or 0.0
     state.money.lanes[event.intent] = (event.account, event.model)
     if event.meter is not None:

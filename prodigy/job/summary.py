@@ -156,7 +156,7 @@ def summarize(state: JobState, repo: str) -> JobSummary:
         commits=state.commits,
         files_changed=len(state.files_changed),
         cost_usd=state.spent_usd,
-        reserved_usd=state.money.reserved,
+        reserved_usd=state.money.reserved if state.ended_at is None else 0.0,
         budget=state.money.caps,
         dlq_count=len(state.dead_letters),
         branch=state.branch,

@@ -156,5 +156,24 @@ def test_no_death_launches_more_than_was_in_flight(world: World, who: str, numbe
     assert {f"{name}.txt" for name in "abcdef"} <= {file.name for file in world.repository.iterdir()}
 
 
+@pytest.mark.parametrize("named", ["by a link", "with dots"])
+def test_a_home_of_another_name_loses_no_conversation(world: World, named: str) -> None:
+    """What git and the kernel call it is another name than the user's."""
+    log, gate = with_claude(world), world.folder / "gate"
+    world.home.mkdir(exist_ok=True)
+    (world.folder / "link").symlink_to(world.home)
+    names = {"by a link": f"{world.folder}/link", "with dots": f"{world.repository}/../home"}
+    world.environ["PRODIGY_HOME"] = names[named]
+    template = [{"claude": f"/sh until test -e {gate}; do sleep 0.05; done"}]
+    flow = {"mode": "mapreduce", "map": {"input": {"list": ["a"]}, "agent_template": template}}
+    with world.start("run", world.workflow(json.dumps(flow)), "-y") as running:
+        eventually(lambda: log.exists() and world.events("step_spawned"))
+        running.kill()
+    gate.touch()
+    assert world.prodigy("resume", "latest", "-y").returncode == 0
+    first, again = [json.loads(line)["options"] for line in log.read_text().splitlines()]
+    assert again.get("--resume") == first["--session-id"]
+
+
 def streams(world: World) -> list[Path]:
     return list(world.home.glob("logs/**/*-claude.out"))
