@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from prodigy.cli import terminal
+from prodigy.cli.git_folder import main_worktree
 from prodigy.cli.help import TwoColumns, help_console
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.options import ARGUMENTS_GROUP, EVERYWHERE, FLAGS_GROUP, VERBS_GROUP, Options, guessed
@@ -114,9 +115,19 @@ def _verb(app: App, tokens: Sequence[str], invocation: Invocation) -> int:
         return _page(app, command, bound, invocation.around)
     _check_stream(command, invocation)
     bound.arguments["invocation"] = invocation
+    _take_over(tokens, invocation)
     code = command(*bound.args, **bound.kwargs)
     invocation.printer.flush()
     return code if isinstance(code, int) else 0
+
+
+def _take_over(tokens: Sequence[str], invocation: Invocation) -> None:
+    """What older programs left in the project comes first; where it has no such folder, that is one look."""
+    project = main_worktree(invocation.place)
+    if project is not None and (project / ".prodigy").is_dir():
+        from prodigy.cli.legacy import take_over
+
+        take_over(tokens[0], invocation)
 
 
 def _check_stream(command: Callable[..., object], invocation: Invocation) -> None:

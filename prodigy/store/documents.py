@@ -149,6 +149,31 @@ class DlqListDocument(Struct, frozen=True, kw_only=True):
     items: list[DeadLetterLine]
     total: int
     shown: int
+    legacy: list["LegacyLetter"] = []
+    """Those of older programs, whose runs are gone; not counted."""
+
+
+class LegacyLetter(Struct, frozen=True, kw_only=True):
+    """An item that failed for good in a run of an older program; ``details`` is all that its file says of it."""
+
+    item_id: str
+    job_id: str
+    item: Any
+    failure_count: int
+    last_attempt: str | None
+    message: str
+    details: dict[str, Any]
+    path: str
+
+
+class LegacyDlqDocument(Struct, frozen=True, kw_only=True):
+    """``prodigy.dlq-legacy/1``: the items of one run of an older program, by id, each as its file has it."""
+
+    schema: str = "prodigy.dlq-legacy/1"
+    job_id: str
+    items: list[dict[str, Any]]
+    total: int
+    shown: int
 
 
 class RetryPlanDocument(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from prodigy.job.state import CommandTiming, JobState
 from prodigy.job.summary import JobSummary, lived, summarize
 from prodigy.store.journal import journal_size
+from prodigy.store.legacy import LegacySession
 from prodigy.store.locks import Holder
 from prodigy.store.runs import Run, load_state, run_holder
 from prodigy.store.session_state import SESSION_STATUS, JournalPosition, SessionState, session_state
@@ -23,6 +24,8 @@ class SessionsDocument(Struct, frozen=True, tag_field="schema", tag="prodigy.ses
     sessions: list[JobSummary]
     total: int
     shown: int
+    legacy: list[LegacySession] = []
+    """Those of older programs, which cannot be gone on with; not counted."""
 
 
 class WorksAtIt(Struct, frozen=True, kw_only=True):
@@ -55,11 +58,13 @@ class SessionDocument(Struct, frozen=True, kw_only=True, tag_field="schema", tag
     next: str | None
 
 
-def sessions(known: Iterable[JobSummary], limit: int) -> SessionsDocument:
-    """The newest of some runs; with ``limit`` 0 all."""
+def sessions(
+    known: Iterable[JobSummary], limit: int, legacy: Iterable[LegacySession] = ()
+) -> SessionsDocument:
+    """The newest of some runs, with ``limit`` 0 all; and sessions of older programs."""
     fitting = list(known)
     shown = fitting[:limit] if limit else fitting
-    return SessionsDocument(shown, len(fitting), len(shown))
+    return SessionsDocument(shown, len(fitting), len(shown), list(legacy))
 
 
 def session(run: Run) -> SessionDocument:

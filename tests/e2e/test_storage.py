@@ -107,3 +107,61 @@ def _of_git(world: World, path: Path) -> bool:
     """Whether it is inside a worktree."""
     parts = path.relative_to(world.home).parts
     return parts[0] == "worktrees" and len(parts) > 2 and parts[2] != ".metadata"
+
+
+# -- what older programs left --------------------------------------------------------------------------------------
+def test_the_first_verb_takes_over_what_older_programs_left(world: World) -> None:
+    """It says so in a line, once, and the project stays as it was."""
+    world.write(".prodigy/session_state.json", '{"session_id": "cook-1234567890", "status": "Completed"}')
+    world.write(".prodigy/dlq/mapreduce-1.json", "{}")
+    world.write(".prodigy/config.yml", "")
+    before = world.checkout_digest()
+    for words in (["validate", "workflow.yml"], ["run", "x", "--dry-run"], ["--help"]):
+        world.prodigy(*words)
+        assert not (world.home / "state").exists()
+    said = world.prodigy("status")
+    assert said.stderr.startswith(f"note: took over 2 files of {world.repository}/.prodigy")
+    assert (world.home / "sessions/project/legacy/session_state.json").exists()
+    assert world.prodigy("status").stderr == ""
+    assert world.checkout_digest() == before
+
+
+def test_it_is_removed_where_that_is_asked_for(world: World) -> None:
+    """What git tracks stays, and so does what is the project's."""
+    world.write(".prodigy/dlq/tracked.json", "{}")
+    world.commit()
+    world.write(".prodigy/session_state.json", "{}")
+    world.write(".prodigy/validation-result.json", "{}")
+    world.environ["PRODIGY_REMOVE_LOCAL_AFTER_MIGRATION"] = "true"
+    said = world.prodigy("events")
+    assert "took over 2 files and removed 1 file" in said.stderr
+    assert "dlq/tracked.json is tracked by git" in said.stderr
+    left = {path.name for path in (world.repository / ".prodigy").rglob("*") if path.is_file()}
+    assert left == {"tracked.json", "validation-result.json"}
+
+
+def test_two_at_once_take_over_once(world: World) -> None:
+    for number in range(50):
+        world.write(f".prodigy/events/mapreduce-1/{number}.json", str(number))
+    both = [world.start("status") for _ in range(2)]
+    said = [process.communicate(timeout=120)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert sum("took over 50 files" in text for text in said) == 1, said
+    assert len(list((world.home / "events/project/mapreduce-1/legacy").iterdir())) == 50
+
+
+def test_what_cannot_be_taken_over_stops_nothing(world: World) -> None:
+    world.write(".prodigy/session_state.json", "{}")
+    world.write(".prodigy/state/a.json", "{}")
+    (world.home / "sessions/project").mkdir(parents=True)
+    (world.home / "sessions/project/legacy").write_text("a file where a folder should be")
+    said = world.prodigy("status")
+    assert said.returncode == 0
+    assert "warning: what is in" in said.stderr
+
+
+def test_a_variable_that_is_neither_true_nor_false_is_told(world: World) -> None:
+    world.write(".prodigy/session_state.json", "{}")
+    world.environ["PRODIGY_REMOVE_LOCAL_AFTER_MIGRATION"] = "perhaps"
+    said = world.prodigy("status")
+    assert (said.returncode, said.stderr.splitlines()[0]) == (2, "error: bad-value")

@@ -1,21 +1,25 @@
 """``prodigy dlq``: items that failed for good, in a line each or with everything known of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from cyclopts import App, Parameter
+from msgspec.structs import replace
 
+from prodigy.cli.here import repository_here
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.letters import Job, JobFlag, JobOption, cards, job_with, jobs
 from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP
 from prodigy.cli.printer import Column, Level, Part, Span
-from prodigy.cli.text import age
+from prodigy.cli.text import age, counted, home_short
 from prodigy.cli.verbs.dlq_figures import analyze, export, stats
 from prodigy.cli.verbs.dlq_removal import clear, purge
 from prodigy.cli.verbs.dlq_retry import OLD_NAME, retry
+from prodigy.errors import UsageError
 from prodigy.ids import tail_of
 from prodigy.store.dead_letters import DlqFilter, dead_letter_views, dlq_document, dlq_list
-from prodigy.store.documents import DlqListDocument
+from prodigy.store.documents import DlqListDocument, LegacyDlqDocument, LegacyLetter
+from prodigy.store.legacy import legacy_letters
 
 app = App(
     name="dlq",
@@ -67,12 +71,18 @@ def list_items(
     """
     wanted = DlqFilter(eligible=eligible, error_class=error_class, signature=signature, limit=limit)
     document = dlq_list((state for _, state in jobs(job, invocation, all_repos=all_repos)), wanted)
+    if job is None and wanted == DlqFilter(limit=limit):
+        repo = repository_here(invocation, all_repos=all_repos)
+        document = replace(document, legacy=legacy_letters(invocation.home, repo))
     printer = invocation.printer
-    printer.document(document)
+    if printer.document(document):
+        return
+    for one in document.legacy:
+        printer.line(Span(one.item_id, "strong"), f"  {one.job_id}, of an older program  {one.message}")
     if document.items:
         whole = printer.level >= Level.VERBOSE
         printer.table(_COLUMNS + (_MORE if whole else ()), list(_rows(document, invocation, whole=whole)))
-    else:
+    elif not document.legacy:
         printer.line("No item is in the dead letter queue")
     if document.shown < document.total:
         printer.note(f"{document.shown} of {document.total} items; see all with `--limit 0`")
@@ -102,7 +112,13 @@ def show_items(job: Job, *items: str, invocation: Given) -> None:
         items: Only these items: id, text, or #index.
         invocation: Who asks.
     """
-    ((_, state),) = jobs(job, invocation)
+    try:
+        ((_, state),) = jobs(job, invocation)
+    except UsageError as error:
+        if error.code == "run-not-found" and (older := _of_older_program(job, items, invocation)):
+            _show_older(older, invocation)
+            return
+        raise
     document = dlq_document(state, items)
     printer = invocation.printer
     if printer.document(document, in_pipe=True):
@@ -111,6 +127,29 @@ def show_items(job: Job, *items: str, invocation: Given) -> None:
         printer.line(f"No item of {tail_of(document.job_id)} is in the dead letter queue")
     for line in cards(document.items, invocation.around.environ.get("HOME")):
         printer.line(*line)
+
+
+def _of_older_program(job: str, items: Sequence[str], invocation: Invocation) -> list[LegacyLetter]:
+    repo = repository_here(invocation, all_repos=False)
+    found = legacy_letters(invocation.home, repo, job)
+    return [letter for letter in found if not items or letter.item_id in items]
+
+
+def _show_older(letters: Sequence[LegacyLetter], invocation: Invocation) -> None:
+    printer = invocation.printer
+    details = [letter.details for letter in letters]
+    document = LegacyDlqDocument(
+        job_id=letters[0].job_id, items=details, total=len(details), shown=len(details)
+    )
+    if printer.document(document, in_pipe=True):
+        return
+    for letter in letters:
+        failures = counted(letter.failure_count, "failed attempt")
+        last = f", the last at {letter.last_attempt}" if letter.last_attempt else ""
+        printer.line(Span(letter.item_id, "strong"), f"  {failures}{last}, of an older program")
+        if letter.message:
+            printer.line(f"  {letter.message}")
+        printer.line(f"  {home_short(letter.path, invocation.around.environ.get('HOME'))}")
 
 
 @app.command(sort_key=3)

@@ -13,6 +13,7 @@ from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP
 from prodigy.cli.printer import Column, Part, Span
 from prodigy.cli.text import age, counted, duration, home_short, local_time
 from prodigy.job.summary import JobSummary, SummaryStatus
+from prodigy.store.legacy import legacy_sessions
 from prodigy.store.runs import LATEST, summaries
 from prodigy.store.sessions import SessionDocument, session, sessions
 
@@ -64,15 +65,26 @@ def list_sessions(
     """
     repo = repository_here(invocation, all_repos=all_repos)
     known = (run for run in summaries(invocation.home, repo) if status in {None, run.status})
-    document = sessions((run for run in known if run.resumable or not resumable), limit)
+    older = [] if resumable else legacy_sessions(invocation.home, repo)
+    document = sessions(
+        (run for run in known if run.resumable or not resumable),
+        limit,
+        (one for one in older if status in {None, one.status}),
+    )
     printer = invocation.printer
     if printer.document(document):
         return
     now = invocation.around.now()
-    if not document.sessions:
+    if document.sessions:
+        printer.table(_COLUMNS, (_row(run, now, all_repos=all_repos) for run in document.sessions))
+    elif not document.legacy:
         printer.line("No session")
-        return
-    printer.table(_COLUMNS, (_row(run, now, all_repos=all_repos) for run in document.sessions))
+    for one in document.legacy:
+        begun = f", begun {one.started_at}" if one.started_at else ""
+        printer.line(
+            Span(one.session_id, "strong"),
+            f"  {one.status}, of an older program{begun}; it cannot be resumed",
+        )
     if document.shown < document.total:
         printer.note(
             f"the newest {document.shown} of {counted(document.total, 'session')}; all with `--limit 0`"
