@@ -143,7 +143,7 @@ def _facts(event: msgspec.Struct) -> Iterator[str]:
         if name in _SHOWN_ELSEWHERE:
             continue
         match value:
-            case list():
+            case list() | tuple():
                 yield f"{name}={len(value)}"
             case dict():
                 yield f"{name}={value.get('message') or f'{{{len(value)}}}'}"

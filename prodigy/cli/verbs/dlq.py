@@ -130,8 +130,7 @@ def show_items(job: Job, *items: str, invocation: Given) -> None:
 
 
 def _of_older_program(job: str, items: Sequence[str], invocation: Invocation) -> list[LegacyLetter]:
-    repo = repository_here(invocation, all_repos=False)
-    found = legacy_letters(invocation.home, repo, job)
+    found = legacy_letters(invocation.home, None, job)
     return [letter for letter in found if not items or letter.item_id in items]
 
 
