@@ -14,6 +14,7 @@ VERBS = frozenset(
 )
 """Those that take over what is there."""
 _REMOVE = "PRODIGY_REMOVE_LOCAL_AFTER_MIGRATION"
+_STAYS = "PRODIGY_USE_LOCAL_STORAGE"
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 
 
@@ -24,7 +25,12 @@ def take_over(verb: str, invocation: Invocation) -> None:
         UsageError: ``bad-value``: a variable of the environment is neither true nor false.
     """
     removes = is_set(_REMOVE, invocation)
+    stays = is_set(_STAYS, invocation)
     if verb not in VERBS or "--dry-run" in invocation.argv:
+        return
+    if stays:
+        where = f"what is there is left alone, and runs are kept in {invocation.home}"
+        invocation.printer.warn(f"`{_STAYS}` is not supported: {where}")
         return
     git_dir, worktree = common_folder(invocation.place), main_worktree(invocation.place)
     if git_dir is None or worktree is None or not (worktree / ".prodigy").is_dir():

@@ -165,3 +165,13 @@ def test_a_variable_that_is_neither_true_nor_false_is_told(world: World) -> None
     world.environ["PRODIGY_REMOVE_LOCAL_AFTER_MIGRATION"] = "perhaps"
     said = world.prodigy("status")
     assert (said.returncode, said.stderr.splitlines()[0]) == (2, "error: bad-value")
+
+
+def test_what_is_to_stay_local_is_left_alone(world: World) -> None:
+    """It is told that nothing new is kept there."""
+    world.write(".prodigy/session_state.json", "{}")
+    world.environ["PRODIGY_USE_LOCAL_STORAGE"] = "true"
+    said = world.prodigy("status")
+    assert (said.returncode, said.stderr.split(":")[0]) == (0, "warning")
+    assert "`PRODIGY_USE_LOCAL_STORAGE` is not supported" in said.stderr
+    assert not (world.home / "sessions").exists()
