@@ -327,7 +327,8 @@ class Workspaces(Actor[Message]):
         slots = await self._slots.paths(idle_only=not forced)
         agents = await self._worktrees.branches(ids.agent_branches(plan.job_id))
         branches = (*agents, plan.branch)
-        target = await branch_tip(self._git, plan.target) or plan.base_commit
+        merged_into = self._ledger.state.merged_into or plan.target
+        target = await branch_tip(self._git, merged_into) or plan.base_commit
         inhabited = [*self._slots.leased_paths(), self._scratch.path] if forced else []
         await self._keeper.everything((*inhabited, self._path), branches, target)
         removed = events.WorktreeRemoveIntended(path=self._path, branches=branches)

@@ -57,6 +57,7 @@ def test_a_target_that_was_deleted_has_a_stand_in(world: World) -> None:
     assert merged(world)
     [event] = [event for event in world.events("worktree_merged") if event["what"] == "final"]
     assert event["target_branch"] == "main"
+    assert world.git("for-each-ref", "refs/prodigy") == "", "what is merged needs no rescue"
 
 
 def test_a_feature_branch_is_merged_into_and_no_other(world: World) -> None:
