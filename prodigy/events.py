@@ -836,12 +836,12 @@ class WorktreeRescued(Event, frozen=True, kw_only=True, tag="worktree_rescued"):
 
 
 class SharedStateChanged(Event, frozen=True, kw_only=True, tag="shared_state_changed"):
-    """While steps ran, something changed that their worktree shares with the user's checkout.
+    """While steps ran, something changed that their worktree shares with the user's checkout, or that checkout itself.
 
-    ``names`` are settings, messages of stash entries, or refs. ``undone``: it is as it was before.
+    ``names`` are settings, messages of stash entries, refs, or ``HEAD`` and paths. ``undone``: it is as it was before.
     """
 
-    what: Literal["config", "stash", "refs"]
+    what: Literal["config", "stash", "refs", "checkout"]
     names: tuple[str, ...]
     phase: Phase
     undone: bool = False

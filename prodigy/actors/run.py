@@ -16,7 +16,14 @@ from prodigy.actors.merger import merges_done
 from prodigy.actors.recorder import Ledger, record, subscribe
 from prodigy.actors.services import Services
 from prodigy.actors.task import Task
-from prodigy.actors.workspaces import attach_session, clear_agents, close_session, open_session, reclaim
+from prodigy.actors.workspaces import (
+    attach_session,
+    clear_agents,
+    close_session,
+    compare_checkout,
+    open_session,
+    reclaim,
+)
 from prodigy.errors import ProdigyError
 from prodigy.events import Failure, Phase
 from prodigy.job.caps import caps_of
@@ -75,6 +82,7 @@ class Run(Task):
         await self._afterwards("on_success" if failure is None else "on_failure")
         tasks = self._conductor.phases.tasks
         await account(self._ledger, self._services.recorder, tasks, lambda _: True)
+        await compare_checkout(self._services.workspaces)
         counts = self._ledger.state.counts
         duration = round((trio.current_time() - began) * 1000)
         done, failed, skipped = counts["done"], counts["failed"], counts["skipped"]

@@ -2,9 +2,11 @@
 
 After every attempt and every phase: branches that an attempt made beside its own move to rescue refs; what it left on
 the stash is kept under a ref and taken off; what is gone from the stash is put back. The configuration is put back as
-soon as nobody runs who may count on it. Other refs are only told: the user moves them as well.
+soon as nobody runs who may count on it. Other refs are only told: the user moves them as well. So is, at the end of a
+run, that HEAD, index or files of the user's checkout are not as they were at its beginning.
 """
 
+from pathlib import Path
 from typing import Literal
 
 import trio
@@ -13,10 +15,12 @@ from msgspec import Struct, structs
 from prodigy.actors.keeping import Keeper
 from prodigy.actors.recorder import RecorderRef, record
 from prodigy.events import Phase, SharedStateChanged
+from prodigy.git.checkout import Checkout, changed, look
 from prodigy.git.cli import Git, GitFailed
 from prodigy.git.shared import Commons, Difference, Shared, Stashed, compare
 
-What = Literal["config", "stash", "refs"]
+What = Literal["config", "stash", "refs", "checkout"]
+_MOST_NAMES = 200
 _RUNS = ("WIP on prodigy-", "On prodigy-")
 
 
@@ -35,16 +39,18 @@ class Watch:
     """Compares, for one run.
 
     Args:
-        git: in the user's repository.
+        git: in the user's repository, at the top of the main worktree if it has one.
         keeper: makes rescue refs.
         recorder: told of what changed.
     """
 
     def __init__(self, git: Git, keeper: Keeper, recorder: RecorderRef) -> None:
+        self._git = git
         self._commons = Commons(git)
         self._keeper = keeper
         self._recorder = recorder
         self._known: Shared | None = None
+        self._checkout: Checkout | None = None
         self._config = b""
         """As it was before any step."""
         self._branches: dict[str, frozenset[str]] = {}
@@ -57,6 +63,8 @@ class Watch:
             if self._known is None:
                 self._known = await self._commons.look()
                 self._config = self._known.config
+                if Path(self._git.cwd, ".git").exists():
+                    self._checkout = await look(self._git)
 
     async def expect(self, agent_id: str) -> None:
         """Remember which branches there are before an attempt begins."""
@@ -92,6 +100,14 @@ class Watch:
         async with self._turn:
             if self._known is not None:
                 await self._restore(whose, (await self._commons.look()).config)
+
+    async def at_the_end(self, whose: Whose) -> None:
+        """Tell what became of the user's checkout meanwhile; that may have been its user."""
+        if self._checkout is not None:
+            before, self._checkout = self._checkout, await look(self._git)
+            names = changed(before, self._checkout)
+            if names:
+                await self._tell(whose, "checkout", names[:_MOST_NAMES])
 
     # -- parts ---------------------------------------------------------------------------------------------------------
     async def _strays(self, whose: Whose) -> bool:
@@ -142,7 +158,7 @@ class Watch:
         return True
 
     async def _tell(self, whose: Whose, what: What, names: tuple[str, ...], *, undone: bool = False) -> None:
-        changed = SharedStateChanged(
+        told = SharedStateChanged(
             what=what, names=names, undone=undone, phase=whose.phase, agent_id=whose.agent_id
         )
-        await record(self._recorder, changed)
+        await record(self._recorder, told)

@@ -178,6 +178,12 @@ class Ended(msgspec.Struct, frozen=True):
     reply: Reply[None]
 
 
+class CompareCheckout(msgspec.Struct, frozen=True):
+    """The run's own steps have ended: tell what became of the user's checkout since it began."""
+
+    reply: Reply[None]
+
+
 class Forget(msgspec.Struct, frozen=True):
     """A branch is merged: delete it when there is a moment."""
 
@@ -204,6 +210,7 @@ Message = (
     | CloseScratch
     | CloseSession
     | ClearAgents
+    | CompareCheckout
     | Lease
     | Rescue
     | Release

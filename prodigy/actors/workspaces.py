@@ -28,6 +28,7 @@ from prodigy.actors.workspace_requests import (
     ClearSession,
     CloseScratch,
     CloseSession,
+    CompareCheckout,
     ConcludeMerge,
     DetachSession,
     Ended,
@@ -152,6 +153,8 @@ class Workspaces(Actor[Message]):
                 await _answer(reply, lambda: self._close(forced=forced))
             case ClearAgents(reply):
                 await _answer(reply, self._clear_agents)
+            case CompareCheckout(reply):
+                await _answer(reply, lambda: self._watch.at_the_end(self._run))
             case _:
                 await self._serve_agent(message)
 
@@ -225,8 +228,11 @@ class Workspaces(Actor[Message]):
         await self._watch.ended(whose, alone=others <= 0)
 
     async def _quiet(self) -> None:
-        phase = self._ledger.state.phase or "map"
-        await self._watch.quiet(Whose(phase=phase, path=self._path, branch=self._plan.branch))
+        await self._watch.quiet(self._run)
+
+    @property
+    def _run(self) -> Whose:
+        return Whose(phase=self._ledger.state.phase or "map", path=self._path, branch=self._plan.branch)
 
     async def _release(self, leased: Leased, condition: Condition) -> None:
         """Take a slot back; what was made in submodules is nowhere but there, even where all else is handed over."""
@@ -505,6 +511,12 @@ async def setup_due(workspaces: WorkspacesRef, path: str) -> str | None:
 async def setup_done(workspaces: WorkspacesRef, path: str, key: str) -> None:
     """A worktree was set up for these files."""
     await persistently(workspaces, partial(SetupDone, path, key))
+
+
+async def compare_checkout(workspaces: WorkspacesRef) -> None:
+    """Look what became of the user's checkout since the run began; it is told in records, and failing is no matter."""
+    with suppress(ProdigyError):
+        await persistently(workspaces, CompareCheckout)
 
 
 async def steps_ended(workspaces: WorkspacesRef, whose: Whose) -> None:

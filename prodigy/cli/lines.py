@@ -27,6 +27,7 @@ _FIRST_LINES = 10
 _LAST_LINES = 5
 _WHOLE_UP_TO = 20
 _SHORT_SHA = 10
+_SHOWN_NAMES = 10
 
 
 class Told(NamedTuple):
@@ -587,12 +588,18 @@ def _rescued(_: JobState, event: events.WorktreeRescued, style: Style) -> Iterat
     yield _line(Level.VERBOSE, f"unmerged work kept as {event.ref} ({event.reason})")
 
 
-_SHARED: Final = {"config": "the repository's configuration", "stash": "the stash", "refs": "refs"}
+_SHARED: Final = {
+    "config": "the repository's configuration",
+    "stash": "the stash",
+    "refs": "refs",
+    "checkout": "your checkout",
+}
 
 
 def _shared_changed(_: JobState, event: events.SharedStateChanged, style: Style) -> Iterator[Told]:
-    who = event.agent_id or event.phase
-    names = ", ".join(event.names)
+    who = "the run" if event.what == "checkout" else event.agent_id or event.phase
+    more = len(event.names) - _SHOWN_NAMES
+    names = ", ".join(event.names[:_SHOWN_NAMES]) + (f" and {more:,} more" if more > 0 else "")
     what = f" {style.marks.dash} {_SHARED[event.what]} changed while {who} ran: {names}"
     yield _line(Level.NORMAL, Span("undone" if event.undone else "changed", "warning"), what)
 

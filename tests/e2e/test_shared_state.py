@@ -134,3 +134,24 @@ def test_configuration_is_put_back_when_a_run_is_interrupted(world: World, tag: 
     assert process.returncode == 130
     assert (world.repository / ".git/config").read_bytes() == before
     assert changes(world) == [("config", ("a.b",), True)]
+
+
+def test_what_became_of_the_checkout_is_told_at_the_end(world: World) -> None:
+    """A step works in the user's checkout in the place of its own: a file, the index, HEAD."""
+    world.write("dirty.txt", "mine\n")
+    here = world.repository
+    script = f"cd {here}; echo leaked > .env; echo more >> dirty.txt; git add .env; git commit -q --allow-empty -m x --only; true"
+    done = world.prodigy("run", world.workflow(f"- shell: '{script}'\n"), "--no-merge")
+    assert done.returncode == 0, done.stderr
+    [told] = [event for event in world.events("shared_state_changed") if event["what"] == "checkout"]
+    assert told["names"] == ["HEAD", ".env", "dirty.txt"]
+    assert "your checkout changed while the run ran: HEAD, .env, dirty.txt" in done.stderr
+
+
+def test_a_checkout_that_stays_as_it_is_is_not_told(world: World) -> None:
+    world.write("dirty.txt", "mine\n")
+    before = world.checkout_digest()
+    done = world.prodigy("run", world.workflow("- shell: echo new > dirty.txt\n"), "--no-merge")
+    assert done.returncode == 0, done.stderr
+    assert world.events("shared_state_changed") == []
+    assert world.checkout_digest() == before
