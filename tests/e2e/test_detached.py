@@ -5,6 +5,7 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from subprocess import Popen
 
@@ -130,12 +131,17 @@ def everybody(world: World, process: Popen[str]) -> None:
 
 
 def below(pid: int) -> list[int]:
-    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [found for child in map(int, listed) for found in (child, *below(child))]
+    """Descendants that live; what a step starts comes and goes."""
+    with suppress(OSError):
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [found for child in map(int, listed) for found in (child, *below(child))]
+    return []
 
 
 def is_python(pid: int) -> bool:
-    return "python" in Path(f"/proc/{pid}/exe").readlink().name
+    with suppress(OSError):
+        return "python" in Path(f"/proc/{pid}/exe").readlink().name
+    return False
 
 
 @pytest.mark.parametrize(
