@@ -43,6 +43,7 @@ def job_resumed(state: JobState, event: events.JobResumed, record: Record) -> No
         state.workflow_sha256, state.template_sha256 = event.workflow_sha256, event.template_sha256
         state.steps = event.steps or state.steps
         _keep_unchanged(state, event.unchanged)
+        state.phases.pop("verify", None)  # what it found good may not be good for other steps
     include(state, event.item_ids)
 
 

@@ -684,6 +684,16 @@ def test_work_that_is_done_again_has_no_outcome_any_more() -> None:
     assert state.tip == "back"
 
 
+def test_another_workflow_verifies_what_the_one_before_has_verified() -> None:
+    verified = (
+        events.PhaseStarted(phase="verify", base_commit="b", tree="t"),
+        events.PhaseCompleted(phase="verify", duration_ms=1),
+    )
+    assert after(STARTED, *verified, events.JobResumed()).phases["verify"].tree == "t"
+    other = events.JobResumed(workflow_sha256="1" * 64, template_sha256="2" * 64)
+    assert "verify" not in after(STARTED, *verified, other).phases
+
+
 def test_files_of_commits_that_are_taken_back_do_not_count() -> None:
     def commit(sha: str, *files: str, phase: Phase = "reduce") -> events.CommitCreated:
         return events.CommitCreated(phase=phase, step="1", sha=sha, auto=True, message="m", files=files)
