@@ -172,3 +172,16 @@ def test_setup_must_leave_tracked_files_alone(world: World) -> None:
         assert (failed["phase"], failed["error"]["class"]) == ("steps", "worktree-error")
         assert said in failed["error"]["message"]
         assert "told" in done.stdout + done.stderr
+
+
+def test_there_are_as_many_worktrees_as_agents_at_a_time_and_no_more_than_are_needed(world: World) -> None:
+    """Five items, three at a time, then one item alone; no branch of an agent tracks another."""
+    step = "    - shell: git config --get-regexp '^branch\\.prodigy' && exit 1; echo ${item} > ${item}.txt\n"
+    five = ITEMS.replace("[a, b, c]", "[a, b, c, d, e]").replace("max_parallel: 1", "max_parallel: 3")
+    world.git("config", "branch.autoSetupMerge", "always")
+    run(world, five + step)
+    assert {event["slot"] for event in world.events("worktree_leased")} <= {1, 2, 3}
+    assert len(world.events("worktree_leased")) == 5
+    run(world, five.replace("[a, b, c, d, e]", "[f]") + step)
+    assert [event["slot"] for event in world.events("worktree_leased")] == [1]
+    assert world.leftovers() == []
