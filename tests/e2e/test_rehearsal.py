@@ -146,6 +146,18 @@ def test_a_kill_and_a_resume(world: World, tag: str) -> None:
     assert len(launches(world)) == 4
 
 
+def test_a_script_that_is_lost(world: World) -> None:
+    """Whoever goes on with the run is told to give it again, and then it goes on."""
+    play = script(world, "scenes: [{item: a, acts: [{fail: no}]}]\notherwise: [{say: ok}]")
+    flow = world.workflow("name: one\ncommands:\n  - claude: first\n  - shell: test -e healed\n", "one.yml")
+    assert world.prodigy("run", flow, "--script", play, "--no-merge").returncode == 1
+    [kept] = world.home.glob("state/*/workflow/jobs/*/rehearsal-*.json")
+    kept.unlink()
+    assert world.json("resume", "latest", "--no-merge")["error"]["code"] == "rehearsal-lost"
+    assert world.prodigy("resume", "latest", "--script", play, "--no-merge").returncode == 1
+    assert kept.is_file()
+
+
 def test_a_value(world: World) -> None:
     """A structured value is captured like that of a model."""
     flow = """
