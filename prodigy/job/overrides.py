@@ -5,7 +5,6 @@ from typing import Any
 from msgspec import Struct, structs
 
 from prodigy.events import Backend
-from prodigy.job.caps import budgeted
 from prodigy.workflow.model import Budget, ClaudeOptions, OnConflict, Retry, Workflow
 
 
@@ -36,6 +35,8 @@ class Overrides(Struct, frozen=True, kw_only=True):
 
 def overridden(workflow: Workflow, chosen: Overrides) -> Workflow:
     """The workflow with the choices put over its own."""
+    from prodigy.job.caps import budgeted  # whoever only reads states fills in no templates
+
     workflow = structs.replace(
         workflow,
         on_conflict=chosen.on_conflict or workflow.on_conflict,
