@@ -7,6 +7,7 @@ import hashlib
 import shutil
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from gzip import GzipFile
 from pathlib import Path
