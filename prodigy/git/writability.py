@@ -12,8 +12,8 @@ from msgspec import Struct
 
 _PROBE = 1 << 20
 """Bytes that there has to be room for: a disk with less is as good as full."""
-_OF_GIT = "Out of diskspace"
-_WORDS = (*map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)), _OF_GIT)
+_OF_GIT = ("Out of diskspace", "unable to write file")
+_WORDS = (*map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EROFS)), *_OF_GIT)
 
 
 class Refusal(Struct, frozen=True):
@@ -29,7 +29,7 @@ def refusal(places: Sequence[str], complaint: str = "") -> Refusal | None:
     Args:
         places: at least one.
         complaint: what git said when it failed. It may have wanted more room than is tried here: that a disk is full, or
-            read-only, is believed, and the first folder is named for it.
+            read-only, is believed, and the folder with the least room is named for it.
     """
     for place in places:
         try:
@@ -39,4 +39,10 @@ def refusal(places: Sequence[str], complaint: str = "") -> Refusal | None:
         except OSError as error:
             return Refusal(place, error.strerror or str(error))
     said = next((words for words in _WORDS if words in complaint), None)
-    return None if said is None else Refusal(places[0], said)
+    return None if said is None else Refusal(min(places, key=_room), said)
+
+
+def _room(place: str) -> int:
+    """Bytes that are free where a folder lies."""
+    found = os.statvfs(place)
+    return found.f_bavail * found.f_frsize
