@@ -13,7 +13,7 @@ import trio
 from msgspec import structs
 
 from prodigy import events, ids
-from prodigy.actors.cut_off import account, claude_log, finished, leaf_under_way, placed
+from prodigy.actors.cut_off import account, claude_log, finished, leaf_under_way, paid_at_the_end, placed
 from prodigy.actors.merger import merge_agent
 from prodigy.actors.recorder import Ledger, record
 from prodigy.actors.resting import NotWritable
@@ -80,8 +80,9 @@ class AgentHandle(Task):
     async def work(self) -> None:
         """Make the attempt, or go on with one that was interrupted; it stays as it is once recording has ended."""
         self._began = trio.current_time()
-        with suppress(StorageFailed, NotWritable):  # the run says so
-            await self._make()
+        async with paid_at_the_end(self._account):
+            with suppress(StorageFailed, NotWritable):  # the run says so
+                await self._make()
 
     async def _make(self) -> None:
         """Lease a worktree, run the agent in it, merge what it made."""

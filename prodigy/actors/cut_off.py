@@ -3,7 +3,9 @@
 Such a failure names no step by itself, and a launch of Claude that was cut off could not say what it cost.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import trio
@@ -19,7 +21,10 @@ from prodigy.steps.backend import Call, told
 from prodigy.steps.commands import log_name
 from prodigy.steps.output import short_tail
 from prodigy.steps.protocol import AgentTask
+from prodigy.store.journal import StorageFailed
 
+_LAST_WORDS = 5.0
+"""Seconds that the account of what is being stopped may take."""
 _TAIL = 4096
 """Bytes of a log that are read."""
 _STREAMS = {".out": "stdout", ".err": "stderr"}
@@ -74,6 +79,18 @@ async def account(
             finished=str(log) if counts else None,
         )
         await record(recorder, cut_off)
+
+
+@asynccontextmanager
+async def paid_at_the_end(pay: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
+    """A block whose launches are paid for when it is cancelled: once it has ended their processes are gone."""
+    try:
+        yield
+    except BaseException:
+        if trio.current_effective_deadline() == -math.inf:
+            with trio.move_on_after(_LAST_WORDS, shield=True), suppress(StorageFailed):
+                await pay()
+        raise
 
 
 def finished(state: JobState, phase: Phase, item: ItemState | None) -> dict[str, str]:

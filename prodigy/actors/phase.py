@@ -14,7 +14,7 @@ import trio
 from msgspec import structs
 
 from prodigy import events
-from prodigy.actors.cut_off import account, finished
+from prodigy.actors.cut_off import account, finished, paid_at_the_end
 from prodigy.actors.recorder import Ledger, record
 from prodigy.actors.returning import Cut
 from prodigy.actors.running import run_agent
@@ -170,7 +170,8 @@ class PhaseActor(Task):
             if goes_on:
                 task = structs.replace(task, finished=finished(self._ledger.state, self._phase, None))
             try:
-                return await self._set_up_and_run(task)
+                async with paid_at_the_end(self._pay):
+                    return await self._set_up_and_run(task)
             except HostLost as lost:
                 losses += 1
                 self._cut = lost.reason

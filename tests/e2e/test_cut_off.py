@@ -156,6 +156,23 @@ def test_no_death_launches_more_than_was_in_flight(world: World, who: str, numbe
     assert {f"{name}.txt" for name in "abcdef"} <= {file.name for file in world.repository.iterdir()}
 
 
+@pytest.mark.parametrize("mode", ["agent", "phase"])
+def test_what_is_stopped_is_paid_for_at_once(world: World, mode: str) -> None:
+    """The closing lines and `status` do not wait for a resume to know it."""
+    with_claude(world)
+    template = [{"claude": "/replies 2 0.10\n/hang"}]
+    flow = {"mode": "mapreduce", "map": {"input": {"list": ["a"]}, "agent_template": template}}
+    text = json.dumps(flow if mode == "agent" else template)
+    with world.start("run", world.workflow(text), "-y") as running:
+        eventually(lambda: replies(world) == 2 and world.events("step_spawned"))
+        running.send_signal(signal.SIGINT)
+        said, _ = running.communicate(timeout=60)
+    assert "$0.20" in said
+    [run] = world.json("status")["resumable"]
+    assert run["cost_usd"] == pytest.approx(0.20)
+    assert len(world.events("claude_cut_off")) == 1
+
+
 @pytest.mark.parametrize("named", ["by a link", "with dots"])
 def test_a_home_of_another_name_loses_no_conversation(world: World, named: str) -> None:
     """What git and the kernel call it is another name than the user's."""
