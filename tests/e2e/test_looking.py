@@ -126,3 +126,17 @@ def test_what_was_killed_does_not_run(world: World, verb: list[str]) -> None:
     ended = world.json(*verb)
     assert ended.get("running", ended.get("sessions")) == []
     assert world.json("sessions", "show", "latest")["state"]["status"] == "Interrupted"
+
+
+def test_what_happens_in_a_burst_shows_though_nothing_follows(world: World) -> None:
+    """The file of the session comes after the last record, while a step takes its time."""
+    flow = "- shell: 'true'\n" * 5 + "- shell: 'touch at; while ! test -e \"$GATE\"; do sleep 0.05; done'\n"
+    world.environ["GATE"] = str(world.folder / "gate")
+    run = world.start("run", world.workflow(flow), "--no-merge")
+    eventually(lambda: list(world.home.glob("worktrees/*/session-*/at")))
+    eventually(lambda: not world.json("status")["running"][0]["stale"])
+    [running] = world.json("status")["running"]
+    assert running["current_step"] == "6"
+    (world.folder / "gate").touch()
+    run.communicate(timeout=120)
+    assert run.returncode == 0
