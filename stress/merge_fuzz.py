@@ -146,8 +146,9 @@ class Arena:
         found, strategy = await self._ours(number, ours, theirs)
         course.counts[expected[0]] += 1
         course.strategies[strategy] += 1
-        if expected[0] == UNWRITTEN:
-            found = (UNWRITTEN if found[0] == "conflict" else found[0], found[1], ())
+        if expected[0] == UNWRITTEN:  # where git itself merges for us, it gives up on us too
+            unwritten = {"conflict", "failed"} if await self._git_merges(ours, theirs) else {"conflict"}
+            found = (UNWRITTEN if found[0] in unwritten else found[0], found[1], ())
         if found != expected:
             course.differences.append(f"{name} {self.settings}: git {expected}, we {found}")
 
@@ -180,6 +181,11 @@ class Arena:
             paths = {path.replace(f"~{ours}", "~HEAD") for path in done.paths}
             return ("conflict", "", tuple(sorted(paths))), "nothing"
         return ("merged", (await self.git.run("rev-parse", f"{done.new}^{{tree}}")).text, ()), done.strategy
+
+    async def _git_merges(self, ours: str, theirs: str) -> bool:
+        """Whether our merge is git's own, in a worktree."""
+        customs = await self.forge.customs.of(await self.forge.attributes.at(ours))
+        return bool(customs) or not await self.forge.objects.one_base(ours, theirs)
 
     async def close(self) -> None:
         """Leave the disk as it was."""

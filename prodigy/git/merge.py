@@ -113,7 +113,13 @@ async def _plan(forge: Forge, old: str, source: str, message: str) -> Merged | C
         return await _plan_on_bench(forge, old, source, message, forward=base == old)
     if base == old:
         return Merged(old, source, "fast-forward")
-    tree = await _merged_tree(forge, attributes, old, source)
+    tree: str | Conflict | None = await forge.objects.merged_tree(old, source)
+    if tree is None:
+        if not await forge.objects.one_base(
+            old, source
+        ):  # git may name the side that is checked out in files
+            return await _plan_on_bench(forge, old, source, message, forward=False)
+        tree = await _merged_tree(forge, attributes, old, source)
     if isinstance(tree, Conflict):
         return tree
     made = await forge.objects.commit(tree, (old, source), message, forge.identity)
@@ -136,9 +142,6 @@ async def _plan_on_bench(
 
 
 async def _merged_tree(forge: Forge, attributes: Attributes, tip: str, source: str) -> str | Conflict:
-    decided = await forge.objects.merged_tree(tip, source)
-    if decided is not None:
-        return decided
     with attribute_folder(attributes) as folder:
         place = {"GIT_DIR": forge.customs.common_dir, "GIT_WORK_TREE": folder}
         return await _merge_tree(forge.git.at(folder), tip, source, place)

@@ -35,6 +35,10 @@ class Objects(Protocol):
         """A best common ancestor; ``None`` for unrelated histories."""
         ...
 
+    async def one_base(self, one: str, other: str) -> bool:
+        """Whether two commits have one best common ancestor, and no others beside it."""
+        ...
+
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """Whether ``descendant`` contains ``ancestor``; a commit contains itself."""
         ...
@@ -79,6 +83,10 @@ class CommandLineObjects:
         """See `Objects`."""
         return (await self._git.run("merge-base", one, other, ok=(0, 1))).text or None
 
+    async def one_base(self, one: str, other: str) -> bool:
+        """See `Objects`."""
+        return await _one_base(self._git, one, other)
+
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """See `Objects`."""
         return await evidence.is_ancestor(self._git, ancestor, descendant)
@@ -113,6 +121,7 @@ class LibraryObjects:
 
     def __init__(self, repository: "pygit2.Repository", git: Git) -> None:
         self._repository = repository
+        self._git = git
         self._names = Names(git)
         self._read: dict[str, CommitText] = {}
         self._trees = Trees(LibraryTrees(repository))
@@ -128,6 +137,10 @@ class LibraryObjects:
         if found is not None:
             self._lineage.begin(found)
         return found
+
+    async def one_base(self, one: str, other: str) -> bool:
+        """See `Objects`."""
+        return self._lineage.base(one, other) is not None or await _one_base(self._git, one, other)
 
     async def is_ancestor(self, ancestor: str, descendant: str) -> bool:
         """See `Objects`."""
@@ -276,6 +289,11 @@ def _open(repository: Repository) -> "pygit2.Repository | None":
         return pygit2.Repository(repository.common_dir)
     except pygit2.GitError:  # an owner or an extension that libgit2 does not accept
         return None
+
+
+async def _one_base(git: Git, one: str, other: str) -> bool:
+    found = await git.run("merge-base", "--all", one, other, ok=(0, 1))
+    return len(found.stdout.split()) == 1
 
 
 def _ended(message: str) -> bytes:

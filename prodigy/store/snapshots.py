@@ -267,5 +267,6 @@ def _digest(shared: Shared, encoded: bytes | Raw) -> str:
 @cache
 def rules() -> str:
     """A checksum of the program that makes a state from records: another one might make another state."""
-    files = [Path(events.__file__), *sorted(Path(fold.__file__).parent.glob("*.py"))]
+    folders = [Path(file).parent for file in (events.__file__, fold.__file__)]
+    files = [file for folder in folders for file in sorted(folder.glob("*.py"))]
     return blake2b(b"".join(path.read_bytes() for path in files), digest_size=8).hexdigest()

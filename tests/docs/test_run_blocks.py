@@ -191,6 +191,31 @@ def test_expressions(world: World) -> None:
     assert read(world, "large.txt") == "large\n"
 
 
+def test_a_rehearsal(world: World) -> None:
+    """Of the items one fails once, one hangs until its time is up, and one is done."""
+    for name in ("src/legacy/old.py", "src/slow.py", "src/new.py"):
+        (world.repository / name).parent.mkdir(parents=True, exist_ok=True)
+        (world.repository / name).write_text("x = 1\n")
+    world.git("add", "--all")
+    world.git("commit", "--message", "sources")
+    (world.folder / "play.yml").write_text(EXAMPLES["rehearsal: play.yml"].text)
+    flow = {
+        "map": {
+            "input": {"list": ["src/legacy/old.py", "src/slow.py", "src/new.py"]},
+            "agent_template": [{"claude": "/prodigy-lint ${item}", "timeout": "10s"}],
+        }
+    }
+    words = ("--script", str(world.folder / "play.yml"))
+    done = world.prodigy("run", world.workflow(json.dumps(flow)), "-y", *words)
+    assert done.returncode == 0, done.stderr
+    assert "1 done, 2 in DLQ" in done.stdout
+    assert read(world, "src/new.py") == "x = 1\n# linted\n"
+    again = world.prodigy("dlq", "retry", "latest", "-y", *words)
+    assert "retried  1 done, 1 failed again (of 2)" in again.stdout
+    assert read(world, "src/legacy/old.py") == "x = 1\n# linted\n"
+    assert world.leftovers() == []
+
+
 def test_every_titled_workflow_is_run() -> None:
     """Here or beside it: a title that names a file is a promise."""
     files = [ROOT / "tests/docs/test_run_blocks.py", ROOT / "tests/docs/test_run_tutorial.py"]

@@ -300,7 +300,7 @@ def test_schemas() -> None:
     assert documented == written
 
 
-@pytest.mark.parametrize("package", ["workflow", "job", "steps", "configuration", "rehearsal"])
+@pytest.mark.parametrize("package", ["events", "workflow", "job", "steps", "configuration", "rehearsal"])
 def test_modules(package: str) -> None:
     """The architecture names every module of a package once."""
     documented = column(TABLES[f"modules {package}"])

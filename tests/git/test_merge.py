@@ -146,6 +146,22 @@ async def test_a_tip_that_never_stands_still_is_given_up(repo):
         await merge(await meddled(repo, moves[1:]), TARGET, source, "m")
 
 
+async def test_with_several_ancestors_git_itself_merges(repo, which):
+    """Two histories that merged each other: what git makes of their ancestors can stand in the result."""
+    base = repo.head
+    one, other = side(repo, base, shared="one\n"), side(repo, base, shared="other\n")
+    crossed = []
+    for first, second in ((one, other), (other, one)):
+        tree = side(repo, first, shared="both\n")
+        crossed.append(repo("commit-tree", f"{tree}^{{tree}}", "-p", first, "-p", second, "-m", "crossed"))
+    ours, theirs = side(repo, crossed[0], a="ours\n"), side(repo, crossed[1], b="theirs\n")
+    repo("update-ref", TARGET, ours)
+    done = await merge(await forge_of(repo, which), TARGET, theirs, "m")
+    assert isinstance(done, Merged)
+    assert done.strategy == "git"
+    assert repo("show", f"{TARGET}:a", f"{TARGET}:b", f"{TARGET}:shared") == "ours\ntheirs\nboth"
+
+
 async def test_merges_of_whole_files_start_no_process(repo):
     """After the first, which finds out what holds for all; and they are what git makes of them."""
     base = repo.head
