@@ -33,6 +33,11 @@ def tokens(use: ClaudeUse) -> int:
     return use.input_tokens + use.output_tokens + use.cache_read_tokens + use.cache_creation_tokens
 
 
+def billed(usd: float) -> float:
+    """A sum of US dollars without what adding binary fractions leaves behind: to the billionth."""
+    return round(usd, 9)
+
+
 def together(before: ClaudeUse | None, then: ClaudeUse) -> ClaudeUse:
     """What two launches of one conversation used, told as by the second."""
     if before is None:

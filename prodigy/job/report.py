@@ -11,7 +11,7 @@ from msgspec import Struct, field
 from prodigy import events
 from prodigy.events import ErrorClass, Phase
 from prodigy.job.items import item_text
-from prodigy.job.money import KINDS
+from prodigy.job.money import KINDS, billed
 from prodigy.job.signature import signature_of
 from prodigy.job.state import (
     Before,
@@ -188,8 +188,8 @@ def _cost(state: JobState, run: JobSummary) -> CostReport:
     steps = sorted(money.by_step.values(), key=lambda step: -step.usd)
     models = sorted(money.by_model.items(), key=lambda model: -model[1].usd)
     return CostReport(
-        usd=state.spent_usd,
-        estimated_usd=state.estimated_usd,
+        usd=billed(state.spent_usd),
+        estimated_usd=billed(state.estimated_usd),
         reserved_usd=run.reserved_usd,
         tokens={kind.removesuffix("_tokens"): getattr(money.whole, kind) for kind in KINDS},
         launches=money.launches,
@@ -199,13 +199,13 @@ def _cost(state: JobState, run: JobSummary) -> CostReport:
                 step=step.step,
                 name=step.name,
                 launches=step.launches,
-                usd=step.usd,
+                usd=billed(step.usd),
                 tokens=step.tokens,
             )
             for step in steps
         ],
         by_model=[
-            ModelCost(model=name or None, launches=one.launches, usd=one.usd, tokens=one.tokens)
+            ModelCost(model=name or None, launches=one.launches, usd=billed(one.usd), tokens=one.tokens)
             for name, one in models
         ],
         budget=money.caps,
@@ -262,7 +262,7 @@ def _item(item: ItemState) -> ItemReport:
         status=item.status,
         attempts=item.attempts,
         duration_ms=item.duration_ms,
-        cost_usd=item.cost_usd,
+        cost_usd=billed(item.cost_usd),
         commits=item.commits,
         error_class=item.error.error_class if item.error else None,
         error=item.error.message if item.error else None,

@@ -14,6 +14,7 @@ from prodigy import ids
 from prodigy.errors import InternalError
 from prodigy.events import Caps, Phase
 from prodigy.ids import Kind
+from prodigy.job.money import billed
 from prodigy.job.state import Detached, JobState, MergeStatus
 
 SummaryStatus = Literal[
@@ -155,8 +156,8 @@ def summarize(state: JobState, repo: str) -> JobSummary:
         items=item_counts(state),
         commits=state.commits,
         files_changed=len(state.files_changed),
-        cost_usd=state.spent_usd,
-        reserved_usd=state.money.reserved if state.ended_at is None else 0.0,
+        cost_usd=billed(state.spent_usd),
+        reserved_usd=billed(state.money.reserved) if state.ended_at is None else 0.0,
         budget=state.money.caps,
         dlq_count=len(state.dead_letters),
         branch=state.branch,

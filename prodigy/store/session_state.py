@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from prodigy.ids import JobId, SessionId
+from prodigy.job.money import billed
 from prodigy.job.state import JobState, MergeStatus
 from prodigy.job.summary import ItemCounts, JobSummary, SummaryStatus, item_counts, recorded, summarize
 from prodigy.paths import Layout
@@ -139,7 +140,7 @@ def session_state(
         phase=state.phase,
         items=item_counts(state),
         errors=_errors(state),
-        cost_usd=state.cost_usd,
+        cost_usd=billed(state.cost_usd),
         tokens=state.money.tokens,
         merge=state.merge,
         dlq_count=len(state.dead_letters),

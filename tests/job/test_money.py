@@ -130,7 +130,16 @@ def test_what_steps_and_models_cost() -> None:
     ]
     assert [(one.model, one.launches, one.usd) for one in cost.by_model] == [("m", 1, 0.5), (None, 1, 0.1)]
     assert cost.tokens == {"input": 10, "output": 7, "cache_read": 0, "cache_creation": 0}
-    assert (cost.launches, round(cost.usd, 9), cost.budget) == (2, 0.6, None)
+    assert (cost.launches, cost.usd, cost.budget) == (2, 0.6, None)
+
+
+def test_a_bill_is_a_sum_that_people_would_write() -> None:
+    """Three times ten cents are thirty, and not 0.30000000000000004 dollars."""
+    state = told(*[event for _ in range(3) for event in (LAUNCH, parked())])
+    assert state.spent_usd != 0.3
+    bill = report(state, "r", START).cost
+    assert [bill.usd, bill.by_step[0].usd, bill.by_model[0].usd] == [0.3, 0.3, 0.3]
+    assert summarize(state, "r").cost_usd == 0.3
 
 
 def test_what_may_be_spent_is_told() -> None:
