@@ -122,7 +122,7 @@ mode: mapreduce
 map:
   input: {{list: [a, b, c]}}
   item_id: "${{item}}"
-  max_parallel: 2
+  max_parallel: 1
   agent_template:
     - shell: '{SAY}; say ${{item}}-first; echo ${{item}} > ${{item}}.txt'
     - shell: '{SAY}; say ${{item}}-well; test ${{item}} = a || test ! -e ILL'

@@ -198,11 +198,11 @@ def _tokens(result: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _dearest(result: Mapping[str, Any]) -> str | None:
-    """The model that cost most: another than was asked for, if that was not there."""
+    """The model that cost most, where the result tells costs: another than was asked for, if that was not there."""
     by_model = result.get("modelUsage")
     known = by_model if isinstance(by_model, dict) else {}
     costs = {name: _number(use, "costUSD") for name, use in known.items() if isinstance(use, dict)}
-    return max(costs, key=lambda name: costs[name], default=None)
+    return max(filter(costs.get, costs), key=lambda name: costs[name], default=None)
 
 
 def _sum(uses: Iterable[Any], key: str) -> int:
