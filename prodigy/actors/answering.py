@@ -1,9 +1,11 @@
-"""What only an effect can tell about a variable before a run: what a command prints, what is in a file."""
+"""What only an effect can tell about a variable before a run: what a command prints, what is in a file, the time."""
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from datetime import datetime
 from pathlib import Path
 from typing import Final
+from uuid import uuid4
 
 import trio
 
@@ -45,7 +47,7 @@ class Answerer:
         Raises:
             ProdigyError: it cannot be had.
         """
-        if request.kind == "command":
+        if request.kind != "file":
             return await self._once(request, base)
         path = self._folder / Path(request.text).expanduser()
         try:
@@ -56,11 +58,22 @@ class Answerer:
 
     async def _once(self, request: Request, base: Mapping[str, str]) -> str:
         key = f"{request.name} {request.mark}"
+        if request.kind != "command":
+            key = f"{key} {request.kind}:{request.text}"
         if request.secret:
-            return await self._printed(request, base)
+            return await self._found(request, base)
         if key not in self.computed:
-            self.computed[key] = await self._printed(request, base)
+            self.computed[key] = await self._found(request, base)
         return self.computed[key]
+
+    async def _found(self, request: Request, base: Mapping[str, str]) -> str:
+        match request.kind:
+            case "date":
+                return datetime.now().astimezone().strftime(request.text)
+            case "uuid":
+                return str(uuid4())
+            case _:
+                return await self._printed(request, base)
 
     async def _printed(self, request: Request, base: Mapping[str, str]) -> str:
         """What a command prints, run in the user's checkout."""

@@ -5,7 +5,9 @@ is asked again by a resumed run.
 """
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
@@ -22,6 +24,7 @@ from prodigy.workflow.model import Environment, Step
 OURS = ("PRODIGY_", "GIT_CONFIG_", "GIT_AUTHOR_", "GIT_COMMITTER_")
 """Beginnings of what Prodigy itself gives to every child; ``clear_env`` leaves it."""
 OUR_NAMES = frozenset({"GIT_CEILING_DIRECTORIES", "GIT_TERMINAL_PROMPT", "GIT_EDITOR", "GIT_SEQUENCE_EDITOR"})
+_NAMED: Final = 12
 
 
 class Surroundings(Struct, frozen=True):
@@ -82,8 +85,28 @@ def cleared(environ: Mapping[str, str], secrets: frozenset[str]) -> dict[str, st
 
 
 async def _answer(stage: Stage, request: Request, base: Mapping[str, str], path: str, try_: int) -> str:
-    if request.kind == "file":
-        return _content(stage, request)
+    match request.kind:
+        case "file":
+            return _content(stage, request)
+        case "date" | "uuid":
+            return await _told(stage, request, path, try_)
+        case "command":
+            return await _printed(stage, request, base, path, try_)
+
+
+async def _told(stage: Stage, request: Request, path: str, try_: int) -> str:
+    """What the clock or chance tells, recorded as the value of its variable."""
+
+    async def action(_intent: int) -> Done:
+        told = stage.oracle.now().strftime(request.text) if request.kind == "date" else stage.oracle.uuid()
+        return Done(value=told)
+
+    digest = sha256(request.text.encode("utf-8", "surrogatepass")).hexdigest()[:_NAMED]
+    leaf_path = f"{path}.env.{request.name}.{request.kind}-{digest}"
+    return str((await stage.door.durable(leaf_path, try_, Leaf(kind="asked"), action)).value)
+
+
+async def _printed(stage: Stage, request: Request, base: Mapping[str, str], path: str, try_: int) -> str:
     order = Order(
         argv=("sh", "-c", request.text),
         cwd=stage.folder,

@@ -21,7 +21,7 @@ from prodigy.workflow.expression import holds, parse_expression
 from prodigy.workflow.layers import Definition, definitions
 from prodigy.workflow.model import Environment, EnvVar, Mark
 from prodigy.workflow.refs import Computed, Dollar, Fold, Ref, Unread, compile_text
-from prodigy.workflow.scope import UNDEFINED, Path, Scope
+from prodigy.workflow.scope import UNDEFINED, Path, Question, Scope
 from prodigy.workflow.shell_quote import render_shell
 from prodigy.workflow.template import render_text
 from prodigy.workflow.values import TemplateError
@@ -29,16 +29,19 @@ from prodigy.workflow.values import TemplateError
 _MENTION = re.compile(r"\$\{?\s*([A-Za-z_]\w*)", re.ASCII)
 
 
+RequestKind = Literal["command", "file", "date", "uuid"]
+
+
 class Request(Struct, frozen=True, kw_only=True):
-    """What only an effect can tell: the answer is what a command printed, or what is in a file.
+    """What only an effect can tell: what a command printed, what is in a file, the time, a number nobody else has.
 
     ``environment`` is the command's whole environment but for what every child gets.
     """
 
-    kind: Literal["command", "file"]
+    kind: RequestKind
     name: str
     text: str
-    """Script or path."""
+    """Script, path, or format of the time."""
     environment: dict[str, str] = {}
     timeout: float | None = None
     secret: bool = False
@@ -166,7 +169,14 @@ class _Resolving:
         known = yield from self._needed(definition, level, names)
         if known is None or any(self._is_later(reference, known) for reference in references):
             return None
-        return render_text(text, Values(known, self.base, self.scope))
+        answers: dict[Question, str] = {}
+        for reference in references:
+            if isinstance(reference, Computed) and self._is_asked(reference):
+                assert reference.kind in {"date", "uuid"}, "validation refuses the others"
+                answers[reference.kind, reference.argument] = yield _request(
+                    definition, reference.kind, reference.argument
+                )
+        return render_text(text, Values(known, self.base, self.scope, answers))
 
     def _chosen(self, definition: Definition, level: int) -> Generator[Request, str, str | None]:
         condition = definition.value.condition
@@ -237,6 +247,11 @@ class _Resolving:
             case _:
                 return False
 
+    def _is_asked(self, computed: Computed) -> bool:
+        """Whether nobody around knows it: in a step it was worked out with the other texts."""
+        is_users = computed.kind == "uuid" and self.scope.knows("uuid")
+        return not is_users and self.scope.computed(computed.kind, computed.argument) is UNDEFINED
+
     def _is_unknown(self, path: Path, known: Mapping[str, str]) -> bool:
         return Values(known, self.base, self.scope).lookup(path) is UNDEFINED
 
@@ -252,7 +267,7 @@ def _never(_: str) -> bool:
 
 def _request(
     definition: Definition,
-    kind: Literal["command", "file"],
+    kind: RequestKind,
     text: str,
     environment: dict[str, str] | None = None,
 ) -> Request:

@@ -8,15 +8,19 @@ from typing import Any
 
 from msgspec import Struct
 
-from prodigy.workflow.scope import UNDEFINED, ComputedKind, Path, Scope, resolve
+from prodigy.workflow.scope import UNDEFINED, ComputedKind, Path, Question, Scope, resolve
 
 
 class Values(Struct, frozen=True):
-    """Variables that were worked out (``known``), then those of the workflow, then what lies below."""
+    """Variables that were worked out (``known``), then those of the workflow, then what lies below.
+
+    ``answers`` are values that only an effect tells.
+    """
 
     known: Mapping[str, str]
     base: Mapping[str, str]
     around: Scope
+    answers: Mapping[Question, str] = {}
 
     def lookup(self, path: Path) -> Any:
         """The value at ``path``; ``env`` is the environment so far, unless a parameter has the field."""
@@ -45,8 +49,9 @@ class Values(Struct, frozen=True):
         """Texts of variables hold values; what is made of a secret is no secret by itself."""
 
     def computed(self, kind: ComputedKind, argument: str) -> Any:
-        """As around."""
-        return self.around.computed(kind, argument)
+        """What was answered, else as around."""
+        answer = self.answers.get((kind, argument))
+        return self.around.computed(kind, argument) if answer is None else answer
 
 
 class Others(Struct, frozen=True):

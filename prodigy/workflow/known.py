@@ -28,7 +28,8 @@ _MOST_NAMED = 40
 """Fields that a hint lists."""
 
 
-_WITHOUT_STEPS: Final[frozenset[Phase]] = frozenset({"input", "item id", "environment"})
+_WITHOUT_TIME: Final[frozenset[Phase]] = frozenset({"input", "item id"})
+_WITHOUT_STEPS: Final[frozenset[Phase]] = _WITHOUT_TIME | {"environment"}
 
 
 class Refusal(Struct, frozen=True):
@@ -172,7 +173,8 @@ class Known:
         if isinstance(ref, Fold):
             return self.refusal_of(ref.path, ref.name)
         if isinstance(ref, Computed):
-            if ref.kind not in WORKED_OUT or (self.works_out and self.phase not in _WITHOUT_STEPS):
+            is_told = ref.kind not in WORKED_OUT and self.phase not in _WITHOUT_TIME
+            if is_told or (self.works_out and self.phase not in _WITHOUT_STEPS):
                 return None
             hint = "let a step capture it, and refer to that"
             return Refusal("bad-reference", f"`{ref.source}` works in the texts of steps only", (hint,))

@@ -42,6 +42,17 @@ env_files: [{path: .env.local, required: false}]
     assert found.warnings == ()
 
 
+async def test_time_and_chance_are_the_same_when_a_run_goes_on(tmp_path: Path) -> None:
+    text = "env: {YEAR: '${date:%Y}', NAMED: '${uuid}-${date:%j}', AGAIN: '${NAMED}'}"
+    found = await prepared(tmp_path, text)
+    assert found.run.values["YEAR"].isdecimal()
+    assert len(found.run.values["NAMED"].rpartition("-")[0]) == 36
+    assert found.run.values["AGAIN"] == found.run.values["NAMED"]
+    again = await prepared(tmp_path, text, computed=found.computed)
+    assert again.run.values == found.run.values
+    assert (await prepared(tmp_path, text)).run.values["NAMED"] != found.run.values["NAMED"]
+
+
 async def test_env_files_lie_below_env_and_later_ones_above_earlier_ones(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("export A=1 # one\nB='two $A'\nC=\"x\ny\"\nD\n")
     (tmp_path / "more.env").write_text("A=2\n")

@@ -30,6 +30,7 @@ from prodigy.workflow.model import (
     Retry,
     RetryOn,
     Step,
+    SubWorkflow,
     Text,
 )
 
@@ -283,6 +284,13 @@ async def test_the_environment_of_a_step_is_its_own() -> None:
     _, tree = await run(shell("env A", environment=layer(A="1-${OLD}")), shell("env A"))
     assert tree.orders[0].env["A"] == "1-1"
     assert "A" not in tree.orders[1].env
+
+
+async def test_chance_in_the_environment_around_is_recorded() -> None:
+    inner = SubWorkflow(name="build", steps=(shell("env ONE"),), environment=layer(ONE="no. ${uuid}"))
+    notebook, tree = await run(Step(action=inner))
+    assert tree.orders[0].env["ONE"] == "no. uuid-1"
+    assert [path for path in notebook.acted() if path.startswith("1.workflow.1.env.ONE.uuid-")]
 
 
 async def test_clear_env_leaves_the_base_and_what_is_ours() -> None:

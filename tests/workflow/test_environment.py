@@ -149,6 +149,14 @@ def test_files_lose_one_line_end() -> None:
     assert values(layer(key), answers={"KEY": "a\nb\n\r\n"}) == {"KEY": "a\nb\n"}
 
 
+def test_clock_and_chance_are_asked_unless_somebody_around_knows() -> None:
+    asked: list[Request] = []
+    stamp = layer(text("STAMP", "on ${date:%F}"), text("COPY", "${STAMP}!"), text("OURS", "${uuid}"))
+    found = values(stamp, answers={"STAMP": "2026-11-23"}, asked=asked, roots={"uuid": "given"})
+    assert found == {"STAMP": "on 2026-11-23", "COPY": "on 2026-11-23!", "OURS": "given"}
+    assert [(request.name, request.kind, request.text) for request in asked] == [("STAMP", "date", "%F")]
+
+
 def test_a_value_with_nul_is_refused() -> None:
     assert code_of(layer(made("A", kind="file", text="f")), answers={"A": "a\0b"}) == "bad-value"
 
