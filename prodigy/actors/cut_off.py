@@ -14,7 +14,7 @@ from msgspec import Struct, structs
 from prodigy.actors.recorder import Ledger, RecorderRef, record
 from prodigy.actors.tasks import TaskFactory
 from prodigy.events import ClaudeCutOff, ClaudeMeter, ClaudeUse, Failure, Phase, StepIntended, StepSpawned
-from prodigy.job.money import beyond
+from prodigy.job.amounts import beyond
 from prodigy.job.standing import alone
 from prodigy.job.state import ItemState, JobState
 from prodigy.steps.backend import Call, told

@@ -72,6 +72,23 @@ class Captured(Struct, frozen=True, kw_only=True, omit_defaults=True):
     fields: dict[str, Any] = {}
 
 
+class ClaudeAmount(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """US dollars, and tokens of each kind."""
+
+    cost_usd: float = 0.0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_creation_tokens: int = 0
+
+
+class ClaudeTally(ClaudeAmount, frozen=True, kw_only=True, omit_defaults=True):
+    """An amount of use, and what of it is whose."""
+
+    by_model: dict[str, ClaudeAmount] = {}
+    """Of the models that it is known of; the rest is that of the launch's own model."""
+
+
 class ClaudeUse(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one launch of Claude was and used; kept of launches that failed too."""
 
@@ -79,6 +96,7 @@ class ClaudeUse(Struct, frozen=True, kw_only=True, omit_defaults=True):
     json_log_location: str | None = None
     """The CLI's own session file."""
     model: str | None = None
+    """The one that cost most."""
     cost_usd: float = 0.0
     input_tokens: int = 0
     output_tokens: int = 0
@@ -93,18 +111,10 @@ class ClaudeUse(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Tools that the model called and that ended with an error."""
     permission_denials: int = 0
     """Tools that it was not allowed to call."""
+    by_model: dict[str, ClaudeAmount] = {}
+    """What of it each model used, of those of which that is known; the rest is that of ``model``."""
     estimated: bool = False
     """Whether cost and tokens are what its own log adds up to, because it could not give an account of its end."""
-
-
-class ClaudeTally(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An amount of use."""
-
-    cost_usd: float = 0.0
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_creation_tokens: int = 0
 
 
 class ClaudeMeter(Struct, frozen=True, kw_only=True, omit_defaults=True):

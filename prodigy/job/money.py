@@ -9,48 +9,19 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from msgspec import structs
-
 from prodigy import events
-from prodigy.events import ClaudeTally, ClaudeUse, Record
+from prodigy.events import ClaudeAmount, ClaudeUse, Record
+from prodigy.job.amounts import KINDS, amount, shares, together, tokens
 from prodigy.job.state import ItemState, JobState, Quota, Spending, StepSpending, first_line
 
 SAMPLES = 200
 """How many of the latest launches say what the next one will cost."""
-KINDS: Final = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_creation_tokens")
-"""Of tokens."""
-_SUMS: Final = ("cost_usd", *KINDS, "turns", "tool_failures", "permission_denials")
 _ITEM: Final = re.compile(r"\[\d+\]")
 
 
 def leaf_key(phase: events.Phase, step: str, try_: int) -> str:
     """The name under which what belongs to one leaf is kept: ``phase/path/try``."""
     return f"{phase}/{step}/{try_}"
-
-
-def tokens(use: ClaudeUse) -> int:
-    """All tokens, cached ones too."""
-    return use.input_tokens + use.output_tokens + use.cache_read_tokens + use.cache_creation_tokens
-
-
-def billed(usd: float) -> float:
-    """A sum of US dollars without what adding binary fractions leaves behind: to the billionth."""
-    return round(usd, 9)
-
-
-def together(before: ClaudeUse | None, then: ClaudeUse) -> ClaudeUse:
-    """What two launches of one conversation used, told as by the second."""
-    if before is None:
-        return then
-    return structs.replace(then, **{name: getattr(before, name) + getattr(then, name) for name in _SUMS})
-
-
-def beyond(before: ClaudeTally, whole: ClaudeUse) -> ClaudeUse:
-    """What the last launch of a conversation used, given a sum and what it was before; never less than nothing."""
-    added = {
-        name: max(0, getattr(whole, name) - getattr(before, name)) for name in ClaudeTally.__struct_fields__
-    }
-    return structs.replace(whole, **added)
 
 
 # -- rules ---------------------------------------------------------------------------------------------------------
@@ -161,9 +132,11 @@ def _count(state: JobState, event: Launched, use: ClaudeUse, *, launched: bool) 
     if not launched and known is None:  # as earlier releases recorded it
         money.launches += 1
         launched = True
-    model = money.by_model.setdefault(use.model or "", Spending())
-    for spending in (money.whole, model, _of_step(state, event)):
-        _add(spending, use, launched=launched)
+    whole = amount(use)
+    for spending in (money.whole, _of_step(state, event)):
+        _add(spending, whole, launched=launched)
+    for model, part in shares(use).items():
+        _add(money.by_model.setdefault(model or "", Spending()), part, launched=launched)
     if use.cost_usd > 0:
         money.samples.append((use.cost_usd, tokens(use)))
         del money.samples[:-SAMPLES]
@@ -178,11 +151,11 @@ def _of_step(state: JobState, event: Launched | events.ClaudeIntended) -> StepSp
     return state.money.by_step.setdefault(f"{event.phase}/{step}", fresh)
 
 
-def _add(spending: Spending, use: ClaudeUse, *, launched: bool) -> None:
+def _add(spending: Spending, used: ClaudeAmount, *, launched: bool) -> None:
     spending.launches += launched
-    spending.usd += use.cost_usd
+    spending.usd += used.cost_usd
     for name in KINDS:
-        setattr(spending, name, getattr(spending, name) + getattr(use, name))
+        setattr(spending, name, getattr(spending, name) + getattr(used, name))
 
 
 def conversation(state: JobState, event: events.ClaudeIntended) -> ClaudeUse | None:

@@ -10,8 +10,8 @@ from msgspec import Struct, field
 
 from prodigy import events
 from prodigy.events import ErrorClass, Phase
+from prodigy.job.amounts import KINDS, billed
 from prodigy.job.items import item_text
-from prodigy.job.money import KINDS, billed
 from prodigy.job.signature import signature_of
 from prodigy.job.state import (
     Before,

@@ -14,7 +14,7 @@ from prodigy import ids
 from prodigy.errors import InternalError
 from prodigy.events import Caps, Phase
 from prodigy.ids import Kind
-from prodigy.job.money import billed
+from prodigy.job.amounts import billed
 from prodigy.job.state import Detached, JobState, MergeStatus
 
 SummaryStatus = Literal[

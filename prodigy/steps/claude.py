@@ -20,8 +20,8 @@ from prodigy.events import (
     Failure,
     Stream,
 )
+from prodigy.job.amounts import beyond, together
 from prodigy.job.budget import LEAST_USD
-from prodigy.job.money import beyond, together
 from prodigy.steps.backend import AgentBackend, Answer, Call, Launched, told
 from prodigy.steps.durable import Done, LeafFailed, Texts
 from prodigy.steps.nested import stream_of

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct, structs
 
-from prodigy.events import ClaudeMeter, ClaudeTally, ClaudeUse
-from prodigy.job.money import beyond
+from prodigy.events import ClaudeAmount, ClaudeMeter, ClaudeTally, ClaudeUse
+from prodigy.job.amounts import beyond, tally
 from prodigy.steps.claude_prices import Tokens, price_of
 
 SYNTHETIC = "<synthetic>"
@@ -55,12 +55,23 @@ class Usage(Struct, frozen=True):
 
 
 class ModelUsage(Struct, frozen=True):
-    """Tokens of one model in a sum."""
+    """What one model used, in a sum."""
 
+    cost: float = msgspec.field(default=0.0, name="costUSD")
     input: int = msgspec.field(default=0, name="inputTokens")
     output: int = msgspec.field(default=0, name="outputTokens")
     cache_read: int = msgspec.field(default=0, name="cacheReadInputTokens")
     cache_creation: int = msgspec.field(default=0, name="cacheCreationInputTokens")
+
+    def amount(self) -> ClaudeAmount:
+        """The same as it is recorded."""
+        return ClaudeAmount(
+            cost_usd=self.cost,
+            input_tokens=self.input,
+            output_tokens=self.output,
+            cache_read_tokens=self.cache_read,
+            cache_creation_tokens=self.cache_creation,
+        )
 
 
 class Message(Struct, frozen=True):
@@ -86,7 +97,7 @@ class Entry(Struct, frozen=True):
     total_cost: float | None = msgspec.field(default=None, name="totalCostUSD")
     """In the record, when the CLI ended: US dollars of the whole conversation, but for launches that were killed."""
     model_usage: dict[str, ModelUsage] = msgspec.field(default_factory=dict, name="modelUsage")
-    """The tokens of that, by model."""
+    """The same by model."""
     total_cost_usd: float | None = None
     """In the stream, of a result."""
     is_error: bool = False
@@ -99,14 +110,8 @@ class Entry(Struct, frozen=True):
 
     def tally(self) -> ClaudeTally:
         """The sum that the CLI wrote."""
-        models = self.model_usage.values()
-        return ClaudeTally(
-            cost_usd=self.total_cost or 0.0,
-            input_tokens=sum(model.input for model in models),
-            output_tokens=sum(model.output for model in models),
-            cache_read_tokens=sum(model.cache_read for model in models),
-            cache_creation_tokens=sum(model.cache_creation for model in models),
-        )
+        by_model = {model: usage.amount() for model, usage in self.model_usage.items()}
+        return structs.replace(tally(by_model), cost_usd=self.total_cost or 0.0)
 
 
 _decoder = msgspec.json.Decoder(Entry)
@@ -178,12 +183,11 @@ def account_of(file: Path) -> Account:
         if (reply := _reply(found.message)) is not None
     }
     every = replies | of_subagents
-    tokens = _tokens(every)
     return Account(
-        meter=ClaudeMeter(summed=summed, told=_tally(_price(every), tokens), replies=len(every)),
+        meter=ClaudeMeter(summed=summed, told=tally(_by_model(every)), replies=len(every)),
         is_summed=has_sum and not unsummed,
         cost_usd=cost + _price(unsummed) + (0.0 if has_sum else _price(of_subagents)),
-        tokens=tokens,
+        tokens=_tokens(every),
         model=next((reply.model for reply in reversed(every.values())), None),
     )
 
@@ -224,9 +228,18 @@ def _tokens(replies: Mapping[str, Message]) -> Tokens:
     return Tokens(*map(sum, zip(*every, strict=True)))
 
 
-def _tally(cost_usd: float, tokens: Tokens) -> ClaudeTally:
-    return ClaudeTally(
-        cost_usd=cost_usd,
+def _by_model(replies: Mapping[str, Message]) -> dict[str, ClaudeAmount]:
+    """What the replies of each model cost by the list."""
+    own: dict[str, dict[str, Message]] = {}
+    for name, reply in replies.items():
+        own.setdefault(reply.model or "", {})[name] = reply
+    return {model: _amount(said) for model, said in own.items()}
+
+
+def _amount(replies: Mapping[str, Message]) -> ClaudeAmount:
+    tokens = _tokens(replies)
+    return ClaudeAmount(
+        cost_usd=_price(replies),
         input_tokens=tokens.input,
         output_tokens=tokens.output,
         cache_read_tokens=tokens.cache_read,

@@ -4,14 +4,15 @@ One JSON object a line. Of most lines only the type is decoded. A run can hold s
 the background: the last one decides. Lines that are not JSON are passed over.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
 
-from prodigy.events import ClaudeUse
+from prodigy.events import ClaudeAmount, ClaudeUse
+from prodigy.job.amounts import KINDS, amount, dearest, tally
 from prodigy.steps.backend import Answer
 from prodigy.workflow.nearest import nearest
 
@@ -154,15 +155,12 @@ def _unknown(command: str | None, known: tuple[str, ...] | None) -> str | None:
 
 
 def _answer(result: Mapping[str, Any], session_id: str, model: str | None) -> Answer:
-    tokens = _tokens(result)
+    by_model = _by_model(result)
     use = ClaudeUse(
         session_id=_text(result, "session_id") or session_id,
-        model=_dearest(result) or model,
-        cost_usd=_number(result, "total_cost_usd"),
-        input_tokens=tokens[0],
-        output_tokens=tokens[1],
-        cache_read_tokens=tokens[2],
-        cache_creation_tokens=tokens[3],
+        model=dearest(by_model) or model,
+        **structs.asdict(_all(result, by_model)),
+        by_model=by_model,
         turns=int(_number(result, "num_turns")),
         structured=result.get("structured_output"),
         api_error_status=int(_number(result, "api_error_status")) or None,
@@ -185,28 +183,28 @@ def _said(result: Mapping[str, Any]) -> str:
     return "\n".join(told) or (_text(result, "subtype") or "" if result.get("is_error") else "")
 
 
-_BY_MODEL = ("inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
+_BY_MODEL = ("costUSD", "inputTokens", "outputTokens", "cacheReadInputTokens", "cacheCreationInputTokens")
 _OF_RUN = ("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens")
 
 
-def _tokens(result: Mapping[str, Any]) -> tuple[int, ...]:
-    """Input, output, read from and written to the cache; over all models where the result tells that."""
-    by_model = result.get("modelUsage")
-    if isinstance(by_model, dict) and by_model:
-        return tuple(_sum(by_model.values(), key) for key in _BY_MODEL)
-    return tuple(_sum([result.get("usage")], key) for key in _OF_RUN)
+def _by_model(result: Mapping[str, Any]) -> dict[str, ClaudeAmount]:
+    """What each model used, subagents included, where the result tells that."""
+    told = result.get("modelUsage")
+    known = told if isinstance(told, dict) else {}
+    return {name: _amount(use, _BY_MODEL) for name, use in known.items() if isinstance(use, dict)}
 
 
-def _dearest(result: Mapping[str, Any]) -> str | None:
-    """The model that cost most, where the result tells costs: another than was asked for, if that was not there."""
-    by_model = result.get("modelUsage")
-    known = by_model if isinstance(by_model, dict) else {}
-    costs = {name: _number(use, "costUSD") for name, use in known.items() if isinstance(use, dict)}
-    return max(filter(costs.get, costs), key=lambda name: costs[name], default=None)
+def _all(result: Mapping[str, Any], by_model: Mapping[str, ClaudeAmount]) -> ClaudeAmount:
+    """The whole amount: of the last of several results ``usage`` holds but a part."""
+    usd, usage = _number(result, "total_cost_usd"), result.get("usage")
+    if by_model:
+        return structs.replace(amount(tally(by_model)), cost_usd=usd)
+    return structs.replace(_amount(usage if isinstance(usage, dict) else {}, ("", *_OF_RUN)), cost_usd=usd)
 
 
-def _sum(uses: Iterable[Any], key: str) -> int:
-    return sum(int(_number(use, key)) for use in uses if isinstance(use, dict))
+def _amount(told: Mapping[str, Any], keys: Sequence[str]) -> ClaudeAmount:
+    usd, *tokens = (_number(told, key) for key in keys)
+    return ClaudeAmount(cost_usd=usd, **dict(zip(KINDS, map(int, tokens), strict=True)))
 
 
 def _text(value: Mapping[str, Any], key: str) -> str | None:

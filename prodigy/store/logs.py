@@ -12,7 +12,6 @@ from prodigy.events import (
     AnyEvent,
     Backend,
     ClaudeCutOff,
-    ClaudeUse,
     DlqRetryStarted,
     ItemSelected,
     JobResumed,
@@ -23,6 +22,7 @@ from prodigy.events import (
     StepFailed,
     StepSpawned,
 )
+from prodigy.job.amounts import tokens
 from prodigy.job.items import item_text
 
 Kind = Literal["claude", "shell", "all"]
@@ -130,11 +130,6 @@ def _logs(event: StepCompleted | StepFailed | ClaudeCutOff, at: datetime) -> Ite
 def _chosen(event: AnyEvent) -> Backend | None:
     """What Claude steps run from an event on, if it says so."""
     return event.backend if isinstance(event, JobStarted | JobResumed | DlqRetryStarted) else None
-
-
-def tokens(use: ClaudeUse) -> int:
-    """All tokens of a launch, whatever they cost."""
-    return use.input_tokens + use.output_tokens + use.cache_read_tokens + use.cache_creation_tokens
 
 
 def _file(path: str, at: datetime, **known: object) -> StepLog:

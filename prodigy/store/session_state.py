@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from prodigy.ids import JobId, SessionId
-from prodigy.job.money import billed
+from prodigy.job.amounts import billed
 from prodigy.job.state import JobState, MergeStatus
 from prodigy.job.summary import ItemCounts, JobSummary, SummaryStatus, item_counts, recorded, summarize
 from prodigy.paths import Layout

@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from fakes.messages_api import MessagesApi, Reply, Scenario, Usage, bash
-from worlds import World
+from fakes.messages_api import MessagesApi, Reply, Scenario, Tool, Usage, bash
+from worlds import World, eventually
 
 REPLY = Usage(10_000, 500)
 PRICE = REPLY.cost("opus")
@@ -48,6 +48,40 @@ def test_a_cap_is_passed_by_one_reply_of_each_agent_at_most(world: World, api: M
         "cache_read": 0,
         "cache_creation": 0,
     }
+
+
+def test_a_subagent_of_another_model(world: World, api: MessagesApi) -> None:
+    """Each model is booked what the server charged for it: in a launch that is killed, and in the one that goes on."""
+    helper = {"description": "look", "prompt": "[[helper]] look", "subagent_type": "general-purpose"}
+    ask = Tool("Agent", {**helper, "model": "sonnet"})
+    gate = world.folder / "gate"
+    wait = f"until test -e {gate}; do python3 -c 'import time; time.sleep(0.1)'; done"
+    api["helper"] = Scenario([Reply("I look.", usage=Usage(3000, 300, 70, 9))])
+    api["lead"] = Scenario(
+        [Reply("I ask.", [ask], Usage(5000, 700)), Reply("I wait.", [bash(wait)], REPLY), Reply("Done.")],
+        by_turn=True,
+    )
+    started = world.start("run", world.workflow('[{"claude": "[[lead]]"}]'), "--no-merge")
+    api.await_requests(3)
+    projects = world.folder / "claude/projects"
+    eventually(lambda: any("I wait." in log.read_text() for log in projects.glob("*/*.jsonl")))
+    started.kill()
+    started.communicate(timeout=60)
+    gate.touch()
+    api["lead"] = Scenario([Reply("I ask again.", [ask]), Reply("Done.")])
+    report = world.json("resume", "latest", "--no-merge")
+    assert (report["status"], report["cost"]["launches"]) == ("completed", 2)
+    charged: dict[str, float] = {}
+    used: dict[str, int] = {}
+    for entry in api.ledger:
+        assert isinstance(entry.act, Reply)
+        charged[entry.request.model] = charged.get(entry.request.model, 0) + entry.cost
+        used[entry.request.model] = used.get(entry.request.model, 0) + sum(entry.act.usage)
+    assert charged.keys() == {"claude-opus-5-5", "claude-sonnet-5-5"}
+    told = report["cost"]["by_model"]
+    assert {one["model"]: one["usd"] for one in told} == pytest.approx(charged)
+    assert {one["model"]: one["tokens"] for one in told} == used
+    assert report["cost"]["usd"] == pytest.approx(api.cost())
 
 
 def test_the_cap_of_a_step(world: World, api: MessagesApi) -> None:

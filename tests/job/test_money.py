@@ -7,8 +7,8 @@ from msgspec import structs
 
 from prodigy import events
 from prodigy.events import ClaudeUse, Record
+from prodigy.job.amounts import beyond, tally, together
 from prodigy.job.fold import fold
-from prodigy.job.money import beyond, together
 from prodigy.job.report import report
 from prodigy.job.state import JobState
 from prodigy.job.summary import lived, summarize
@@ -131,6 +131,24 @@ def test_what_steps_and_models_cost() -> None:
     assert [(one.model, one.launches, one.usd) for one in cost.by_model] == [("m", 1, 0.5), (None, 1, 0.1)]
     assert cost.tokens == {"input": 10, "output": 7, "cache_read": 0, "cache_creation": 0}
     assert (cost.launches, cost.usd, cost.budget) == (2, 0.6, None)
+
+
+def test_models_that_worked_in_one_launch_are_told_apart() -> None:
+    """Those of its subagents too; records without their shares count for the launch's own model."""
+    parts = {
+        "opus": events.ClaudeAmount(cost_usd=0.5, input_tokens=10, output_tokens=1),
+        "sonnet": events.ClaudeAmount(cost_usd=0.1, input_tokens=4),
+    }
+    both = ClaudeUse(session_id="s", model="opus", **structs.asdict(tally(parts)))
+    one = ClaudeUse(session_id="s", model="opus", cost_usd=0.25, input_tokens=2)
+    again = events.ClaudeParked(**PLACE, intent=2, reason="quota", claude=one)  # type: ignore[arg-type]
+    ended = events.StepCompleted(**PLACE, intent=2, kind="claude", duration_ms=1, claude=both)  # type: ignore[arg-type]
+    cost = report(told(LAUNCH, again, LAUNCH, ended), "r", START).cost
+    assert [(one.model, one.launches, one.usd, one.tokens) for one in cost.by_model] == [
+        ("opus", 2, 0.75, 13),
+        ("sonnet", 1, 0.1, 4),
+    ]
+    assert (cost.launches, cost.usd) == (2, 0.85)
 
 
 def test_a_bill_is_a_sum_that_people_would_write() -> None:

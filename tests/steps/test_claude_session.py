@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from prodigy.events import ClaudeMeter, ClaudeTally, ClaudeUse
+from prodigy.events import ClaudeAmount, ClaudeMeter, ClaudeUse
+from prodigy.job.amounts import tally
 from prodigy.steps.claude_session import account_of, estimated, session_file
 
 
@@ -69,7 +70,8 @@ def test_a_launch_that_was_killed_is_in_no_sum(tmp_path: Path) -> None:
 def test_a_launch_that_goes_on_is_told_from_those_before_it(tmp_path: Path) -> None:
     killed = [reply("a", 0), reply("b", 0)]
     before = account_of(record(tmp_path / "s.jsonl", *killed)).meter
-    assert before == ClaudeMeter(told=ClaudeTally(cost_usd=4.0, input_tokens=2_000_000), replies=2)
+    told = {"claude-sonnet-5-5": ClaudeAmount(cost_usd=4.0, input_tokens=2_000_000)}
+    assert before == ClaudeMeter(told=tally(told), replies=2)
 
     def own(*entries: dict[str, Any]) -> tuple[float, int, int]:
         use = estimated(ClaudeUse(session_id="s"), record(tmp_path / "s.jsonl", *killed, *entries), before)
@@ -84,6 +86,21 @@ def test_subagents_are_paid_for(tmp_path: Path) -> None:
     file = record(tmp_path / "s.jsonl", reply("a", 0))
     record(tmp_path / "s/subagents/agent-1.jsonl", reply("b", 0, model="claude-fable-5-2"))
     assert account_of(file).cost_usd == pytest.approx(2 + 8)
+
+
+def test_what_each_model_used(tmp_path: Path) -> None:
+    """By the replies where the launch was killed, else by the sum."""
+    file = record(tmp_path / "s.jsonl", reply("a", 0))
+    record(tmp_path / "s/subagents/agent-1.jsonl", reply("b", 0, model="claude-fable-5-2"))
+    of_sonnet = ClaudeAmount(cost_usd=2.0, input_tokens=1_000_000)
+    of_fable = ClaudeAmount(cost_usd=8.0, input_tokens=1_000_000)
+    use = estimated(ClaudeUse(session_id="s"), file)
+    assert use.by_model == {"claude-sonnet-5-5": of_sonnet, "claude-fable-5-2": of_fable}
+    assert (use.model, use.cost_usd) == ("claude-fable-5-2", 10.0)
+
+    file = record(tmp_path / "t.jsonl", reply("a", 0), summed(1.75, 900_000))
+    use = estimated(ClaudeUse(session_id="t"), file)
+    assert use.by_model == {"claude-sonnet-5-5": ClaudeAmount(cost_usd=1.75, input_tokens=900_000)}
 
 
 def test_the_clis_own_messages_are_free(tmp_path: Path) -> None:
@@ -102,6 +119,9 @@ def test_an_estimate(tmp_path: Path) -> None:
         input_tokens=1_000_000,
         output_tokens=100_000,
         turns=1,
+        by_model={
+            "claude-sonnet-5-5": ClaudeAmount(cost_usd=3.0, input_tokens=1_000_000, output_tokens=100_000)
+        },
         estimated=True,
     )
 
