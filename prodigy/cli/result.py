@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from prodigy.cli.lines import retried_text, spent
+from prodigy.cli.lines.claude import spent
+from prodigy.cli.lines.letters import retried_text
 from prodigy.cli.printer import Part, Span, Tone
 from prodigy.cli.text import counted, dollars, duration, local_time
 from prodigy.errors import InternalError, ProdigyError, RunError

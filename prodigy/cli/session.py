@@ -13,7 +13,7 @@ from prodigy.actors.recorder import Stamp
 from prodigy.actors.tree import Opening, Surroundings, Tree
 from prodigy.cli.claude_follower import ClaudeFollower
 from prodigy.cli.invocation import Invocation
-from prodigy.cli.lines import Style
+from prodigy.cli.lines.line import Style
 from prodigy.cli.options import ProgressChoice
 from prodigy.cli.printer import Form, Level, Part
 from prodigy.cli.result import output_lines, result_lines, run_error

@@ -8,7 +8,8 @@ import trio
 
 from prodigy.cli import terminal
 from prodigy.cli.claude_follower import ClaudeFollower
-from prodigy.cli.lines import Milestone, Style, Told, summary, told
+from prodigy.cli.lines import Milestone, summary, told
+from prodigy.cli.lines.line import Style, Told
 from prodigy.cli.options import ProgressChoice
 from prodigy.cli.printer import Level, Printer
 from prodigy.cli.prompt import Answer, confirm

@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from prodigy import events
-from prodigy.cli.lines import TELLERS, Milestone, Style, summary, told
+from prodigy.cli.lines import TELLERS, Milestone, summary, told
+from prodigy.cli.lines.line import Style
 from prodigy.cli.printer import Level
 from prodigy.cli.terminal import ASCII, UNICODE
 from prodigy.events import Attempt, Event, Failure, Record, Stream

@@ -11,7 +11,7 @@ import trio
 from rich.text import Text
 
 from prodigy import events
-from prodigy.cli.lines import Style
+from prodigy.cli.lines.line import Style
 from prodigy.cli.options import ProgressChoice
 from prodigy.cli.printer import Form, Level
 from prodigy.cli.terminal import UNICODE

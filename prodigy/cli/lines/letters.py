@@ -1,0 +1,80 @@
+"""Lines about dead letters: items that failed, and those that are tried again."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from prodigy import events
+from prodigy.cli.lines.line import Style, Teller, Told, item_name, log_part, nothing, say
+from prodigy.cli.printer import Level, Span
+from prodigy.cli.text import counted
+from prodigy.job.state import JobState
+
+
+def _dlq_item_added(state: JobState, event: events.DlqItemAdded, style: Style) -> Iterator[Told]:
+    """A failed item, now or together with others: nothing is lost in between, for the state remembers them."""
+    if style.failures == 1 or event.item_id not in state.dead_letters:
+        yield _failed_item(state, event.item_id, event.history, style)
+        return
+    if style.failures is not None and len(state.dead_letters) % style.failures == 0:
+        yield from _last_failures(state, style.failures, style)
+
+
+def _dlq_item_updated(state: JobState, event: events.DlqItemUpdated, style: Style) -> Iterator[Told]:
+    yield _failed_item(state, event.item_id, state.items[event.item_id].history, style)
+
+
+def _dlq_retry_started(state: JobState, event: events.DlqRetryStarted, _: Style) -> Iterator[Told]:
+    items = f" {counted(len(event.item_ids), 'item')}, {event.max_parallel} at a time, for {state.branch}"
+    yield say(Level.NORMAL, Span("retry", "strong"), items)
+
+
+def _dlq_items_reprocessed(_: JobState, event: events.DlqItemsReprocessed, style: Style) -> Iterator[Told]:
+    text = f" {style.marks.dash} {retried_text(event)}"
+    yield say(Level.NORMAL, Span("retry", "strong"), text)
+
+
+def retried_text(event: events.DlqItemsReprocessed) -> str:
+    """How the items of a retry ended, in words."""
+    left = event.count - event.succeeded - event.failed
+    parts = (
+        f"{event.succeeded:,} done",
+        f"{event.failed:,} failed again",
+        f"{left:,} not started" if left else "",
+    )
+    return f"{', '.join(filter(None, parts))} (of {event.count:,})"
+
+
+def _failures_left(state: JobState, style: Style) -> Iterator[Told]:
+    """Those failed items of a map phase that ended which were not told yet."""
+    if style.failures != 1 and state.retry is None:
+        number = len(state.dead_letters)
+        yield from _last_failures(state, number if style.failures is None else number % style.failures, style)
+
+
+def _last_failures(state: JobState, number: int, style: Style) -> Iterator[Told]:
+    letters = list(state.dead_letters.values())
+    for letter in letters[len(letters) - number :]:
+        yield _failed_item(state, letter.item_id, letter.failure_history, style)
+
+
+def _failed_item(state: JobState, item_id: str, history: Sequence[events.Attempt], style: Style) -> Told:
+    last = history[-1] if history else None
+    words = (
+        item_name(state, item_id),
+        last.error_message if last else "failed",
+        f"{len(history)} attempts" if len(history) > 1 else "",
+    )
+    text = " | ".join(filter(None, words))
+    claude = (last.json_log_location,) if last and last.json_log_location else ()
+    log = log_part(claude or (last.logs if last else ()), style)
+    return say(Level.NORMAL, Span(style.marks.failed, "bad"), f" {text}", log)
+
+
+TELLERS: Final[Mapping[type[events.Event], Teller]] = {
+    events.DlqItemAdded: _dlq_item_added,
+    events.DlqItemUpdated: _dlq_item_updated,
+    events.DlqItemRemoved: nothing,
+    events.DlqItemsEvicted: nothing,
+    events.DlqRetryStarted: _dlq_retry_started,
+    events.DlqItemsReprocessed: _dlq_items_reprocessed,
+}
