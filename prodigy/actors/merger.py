@@ -4,9 +4,10 @@ One merge at a time, in the order they are asked for. Intent before effect, outc
 not recorded is asked of git again, and a source that the branch already contains is not merged twice.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import Literal, TypedDict
 
 import msgspec
@@ -20,7 +21,7 @@ from prodigy.actors.resting import Disk, NotWritable
 from prodigy.actors.workspace_requests import Forget, WorkspacesRef
 from prodigy.errors import ProdigyError, RunError
 from prodigy.git.contents import added_content, added_files
-from prodigy.git.final import PATIENCE_S, Foreseen, foresee, merge_into
+from prodigy.git.final import Foreseen, foresee, merge_into
 from prodigy.git.forge import Forge
 from prodigy.git.merge import Conflict, Merged, Strategy, foretell, merge
 from prodigy.git.patience import patiently
@@ -85,6 +86,13 @@ Message = MergeAgent | MergeResolved | Stand | MergeFinal | Foresee | Rest
 MergerRef = ActorRef[Message]
 
 
+class Private(msgspec.Struct, frozen=True):
+    """What no commit may bring into a branch: the values of secrets, and the files that worktrees were given."""
+
+    masker: Masker
+    included: frozenset[str] = frozenset()
+
+
 class Merger(Actor[Message]):
     """Merges for one run.
 
@@ -93,9 +101,9 @@ class Merger(Actor[Message]):
         forge: what merges are made with.
         ledger, recorder: what is known, and where it is written.
         workspaces: told of branches that are no longer needed.
-        masker: knows secrets, which must not be merged.
+        private: what must not be merged.
         disk: is asked before a merge of an agent's work is called failed.
-        included: files that worktrees were given and that no commit may add.
+        patience: seconds that the final merge may take; ``None``: for ever.
     """
 
     def __init__(
@@ -105,18 +113,18 @@ class Merger(Actor[Message]):
         ledger: Ledger,
         recorder: RecorderRef,
         workspaces: WorkspacesRef,
-        masker: Masker,
+        private: Private,
         disk: Disk,
-        included: Collection[str] = (),
+        patience: Callable[[], float | None],
     ) -> None:
         self._plan = plan
         self._forge = forge
         self._ledger = ledger
         self._recorder = recorder
         self._workspaces = workspaces
-        self._masker = masker
+        self._private = private
         self._disk = disk
-        self._included = frozenset(included)
+        self._patience = patience
         self._keeper = Keeper(forge.git, plan.job_id, recorder)
 
     async def stopped(self, _reason: Reason) -> None:
@@ -269,7 +277,7 @@ class Merger(Actor[Message]):
                 target,
                 self._final_message(),
                 interrupted=interrupted,
-                patience=self._patience(),
+                patience=inf if (limit := self._patience()) is None else limit,
             )
         except ProdigyError as error:
             failed = events.MergeFailed(
@@ -293,12 +301,6 @@ class Merger(Actor[Message]):
             ),
         )
 
-    def _patience(self) -> float:
-        """Seconds that the final merge may take: as long as the ``merge`` steps, where they are given."""
-        block = self._plan.workflow.merge
-        limit = None if block is None else block.timeout
-        return limit if isinstance(limit, float | int) else PATIENCE_S
-
     def _strategy(self, merged: Merged, source: str) -> Strategy | Literal["already"]:
         """How the target came to contain the work: not by this merge, if it did before."""
         by_others = merged.strategy == "nothing" and source != self._plan.base_commit
@@ -310,7 +312,8 @@ class Merger(Actor[Message]):
 
     async def _refuse_private(self, base: str, source: str) -> None:
         """Nothing, unless a commit adds a file of the user's own, or the value of a secret in a message or a file."""
-        added = self._included and self._included & await added_files(self._forge.git, base, source)
+        included, masker = self._private.included, self._private.masker
+        added = included and included & await added_files(self._forge.git, base, source)
         if added:
             raise RunError(
                 "included-committed",
@@ -318,7 +321,7 @@ class Merger(Actor[Message]):
                 where=source,
                 hint="included files are for the worktrees only; the commit itself is kept",
             )
-        if self._masker and self._masker.found(await added_content(self._forge.git, base, source)):
+        if masker and masker.found(await added_content(self._forge.git, base, source)):
             raise RunError(
                 "secret-committed",
                 "A commit contains the value of a secret, and is not merged",

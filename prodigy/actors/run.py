@@ -145,12 +145,29 @@ class Run(Task):
             return Failure(error_class="bad-input", message=error.message)
         with self._clock.limited(limit):
             return await self._phases_in_order()
-        text = f"{limit:g} s"
-        failure = Failure(error_class="timeout", message=f"The run's time of {text} was up", limit=text)
+        assert limit is not None, "it was up"
         await self._stop_crew()
         cut = next((phase for phase in self._plan.phases() if not self._has_ended(phase)), None)
         if cut is None:
             return await self._phases_in_order()  # the last one ended at the same moment
+        return await self._cut_short(cut, "The run's", limit)
+
+    async def _map_in_time(self) -> Failure | None:
+        """Run the map phase within its own time; why it failed, if it did."""
+        phase = self._plan.workflow.map
+        assert phase is not None, "the plan has the phase"
+        with self._clock.limited(phase.timeout):
+            return await self._conductor.run_phase("map", self._conductor.phases.spec("map"))
+        assert phase.timeout is not None, "it was up"
+        await self._stop_crew()
+        if self._has_ended("map"):
+            return self._ledger.state.phases["map"].error
+        return await self._cut_short("map", "The map phase's", phase.timeout)
+
+    async def _cut_short(self, cut: Phase, whose: str, limit: float) -> Failure:
+        """Record that a phase failed because somebody's time was up."""
+        text = f"{limit:g} s"
+        failure = Failure(error_class="timeout", message=f"{whose} time of {text} was up", limit=text)
         await record(self._services.recorder, events.PhaseFailed(phase=cut, duration_ms=0, error=failure))
         return failure
 
@@ -173,6 +190,8 @@ class Run(Task):
             if self._has_ended(phase):
                 failure = self._ledger.state.phases[phase].error
                 await self._wake(phase)
+            elif phase == "map":
+                failure = await self._map_in_time()
             else:
                 failure = await self._conductor.run_phase(phase, self._conductor.phases.spec(phase))
             if failure is not None:

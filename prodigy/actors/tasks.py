@@ -113,6 +113,17 @@ class TaskFactory:
         own = structs.replace(phase, agent_template=())
         return structs.replace(settled(own, self.scope("map")), agent_template=phase.agent_template)
 
+    def merge_patience(self) -> float | None:
+        """Seconds that the final merge may take: as long as the ``merge`` steps, where there are any.
+
+        Raises:
+            TemplateError: that is a reference which leads nowhere, or to no time.
+        """
+        workflow = self._plan.workflow
+        if workflow.merge is None:
+            return workflow.merge_timeout
+        return seconds(settled(workflow.merge.timeout, self.scope("merge")))
+
     def without_secrets(
         self, phase: MapPhase, content: bytes | None, name: str
     ) -> tuple[MapPhase, bytes | None, str]:

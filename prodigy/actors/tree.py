@@ -34,7 +34,7 @@ from prodigy.actors.finish import AskMerge, Conductor
 from prodigy.actors.forecaster import forecasting
 from prodigy.actors.governor import Governor, Rules
 from prodigy.actors.hosts import Hosts, Hurry, Pool
-from prodigy.actors.merger import Merger
+from prodigy.actors.merger import Merger, Private
 from prodigy.actors.phase import Setting
 from prodigy.actors.phases import PhaseFactory
 from prodigy.actors.preparing import Prepared
@@ -179,7 +179,7 @@ class Tree:
         worktrees = Worktrees(git, layout.git_lock)
         hold = GcHold(around.forge.customs.common_dir)
         disk = Disk(around.forge.customs.common_dir, layout, ledger, recorder)
-        included = included_in(layout.included(plan.job_id))
+        private = Private(around.prepared.masker, frozenset(included_in(layout.included(plan.job_id))))
         workspaces = ChildSpec(
             "workspaces",
             lambda: Workspaces(plan, layout, git, worktrees, hold, ledger, recorder),
@@ -187,7 +187,14 @@ class Tree:
         merger = ChildSpec(
             "merger",
             lambda: Merger(
-                plan, around.forge, ledger, recorder, workspaces.ref, around.prepared.masker, disk, included
+                plan,
+                around.forge,
+                ledger,
+                recorder,
+                workspaces.ref,
+                private,
+                disk,
+                self._tasks.merge_patience,
             ),
         )
         letters = ChildSpec("dead-letters", lambda: DeadLetters(recorder, ledger))

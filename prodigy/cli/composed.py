@@ -45,9 +45,12 @@ def composed(name: str, content: Mapping[str, Any], invocation: Invocation) -> R
     """
     data = yaml_text({"name": name, **_given(content)}).encode("utf-8", "surrogateescape")
     file = f"<{name}>"
+    configuration = invocation.configuration
     with shown_problems(invocation.printer):
-        loaded = load_workflow(data, file, parameters={}, around=invocation.configuration.around)
-    workflow = invocation.configuration.bounded(loaded.workflow)
+        loaded = load_workflow(
+            data, file, parameters={}, around=configuration.around, standards=configuration.standards
+        )
+    workflow = configuration.completed(loaded.workflow)
     return Reading(data, loaded, Source(workflow, file, hashlib.sha256(data).hexdigest()))
 
 

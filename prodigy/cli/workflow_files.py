@@ -67,10 +67,15 @@ def load_file(
     library = FileLibrary(main, invocation.around.directory, repository_root(invocation.place))
     configuration = invocation.configuration
     loaded = load_workflow(
-        file.data, file.name, library=library, parameters=parameters, around=configuration.around
+        file.data,
+        file.name,
+        library=library,
+        parameters=parameters,
+        around=configuration.around,
+        standards=configuration.standards,
     )
     return structs.replace(
-        loaded, workflow=configuration.bounded(loaded.workflow), texts=configuration.texts | loaded.texts
+        loaded, workflow=configuration.completed(loaded.workflow), texts=configuration.texts | loaded.texts
     )
 
 

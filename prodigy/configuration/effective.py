@@ -1,7 +1,8 @@
 """All sources together: which value holds, where it comes from, and what becomes of a workflow.
 
 Pure. A later layer replaces what an earlier one says, key by key. A workflow's own keys stand between the files and the
-environment: files are laid under it, variables over it. Of limits and budgets the tighter one of workflow and file holds.
+environment: files are laid under it, variables over it. What has no place of its own in it holds where the workflow says
+nothing (``standards``). Of limits and budgets the tighter one of workflow and file holds.
 """
 
 from collections.abc import Iterator, Sequence
@@ -10,10 +11,11 @@ from typing import Any, Final
 from msgspec import Struct, structs
 
 from prodigy.configuration.reading import Entry, Layer
-from prodigy.configuration.settings import BY_NAME, SETTINGS
+from prodigy.configuration.settings import BY_NAME, MAX_PARALLEL, SETTINGS
 from prodigy.workflow.merging import merged
-from prodigy.workflow.model import Budget, Deferred, Limits, Workflow
+from prodigy.workflow.model import Backoff, Budget, Deferred, Limits, Retry, Workflow
 from prodigy.workflow.nodes import Mapping, Node, Scalar
+from prodigy.workflow.standards import NO_STANDARDS, Standards
 from prodigy.workflow.vocabulary import Standing
 
 _SHORT: Final[dict[tuple[str, ...], tuple[str, ...]]] = {
@@ -55,12 +57,15 @@ class Configuration:
 
     def effective(self, name: str) -> Effective:
         """The value of a key and where it comes from."""
+        return self._among(self.layers, name)
+
+    def _among(self, layers: Sequence[Layer], name: str) -> Effective:
         setting = BY_NAME[name]
-        said = [(layer, entry) for layer in self.layers if (entry := layer.entries.get(name)) is not None]
+        said = [(layer, entry) for layer in layers if (entry := layer.entries.get(setting.name)) is not None]
         chain = [(layer.source, entry.value) for layer, entry in reversed(said)]
         chain.append((DEFAULT, setting.default))
         source, value = chain[0]
-        return Effective(name, value, source, tuple(chain))
+        return Effective(setting.name, value, source, tuple(chain))
 
     def every(self) -> Iterator[Effective]:
         """All keys that act, in the order of the documentation."""
@@ -88,11 +93,40 @@ class Configuration:
                 continue
             for name, entry in layer.entries.items():
                 path = _path(name, names)
-                if path:
+                if path and (environment or path != MAX_PARALLEL):
                     made = merged(made, _nested(path, _placed(entry, layer.source)))
         return made
 
-    def bounded(self, workflow: Workflow) -> Workflow:
+    @property
+    def standards(self) -> Standards:
+        """What holds for what a workflow leaves open."""
+        files = [layer for layer in self.layers if not layer.from_environment]
+        merge = self._among(files, "merge.timeout")
+        return Standards(
+            retry=Retry(
+                attempts=self.get("retry.default_attempts"),
+                backoff=Backoff(kind=self.get("retry.default_backoff")),
+            ),
+            max_parallel=self._among(files, "worktree.max_parallel").value,
+            step_timeout=self.get("timeouts.step"),
+            phase_timeout=self.get("timeouts.phase"),
+            merge_timeout=NO_STANDARDS.merge_timeout if merge.source == DEFAULT else merge.value,
+        )
+
+    def completed(self, workflow: Workflow) -> Workflow:
+        """A workflow that was read with all this around it, with what no document can say."""
+        return self._bounded(self._merged_in_time(workflow))
+
+    def _merged_in_time(self, workflow: Workflow) -> Workflow:
+        """The workflow with the limit of its final merge; that of a variable counts before its own."""
+        variables = [layer for layer in self.layers if layer.from_environment]
+        imposed = self._among(variables, "merge.timeout")
+        if workflow.merge is not None and imposed.source != DEFAULT:
+            merge = structs.replace(workflow.merge, timeout=imposed.value)
+            workflow = structs.replace(workflow, merge=merge)
+        return structs.replace(workflow, merge_timeout=self.get("merge.timeout"))
+
+    def _bounded(self, workflow: Workflow) -> Workflow:
         """The workflow with no limit and no budget looser than the files say."""
         limits = self._bounds(Limits, "limits")
         budget = self._bounds(Budget, "budget")

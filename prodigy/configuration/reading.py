@@ -117,7 +117,10 @@ class _Settings(Reader):
             self.wrong_type(node, quoted(name), "a mapping")
 
     def _setting(self, setting: Setting, key: Scalar, node: Node) -> None:
-        if setting.standing is Standing.LATER:
+        if setting.name in self.entries:
+            message = f"{quoted(setting.name)} and {quoted(setting.also[0])} are one setting"
+            self.problems.error("conflicting-keys", message, key, "keep one of them")
+        elif setting.standing is Standing.LATER:
             self.not_yet(key, quoted(setting.name))
         elif setting.standing is Standing.INERT:
             self.no_effect(key, f"{quoted(setting.name)} has no effect", *filter(None, (setting.hint,)))

@@ -17,6 +17,7 @@ Kind = Literal[
 """``count`` is a whole number above zero, ``whole`` one from zero on; ``limit`` is a time above zero, or ``none``."""
 
 
+MAX_PARALLEL: Final = ("map", "max_parallel")
 _DAY: Final = 86_400.0
 """Seconds."""
 
@@ -29,6 +30,8 @@ class Setting(Struct, frozen=True, kw_only=True):
     kind: Kind = "text"
     default: Any = None
     """What holds without it; ``None``: nothing, or what somebody else decides."""
+    also: tuple[str, ...] = ()
+    """Other names of the same setting."""
     words: tuple[str, ...] = ()
     """Of a ``choice``."""
     workflow: tuple[str, ...] = ()
@@ -109,7 +112,7 @@ SETTINGS: Final = (
         name="worktree.max_parallel",
         kind="count",
         default=10,
-        workflow=("map", "max_parallel"),
+        workflow=MAX_PARALLEL,
         about="agents at a time, where the workflow does not say it",
     ),
     Setting(
@@ -118,6 +121,31 @@ SETTINGS: Final = (
         words=("claude", "rerun", "dlq"),
         workflow=("on_conflict",),
         about="what becomes of work that conflicts",
+    ),
+    Setting(
+        name="merge.timeout",
+        also=("timeouts.merge",),
+        kind="limit",
+        default=600.0,
+        about="the final merge, and the steps of `merge` where they do not say it",
+    ),
+    Setting(
+        name="retry.default_attempts", kind="count", default=3, about="in a `retry` that does not say how many"
+    ),
+    Setting(
+        name="retry.default_backoff",
+        kind="choice",
+        default="exponential",
+        words=("fixed", "linear", "exponential", "fibonacci"),
+        about="in a `retry` that does not say it",
+    ),
+    Setting(
+        name="timeouts.step", kind="limit", about="a command or a Claude step that does not say it itself"
+    ),
+    Setting(
+        name="timeouts.phase",
+        kind="limit",
+        about="setup, map, reduce, or the steps of a plain workflow, where they do not say it",
     ),
     Setting(name="timeouts.workflow", kind="limit", workflow=("timeout",), about="a whole run"),
     Setting(
@@ -192,8 +220,7 @@ SETTINGS: Final = (
     *_later(
         "log_level", "project.name", "project.description", "project.version", "project.spec_dir",
         "project.variables", "claude.env", "claude.api_key_env", "claude_api_key", "worktree.path",
-        "worktree.cleanup_policy", "merge.timeout", "timeouts.step", "timeouts.phase", "timeouts.merge",
-        "retry.default_attempts", "retry.default_backoff", "host.min_free_memory", "host.min_free_disk",
+        "worktree.cleanup_policy", "host.min_free_memory", "host.min_free_disk",
         "workers.recycle_after", "governor.min_parallel", "governor.adaptive",
         "storage.local", "git.author_name", "git.author_email", "git.force_cli", "ui.color",
         "ui.unicode", "ui.times", "templates.dir",
@@ -212,10 +239,13 @@ SETTINGS: Final = (
     ),
 )  # fmt: skip
 
-BY_NAME: Final[Mapping[str, Setting]] = {setting.name: setting for setting in SETTINGS}
+BY_NAME: Final[Mapping[str, Setting]] = {
+    name: setting for setting in SETTINGS for name in (setting.name, *setting.also)
+}
+"""All settings, by each of their names."""
 SECTIONS: Final = frozenset(
     ".".join(parts[:depth])
-    for parts in (setting.name.split(".") for setting in SETTINGS)
+    for parts in (name.split(".") for name in BY_NAME)
     for depth in range(1, len(parts))
 )
 """Names of the mappings that keys stand in."""

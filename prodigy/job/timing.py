@@ -1,6 +1,6 @@
 """``timeout_config``: which limits the steps of an agent get, and which the attempt as a whole.
 
-Pure. A step's own ``timeout`` wins over all of it.
+Pure. A step's own ``timeout`` wins over all of it, and all of it over what holds for steps that do not say one.
 
 | policy | limit of the attempt | limit of a step without one |
 | --- | --- | --- |
@@ -27,7 +27,7 @@ def timed_steps(phase: MapPhase) -> tuple[Step, ...]:
     """The agents' steps with their limits."""
     timeouts = phase.timeouts
     if timeouts.policy == "per_agent":
-        return phase.agent_template
+        return tuple(map(_own, phase.agent_template))
     default = _agent_timeout(phase) if timeouts.policy == "per_command" else None
     seen: Counter[str] = Counter()
     timed: list[Step] = []
@@ -36,10 +36,14 @@ def timed_steps(phase: MapPhase) -> tuple[Step, ...]:
             f"{step.kind}_{seen[step.kind]}", timeouts.commands.get(step.kind, default)
         )
         seen[step.kind] += 1
-        timed.append(
-            step if step.timeout is not None or limit is None else structs.replace(step, timeout=limit)
-        )
+        fits = limit is not None and (step.timeout is None or step.timeout_is_standard)
+        timed.append(structs.replace(step, timeout=limit) if fits else step)
     return tuple(timed)
+
+
+def _own(step: Step) -> Step:
+    """The step with no limit that it does not say itself."""
+    return structs.replace(step, timeout=None) if step.timeout_is_standard else step
 
 
 def _agent_timeout(phase: MapPhase) -> Seconds:

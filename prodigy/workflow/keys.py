@@ -16,6 +16,7 @@ from prodigy.workflow.nearest import nearest
 from prodigy.workflow.neighbours import MEANT, NEIGHBOURS
 from prodigy.workflow.nodes import Mapping, Node, Scalar, kind_of
 from prodigy.workflow.problems import Problems, quoted
+from prodigy.workflow.standards import NO_STANDARDS, Standards
 from prodigy.workflow.vocabulary import Spelling, Standing, Vocabulary
 
 if TYPE_CHECKING:
@@ -58,11 +59,20 @@ class Fields(Struct):
 
 
 class KeyReader:
-    """Reads the keys of mappings, and puts what is wrong into ``problems``; steps may use ``templates``."""
+    """Reads the keys of mappings, and puts what is wrong into ``problems``; steps may use ``templates``.
 
-    def __init__(self, problems: Problems, templates: "MappingOf[str, StepTemplate] | None" = None) -> None:
+    ``standards`` hold for what is not given.
+    """
+
+    def __init__(
+        self,
+        problems: Problems,
+        templates: "MappingOf[str, StepTemplate] | None" = None,
+        standards: Standards = NO_STANDARDS,
+    ) -> None:
         self.problems = problems
         self.templates = templates or {}
+        self.standards = standards
         self.expanding: list[str] = []
         """Names of the templates whose steps are being read, outermost first."""
         self.expanded = 0

@@ -19,6 +19,7 @@ from prodigy.workflow.parameters import ParameterReader, bind
 from prodigy.workflow.parse import parse
 from prodigy.workflow.problems import Problem, Problems, WorkflowInvalid
 from prodigy.workflow.source import decode, read
+from prodigy.workflow.standards import NO_STANDARDS, Standards
 from prodigy.workflow.subworkflows import SubWorkflowReader, members, with_main
 from prodigy.workflow.templates import read_templates
 from prodigy.workflow.values import text_of
@@ -42,6 +43,7 @@ def load_workflow(
     library: Library | None = None,
     parameters: Mapping[str, Any] | None = None,
     around: Around | None = None,
+    standards: Standards = NO_STANDARDS,
 ) -> Loaded:
     """Read, compose, parse and check a workflow file.
 
@@ -51,6 +53,7 @@ def load_workflow(
         library: finds the other files that it names; there are none by default.
         parameters: values given from outside. ``None``: nobody knows yet, so none is missing.
         around: what configuration lays under and over the document of each file that is a workflow of its own.
+        standards: what holds for what they do not say.
 
     Raises:
         WorkflowInvalid: with every problem of the file.
@@ -60,7 +63,8 @@ def load_workflow(
     texts = {name: data.decode("utf-8-sig", "replace") if text is None else text}
     workflow = None
     if text is not None:
-        workflow = _Loader(problems, library or NoLibrary(), texts, parameters, around).load(text)
+        loader = _Loader(problems, library or NoLibrary(), texts, parameters, around, standards)
+        workflow = loader.load(text)
     if workflow is None or problems.invalid:
         raise WorkflowInvalid(problems.sorted(), texts)
     return Loaded(workflow, problems.sorted(), texts)
@@ -74,7 +78,9 @@ class _Loader:
         texts: dict[str, str],
         parameters: Mapping[str, Any] | None,
         around: Around | None,
+        standards: Standards,
     ) -> None:
+        self.standards = standards
         self.around = around
         self.problems = problems
         self.texts = texts
@@ -98,16 +104,22 @@ class _Loader:
         if self.around is not None and (document := as_document(root)) is not None:
             root = self.around(document)
         if not isinstance(root, MappingNode):
-            return parse(root, self.problems)
+            return parse(root, self.problems, standards=self.standards)
         found = members(root, self.problems)
         if found:
             root = with_main(root, found, self.composer.compose, self.problems)
         self.problems.partial |= not composition.whole
         templates = read_templates(root, composition.aliases, self.problems)
-        reader = Reader(self.problems, templates)
+        reader = Reader(self.problems, templates, self.standards)
         values = self._values(root, composition, given, partial=partial or given is None)
         before = SubWorkflowReader(reader, self._open, values).steps(found)
-        workflow = parse(root, self.problems, templates, runs_others=bool(before) or not composition.whole)
+        workflow = parse(
+            root,
+            self.problems,
+            templates,
+            runs_others=bool(before) or not composition.whole,
+            standards=self.standards,
+        )
         if before:
             own = workflow.steps or StepList(steps=(), mark=workflow.mark)
             workflow = structs.replace(workflow, steps=structs.replace(own, steps=(*before, *own.steps)))

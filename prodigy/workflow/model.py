@@ -482,6 +482,8 @@ class Step(Struct, frozen=True, kw_only=True):
     locals: tuple[Local, ...] = ()
     when: Expr | None = None
     timeout: Seconds = None
+    timeout_is_standard: bool = False
+    """Whether that is what holds for all steps that do not say it."""
     idle_timeout: Seconds = None
     grace: float | None = None
     """``None``: the workflow's."""
@@ -617,6 +619,8 @@ class MapPhase(Struct, frozen=True, kw_only=True):
     item_id_mark: Mark = Mark()
     input_timeout: Seconds = 300.0
     agent_timeout: Seconds = None
+    timeout: float | None = None
+    """Of the whole phase."""
     timeouts: TimeoutConfig = TimeoutConfig()
     policy: ErrorPolicy = ErrorPolicy()
     validation: ItemValidation | None = None
@@ -671,6 +675,8 @@ class Workflow(Struct, frozen=True, kw_only=True):
     """Seconds that Claude may be silent, likewise."""
     worktree: WorktreeFiles = WorktreeFiles()
     budget: Budget | None = None
+    merge_timeout: float | None = 600.0
+    """Seconds that the final merge may take, where no ``merge`` steps say how long."""
     max_concurrent_starts: int = 4
     max_capture: int = 10 * 1024 * 1024
     mark: Mark = Mark()

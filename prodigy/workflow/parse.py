@@ -23,6 +23,7 @@ from prodigy.workflow.parse_policies import read_budget, read_commit_config, rea
 from prodigy.workflow.parse_retry import read_retry
 from prodigy.workflow.parse_steps import StepReader
 from prodigy.workflow.problems import Problems, quoted
+from prodigy.workflow.standards import NO_STANDARDS, Standards
 from prodigy.workflow.templates import Templates
 
 Mode = Literal["sequential", "mapreduce"]
@@ -37,6 +38,7 @@ def parse(
     templates: Templates | None = None,
     *,
     runs_others: bool = False,
+    standards: Standards = NO_STANDARDS,
 ) -> Workflow:
     """The workflow of a file; meaningless if ``problems`` then hold an error.
 
@@ -45,12 +47,14 @@ def parse(
         problems: where problems go.
         templates: what steps may use, by name.
         runs_others: whether other workflows run in it, or parts of it are missing: it needs no steps of its own.
+        standards: what holds for what it does not say.
     """
     name = PurePath(problems.file).stem
     if isinstance(root, Mapping):
-        return _Document(root, Reader(problems, templates), runs_others=runs_others).workflow(name)
+        reader = Reader(problems, templates, standards)
+        return _Document(root, reader, runs_others=runs_others).workflow(name)
     if isinstance(root, Listing):
-        return _bare_list(root, problems, name)
+        return _bare_list(root, Reader(problems, standards=standards), name)
     if root is None or root.is_null:
         problems.error("no-steps", "the file is empty", root or Span())
     else:
@@ -60,13 +64,13 @@ def parse(
     return Workflow(name=name, mode="sequential")
 
 
-def _bare_list(root: Listing, problems: Problems, name: str) -> Workflow:
-    reader = Reader(problems)
+def _bare_list(root: Listing, reader: Reader, name: str) -> Workflow:
     mark = reader.mark(root)
     steps = read_steps(reader, root, Inherited())
     if not steps:
-        problems.error("no-steps", "the file has no steps", root)
-    return Workflow(name=name, mode="sequential", steps=StepList(steps=steps, mark=mark), mark=mark)
+        reader.problems.error("no-steps", "the file has no steps", root)
+    body = StepList(steps=steps, timeout=reader.standards.phase_timeout, mark=mark)
+    return Workflow(name=name, mode="sequential", steps=body, mark=mark)
 
 
 class _Document:
@@ -201,7 +205,8 @@ class _Document:
             at = self.root if entry is None else entry.key
             hint = "put a list of steps under `commands:`"
             self.problems.error("no-steps", "the workflow has no steps", at, hint)
-        return StepList(steps=steps, mark=self.reader.mark(self.root if entry is None else entry.value))
+        mark = self.reader.mark(self.root if entry is None else entry.value)
+        return StepList(steps=steps, timeout=self.reader.standards.phase_timeout, mark=mark)
 
     def _worktree(self, entry: Field | None) -> WorktreeFiles:
         if entry is None:

@@ -59,7 +59,7 @@ def read_attempts(
         fallback: reads the steps that stand in for a failed one.
     """
     entry, more = fields.get("retry"), fields.get("retries")
-    base = inherited or Retry()
+    base = inherited or reader.standards.retry
     if more is not None:
         hint = "write `retry: {attempts: N}`, which counts the first run too"
         reader.deprecated(more.key, f"{quoted(more.key.text)} is an old spelling", hint)

@@ -18,8 +18,6 @@ from prodigy.workflow.parse_steps import StepReader
 from prodigy.workflow.problems import quoted
 from prodigy.workflow.vocabulary import Vocabulary
 
-MERGE_TIMEOUT = 1800.0
-"""Seconds that the ``merge`` steps may take, unless the workflow says otherwise."""
 _STEPS = ("commands", "steps")
 
 
@@ -42,7 +40,7 @@ def read_setup(reader: Reader, entry: Field | None, inherited: Inherited) -> Ste
     steps = () if node is None else read_steps(reader, node, inherited)
     return StepList(
         steps=steps,
-        timeout=reader.limit(fields.get("timeout"), None),
+        timeout=reader.limit(fields.get("timeout"), reader.standards.phase_timeout),
         environment=read_environment(reader, fields),
         outputs=read_phase_outputs(reader, fields.get("capture_outputs"), steps),
         mark=reader.mark(entry.value),
@@ -56,7 +54,7 @@ def read_reduce(reader: Reader, entry: Field | None, inherited: Inherited) -> St
     node, fields = nested(reader, entry, REDUCE, nested_is_old=True)
     return StepList(
         steps=() if node is None else read_steps(reader, node, inherited),
-        timeout=reader.limit(fields.get("timeout"), None),
+        timeout=reader.limit(fields.get("timeout"), reader.standards.phase_timeout),
         mark=reader.mark(entry.value),
     )
 
@@ -68,7 +66,7 @@ def read_merge(reader: Reader, entry: Field | None, inherited: Inherited) -> Ste
     node, fields = nested(reader, entry, MERGE)
     return StepList(
         steps=() if node is None else read_steps(reader, node, inherited),
-        timeout=reader.limit(fields.get("timeout"), MERGE_TIMEOUT),
+        timeout=reader.limit(fields.get("timeout"), reader.standards.merge_timeout),
         target=reader.filled(fields.get("target")),
         mark=reader.mark(entry.value),
     )

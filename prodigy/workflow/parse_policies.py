@@ -53,7 +53,7 @@ def read_error_policy(reader: Reader, *levels: Fields) -> ErrorPolicy:
             policy = structs.replace(policy, **_told(reader, told, policy))
         policy = _old_retry(reader, fields, policy)
     if policy.on_item_failure == "retry" and policy.retry is None:
-        return structs.replace(policy, retry=Retry())
+        return structs.replace(policy, retry=reader.standards.retry)
     return policy
 
 

@@ -39,11 +39,11 @@ def read_retry(
     Args:
         reader: of values.
         entry: the field.
-        defaults: what counts for keys that are not given.
+        defaults: what counts for keys that are not given; ``None``: what does where nobody says it.
         fallback: reads the steps that stand in for one that stays failed; without it ``on_failure`` is of no use
             here, because something else says what becomes of a failure.
     """
-    base = Retry() if defaults is None else defaults
+    base = reader.standards.retry if defaults is None else defaults
     if isinstance(entry.value, Scalar):
         attempts = reader.count(entry, 1)
         return base if attempts is None else structs.replace(base, attempts=attempts)

@@ -19,7 +19,18 @@ from prodigy.workflow.language_steps import (
     OF_THE_LAST_STEP,
     STEP,
 )
-from prodigy.workflow.model import Action, Check, Claude, Environment, Expr, Mark, Retry, Shell, Step
+from prodigy.workflow.model import (
+    COMPOUND,
+    Action,
+    Check,
+    Claude,
+    Environment,
+    Expr,
+    Mark,
+    Retry,
+    Shell,
+    Step,
+)
 from prodigy.workflow.nodes import Listing, Mapping, Node, Scalar
 from prodigy.workflow.parse_actions import absorb_metadata, read_action, read_structured
 from prodigy.workflow.parse_capture import read_captures, read_outputs
@@ -191,13 +202,16 @@ class StepReader:
         capturing = read_captures(reader, fields)
         below = self.inside()
         on_success = get("on_success")
+        alone = isinstance(action, COMPOUND) or get("detach") is not None
+        standard = None if alone else reader.standards.step_timeout
         return Step(
             action=action,
             mark=self.mark(node),
             id=read_id(reader, get("id")),
             name=reader.text(get("name")) or reader.text(get("description")),
             when=self._when(fields, action),
-            timeout=reader.limit(get("timeout"), None),
+            timeout=reader.limit(get("timeout"), standard),
+            timeout_is_standard=standard is not None and get("timeout") is None,
             idle_timeout=own.idle_timeout if isinstance(action, Claude) else None,
             grace=own.grace,
             limits=own.limits,

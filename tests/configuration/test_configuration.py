@@ -10,7 +10,7 @@ from prodigy.configuration.reading import VARIABLE, Layer, read_layer, read_vari
 from prodigy.configuration.settings import SETTINGS, Setting
 from prodigy.configuration.template import configuration_text
 from prodigy.workflow.load import load_workflow
-from prodigy.workflow.model import Workflow
+from prodigy.workflow.model import Foreach, Workflow
 from prodigy.workflow.problems import Problems
 from prodigy.workflow.vocabulary import Standing
 
@@ -41,9 +41,11 @@ def found(text: str) -> list[str]:
 
 def workflow(text: str, *layers: Layer) -> Workflow:
     configuration = Configuration(layers)
-    loaded = load_workflow(text.encode(), "flow.yml", around=configuration.around)
+    loaded = load_workflow(
+        text.encode(), "flow.yml", around=configuration.around, standards=configuration.standards
+    )
     assert not [problem for problem in loaded.problems if problem.severity == "warning"], loaded.problems
-    return configuration.bounded(loaded.workflow)
+    return configuration.completed(loaded.workflow)
 
 
 # -- sources -------------------------------------------------------------------------------------------------------------
@@ -216,6 +218,89 @@ def test_the_tighter_bound_holds() -> None:
     assert second is not None
     assert (first.memory, first.wall) == (2**30, 1)
     assert (second.memory, second.wall) == (2**30, 60)
+
+
+# -- what workflows leave open ---------------------------------------------------------------------------------------------
+STEPS = """name: x
+setup: {timeout: 3m, commands: [{shell: a, timeout: 1m}, {shell: b, timeout: none}, {shell: c}]}
+commands: [{shell: d, detach: forever}, {foreach: [1], do: [{claude: e}]}]
+merge: [{shell: f}]
+"""
+
+
+def test_times_that_a_workflow_leaves_open() -> None:
+    made = workflow(STEPS, layer("timeouts: {step: 5m, phase: 1h}\nmerge: {timeout: 2m}"))
+    assert made.setup is not None
+    assert made.steps is not None
+    assert made.merge is not None
+    assert [step.timeout for step in made.setup.steps] == [60, None, 300]
+    left, loop = made.steps.steps
+    assert (left.timeout, loop.timeout) == (None, None)
+    assert isinstance(loop.action, Foreach)
+    assert loop.action.steps[0].timeout == 300
+    assert (made.setup.timeout, made.steps.timeout) == (180, 3600)
+    assert (made.merge.timeout, made.merge_timeout) == (120, 120)
+
+
+def test_times_of_a_map_phase() -> None:
+    made = workflow(MAPPED, layer("timeouts: {phase: 1h, merge: none}"))
+    assert made.map is not None
+    assert (made.map.timeout, made.merge_timeout) == (3600, None)
+
+
+def test_times_that_nobody_gave() -> None:
+    made = workflow(STEPS)
+    assert made.setup is not None
+    assert made.merge is not None
+    assert [step.timeout for step in made.setup.steps] == [60, None, None]
+    assert (made.merge.timeout, made.merge_timeout) == (1800, 600)
+
+
+def test_the_merge_of_a_variable_counts_before_the_workflow() -> None:
+    own = "commands: [{shell: a}]\nmerge: {timeout: 1m, commands: [{shell: b}]}\n"
+    for name in ("MERGE__TIMEOUT", "TIMEOUTS__MERGE"):
+        made = workflow(own, layer("merge: {timeout: 2m}"), variable(name, "3m"))
+        assert made.merge is not None
+        assert made.merge.timeout == 180
+    made = workflow(own, layer("merge: {timeout: 2m}"))
+    assert made.merge is not None
+    assert made.merge.timeout == 60
+
+
+def test_one_setting_of_two_names() -> None:
+    assert Configuration([layer("timeouts: {merge: 2m}")]).get("merge.timeout") == 120
+    both = "merge: {timeout: 1m}\ntimeouts: {merge: 2m}"
+    assert found(both) == [
+        "config.yml:2:12: error[conflicting-keys]: `merge.timeout` and `timeouts.merge` are one setting"
+    ]
+
+
+def test_what_a_retry_leaves_open() -> None:
+    own = """commands:
+  - {shell: a, retry: {max_delay: 9s}}
+  - {shell: b, retry: {attempts: 2, backoff: linear}}
+  - shell: c
+"""
+    made = workflow(own, layer("retry: {default_attempts: 7, default_backoff: fibonacci}"))
+    assert made.steps is not None
+    first, second, third = (step.retry for step in made.steps.steps)
+    assert first is not None
+    assert second is not None
+    assert (first.attempts, first.backoff.kind, first.backoff.max_delay) == (7, "fibonacci", 9)
+    assert (second.attempts, second.backoff.kind) == (2, "linear")
+    assert third is None
+
+
+def test_files_do_not_name_the_parallelism_of_a_workflow() -> None:
+    """So a retry of dead letters has one of its own; what the workflow or a variable says holds for retries too."""
+    quiet = workflow(MAPPED, layer("worktree: {max_parallel: 3}"))
+    told = workflow(f"{MAPPED}  max_parallel: 4\n", layer("worktree: {max_parallel: 3}"))
+    imposed = workflow(MAPPED, variable("WORKTREE__MAX_PARALLEL", "2"))
+    assert [(one.map.max_parallel, one.map.parallel_named) for one in (quiet, told, imposed) if one.map] == [
+        (3, False),
+        (4, True),
+        (2, True),
+    ]
 
 
 # -- a file to begin with ------------------------------------------------------------------------------------------------

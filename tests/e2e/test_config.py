@@ -92,6 +92,41 @@ def test_retries_of_dead_letters(world: World) -> None:
     assert (started["max_parallel"], started["alike"]) == (2, 3)
 
 
+def test_retries_have_a_parallelism_of_their_own(world: World) -> None:
+    """However many agents the user's file lets a run have."""
+    user(world, "dlq: {retry_parallel: 2}\nworktree: {max_parallel: 3}")
+    failing = FLOW.replace('"true"', '"false"')
+    assert world.prodigy("run", world.workflow(failing), "--no-merge").returncode == 1
+    world.prodigy("dlq", "retry", "latest", "--no-merge")
+    [started] = world.events("dlq_retry_started")
+    assert (world.events("job_started")[0]["max_parallel"], started["max_parallel"]) == (3, 2)
+
+
+# -- limits of time ------------------------------------------------------------------------------------------------------
+def slow(tag: str) -> str:
+    return f"python3 -c 'import time; time.sleep(600)' {tag}"
+
+
+def test_a_step_that_says_no_time_has_the_configured_one(world: World, tag: str) -> None:
+    user(world, "timeouts: {step: 300ms}\nlimits: {grace: 100ms}")
+    flow = f'commands: [{{shell: \'test "$PRODIGY_COMMAND_TIMEOUT" = 0.3\'}}, {{shell: "{slow(tag)}"}}]\n'
+    done = world.prodigy("run", world.workflow(flow), "--no-merge")
+    assert done.returncode == 1
+    [failed] = world.events("step_failed")
+    assert (failed["step"], failed["error"]["class"]) == ("2", "timeout")
+
+
+def test_a_map_phase_has_the_configured_time(world: World, tag: str) -> None:
+    """Its agents are ended; what was not begun waits for a resume."""
+    user(world, "timeouts: {phase: 1500ms}\nlimits: {grace: 100ms}\nworktree: {max_parallel: 2}")
+    flow = FLOW.replace('"true"', f'"{slow(tag)}"')
+    done = world.prodigy("run", world.workflow(flow), "--no-merge")
+    assert done.returncode == 1
+    [failed] = world.events("phase_failed")
+    assert (failed["phase"], failed["error"]["message"]) == ("map", "The map phase's time of 1.5 s was up")
+    assert len(world.events("agent_started")) == 2
+
+
 # -- what acts through workflows -----------------------------------------------------------------------------------------
 def test_files_and_variables(world: World) -> None:
     """The project's file over the user's, the environment over both and over the workflow, flags over all of them."""

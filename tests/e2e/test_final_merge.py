@@ -236,6 +236,20 @@ def test_the_merge_has_a_time_limit(world: World, where: str, tag: str) -> None:
     hook.unlink()
 
 
+def test_the_time_limit_of_a_merge_can_be_a_reference(world: World, tag: str) -> None:
+    """For git and hooks as for the steps; without steps it is configured."""
+    hook = world.repository / ".git/hooks/pre-merge-commit"
+    hook.write_text(f"#!/bin/bash\nexec -a {tag} sleep 600\n")
+    hook.chmod(0o755)
+    block = 'grace: 100ms\nmerge: {timeout: "${LIMIT}", commands: [{shell: "true"}]}\n'
+    flow = after(world, "git -C $REPO commit -q --allow-empty -m theirs", f"env: {{LIMIT: 1100ms}}\n{block}")
+    done = world.prodigy("run", flow, "-y")
+    assert "still ran after 1.1 s" in done.stderr
+    world.environ["PRODIGY__MERGE__TIMEOUT"] = "1200ms"
+    flow = after(world, "git -C $REPO commit -q --allow-empty -m theirs", "grace: 100ms\n")
+    assert "still ran after 1.2 s" in world.prodigy("run", flow, "-y").stderr
+
+
 def test_ctrl_c_while_merge_steps_run_leaves_the_target_and_a_resume_goes_on(world: World) -> None:
     gate = world.folder / "gate"
     wait = f"echo once >> {world.folder}/log; touch {gate}-reached; test -e {gate} || sleep 600"

@@ -44,6 +44,19 @@ def test_one_step_of_a_kind_can_have_a_limit_of_its_own() -> None:
     assert limits(timeouts) == (None, [1.0, None, 7.0, 3.0])
 
 
+def test_what_holds_for_every_step_gives_way_to_a_workflows_own_word() -> None:
+    standard = {"timeout": 90.0, "timeout_is_standard": True}
+    template = (Step(action=Shell("a"), **standard), Step(action=Claude("/b"), **standard))
+    for policy, wanted in (
+        ("hybrid", [10.0, 90.0]),
+        ("per_agent", [None, None]),
+        ("per_command", [10.0, 60.0]),
+    ):
+        timeouts = TimeoutConfig(agent_timeout=60.0, commands={"shell": 10.0}, policy=policy)  # type: ignore[arg-type]
+        phase = MapPhase(input=MapInput(source="list"), agent_template=template, timeouts=timeouts)
+        assert [step.timeout for step in timed_steps(phase)] == wanted
+
+
 def test_the_phases_own_limit_comes_first() -> None:
     assert limits(TimeoutConfig(agent_timeout=60.0), agent_timeout=5.0)[0] == 5.0
 
