@@ -13,7 +13,7 @@ from msgspec import Struct, structs
 
 from prodigy.actors.recorder import Ledger, RecorderRef, record
 from prodigy.actors.tasks import TaskFactory
-from prodigy.events import ClaudeCutOff, ClaudeMeter, ClaudeUse, Failure, Phase, StepIntended, StepSpawned
+from prodigy.events import ClaudeCutOff, ClaudeIntended, ClaudeMeter, ClaudeUse, Failure, Phase, StepIntended
 from prodigy.job.amounts import beyond
 from prodigy.job.standing import alone
 from prodigy.job.state import ItemState, JobState
@@ -55,27 +55,28 @@ async def account(
     ledger: Ledger,
     recorder: RecorderRef,
     tasks: TaskFactory,
-    whose: Callable[[StepSpawned], bool],
+    whose: Callable[[ClaudeIntended], bool],
 ) -> None:
     """Record what launches used whose end nobody told, of those that ``whose`` picks; their processes must be gone.
 
     Once it is recorded, a launch is not accounted for again. One that had succeeded is no launch cut off: where nothing
     else was changing its worktree, its result is the outcome of its leaf.
     """
-    for spawned in [launch for launch in ledger.state.launches.values() if whose(launch)]:
-        log = _stream_log(tasks, spawned)
-        before = ledger.state.money.meters.get(spawned.intent) or ClaudeMeter()
-        end = await trio.to_thread.run_sync(_end, tasks, spawned, log, before)
-        counts = end.succeeded and not tasks.hides_secrets and _is_whole(ledger.state, spawned)
+    for launch in [launch for launch in ledger.state.launches.values() if whose(launch)]:
+        log = _stream_log(tasks, launch)
+        spawned = launch.intent in ledger.state.spawned
+        end = await trio.to_thread.run_sync(_end, tasks, launch, log, spawned)
+        counts = end.succeeded and not tasks.hides_secrets and _is_whole(ledger.state, launch)
         cut_off = ClaudeCutOff(
-            phase=spawned.phase,
-            step=spawned.step,
-            try_=spawned.try_,
-            item_id=spawned.item_id,
-            agent_id=spawned.agent_id,
-            attempt=spawned.attempt,
-            intent=spawned.intent,
+            phase=launch.phase,
+            step=launch.step,
+            try_=launch.try_,
+            item_id=launch.item_id,
+            agent_id=launch.agent_id,
+            attempt=launch.attempt,
+            intent=launch.intent,
             claude=end.use,
+            began=end.began,
             finished=str(log) if counts else None,
         )
         await record(recorder, cut_off)
@@ -105,13 +106,20 @@ class _End(Struct, frozen=True):
 
     use: ClaudeUse
     succeeded: bool = False
+    began: bool = True
 
 
-def _end(tasks: TaskFactory, spawned: StepSpawned, log: Path, before: ClaudeMeter) -> _End:
-    """By its own last word in the log of its stream, else by its conversation's own record."""
-    backend, session = tasks.backend, spawned.claude_session or ""
-    environment = tasks.environment_of(spawned.phase)
+def _end(tasks: TaskFactory, launch: ClaudeIntended, log: Path, spawned: bool) -> _End:  # noqa: FBT001 - one of two kinds
+    """By its own last word in the log of its stream, else by its conversation's own record.
+
+    Of one that is not known to have been ``spawned``, the log may be that of the launch before it.
+    """
+    backend, session = tasks.backend, launch.session_id
+    environment = tasks.environment_of(launch.phase)
     file = backend.session_file(environment, session)
+    if not spawned and backend.meter(environment, session) == launch.meter:
+        return _End(ClaudeUse(session_id=session, json_log_location=file), began=False)
+    before = launch.meter or ClaudeMeter()
     answer = told(backend.reader(Call(prompt="", session_id=session)), log)
     if answer is not None:
         use = structs.replace(beyond(before.summed, answer.use), json_log_location=file)
@@ -120,17 +128,17 @@ def _end(tasks: TaskFactory, spawned: StepSpawned, log: Path, before: ClaudeMete
     return _End(backend.spent(environment, use, before))
 
 
-def _stream_log(tasks: TaskFactory, spawned: StepSpawned) -> Path:
-    name = log_name(spawned.step, "claude", spawned.try_)
-    return tasks.logs_of(spawned.phase, spawned.item_id, spawned.attempt) / f"{name}.out"
+def _stream_log(tasks: TaskFactory, launch: ClaudeIntended) -> Path:
+    name = log_name(launch.step, "claude", launch.try_)
+    return tasks.logs_of(launch.phase, launch.item_id, launch.attempt) / f"{name}.out"
 
 
-def _is_whole(state: JobState, spawned: StepSpawned) -> bool:
+def _is_whole(state: JobState, launch: ClaudeIntended) -> bool:
     """Whether its worktree still is as it left it, and nobody else was changing that.
 
     A machine that went down may have lost files whose loss nobody would notice.
     """
-    leaf, process = state.intents.get(spawned.intent), state.spawned.get(spawned.intent)
+    leaf, process = state.intents.get(launch.intent), state.spawned.get(launch.intent)
     if leaf is None or process is None or leaf.kind != "claude" or process.boot_id != state.boot_id:
         return False
     beside = (one for one in state.intents.values() if (one.phase, one.item_id) == (leaf.phase, leaf.item_id))

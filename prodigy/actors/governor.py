@@ -98,9 +98,9 @@ class Governor(Actor[Message]):
     async def run(self, mailbox: Mailbox[Message]) -> None:
         """Decide again whenever somebody asks, a launch was answered or has ended, or time is up."""
         stream = await subscribe(self._recorder)
-        for launch, lane in self._state.money.lanes.items():  # of a governor before this one
+        for launch, event in self._state.launches.items():  # of a governor before this one
+            self._of_launch[launch] = lane = (event.account, event.model)
             self._lane(lane).began(launch)
-            self._of_launch[launch] = lane
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._hear, stream)
             nursery.start_soon(self._govern)

@@ -38,9 +38,24 @@ def _step_spawned(state: JobState, event: events.StepSpawned, record: Record) ->
     state.spawned[event.intent] = Spawned(pid=event.pid, start_time=event.start_time, boot_id=boot)
     if event.claude_session is None:
         return
-    state.launches[event.intent] = event
+    if event.intent not in state.launches:  # as earlier releases recorded it
+        state.launches[event.intent] = _admitted(event, event.claude_session)
     if event.item_id is not None:
         state.items[event.item_id].claude_session = event.claude_session
+
+
+def _admitted(event: events.StepSpawned, session_id: str) -> events.ClaudeIntended:
+    """The admission of a launch that is only known to have begun."""
+    return events.ClaudeIntended(
+        phase=event.phase,
+        step=event.step,
+        try_=event.try_,
+        item_id=event.item_id,
+        agent_id=event.agent_id,
+        attempt=event.attempt,
+        intent=event.intent,
+        session_id=session_id,
+    )
 
 
 def _step_detached(state: JobState, event: events.StepDetached, _: Record) -> None:

@@ -32,9 +32,7 @@ def _claude_intended(state: JobState, event: events.ClaudeIntended, _: Record) -
         alone = event.item_id is None and _ITEM.search(event.step) is None
         spending.name = intent.name or (first_line(intent.command) if alone else "")
     state.money.under_way[event.intent] = event.reserved_usd or 0.0
-    state.money.lanes[event.intent] = (event.account, event.model)
-    if event.meter is not None:
-        state.money.meters[event.intent] = event.meter
+    state.launches[event.intent] = event
     state.parked.discard(event.intent)
     conversations = _conversations(state, event)
     key = leaf_key(event.phase, event.step, event.try_)
@@ -82,7 +80,8 @@ def _claude_answered(_state: JobState, _event: events.ClaudeAnswered, _: Record)
 
 
 def _claude_cut_off(state: JobState, event: events.ClaudeCutOff, _: Record) -> None:
-    pay(state, event, event.claude)
+    pay(state, event, event.claude if event.began else None)
+    state.money.launches -= not event.began
     if event.finished is not None:
         _owner(state, event).finished[leaf_key(event.phase, event.step, event.try_)] = event.finished
 
@@ -106,8 +105,6 @@ def pay(state: JobState, event: Launched, use: ClaudeUse | None) -> None:
     """A launch has ended; it is paid for whether its outcome counts or is forgotten."""
     state.launches.pop(event.intent, None)
     launched = state.money.under_way.pop(event.intent, None) is not None
-    state.money.lanes.pop(event.intent, None)
-    state.money.meters.pop(event.intent, None)
     if use is None:
         return
     _count(state, event, use, launched=launched)

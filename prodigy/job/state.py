@@ -18,7 +18,6 @@ from prodigy.events import (
     BudgetKind,
     BudgetWarned,
     Caps,
-    ClaudeMeter,
     ClaudeUse,
     Failure,
     Phase,
@@ -161,10 +160,6 @@ class Money(Struct, kw_only=True):
     launches: int = 0
     under_way: dict[int, float] = {}
     """Launches whose end is not told yet, by the intents of their leaves: US dollars that are reserved for them."""
-    lanes: dict[int, Lane] = {}
-    """Of launches under way."""
-    meters: dict[int, ClaudeMeter] = {}
-    """What their conversations had used before them, of those that go on with one."""
     samples: list[tuple[float, int]] = []
     """US dollars and tokens of the latest launches, oldest first."""
     wall: float = 0.0
@@ -400,13 +395,13 @@ class JobState(Struct, kw_only=True):
     """See ``ItemState.finished``."""
     money: Money = field(default_factory=Money)
     quotas: list[Quota] = []
+    """Accounts and models that the API turned away in this run."""
     given_up: events.QuotaBlocked | None = None
     """Why this process does not wait for the quota any more."""
-    """Accounts and models that the API turned away in this run."""
     parked: set[int] = set()
     """Leaves whose conversations wait for the quota, by their intents."""
-    launches: dict[int, events.StepSpawned] = {}
-    """Launches of Claude of which nobody has told the end, by their intents."""
+    launches: dict[int, events.ClaudeIntended] = {}
+    """Launches of Claude that were admitted and of which nobody has told the end, by their intents."""
     git_intents: dict[int, GitIntent] = {}
     """Changes of worktrees and branches without an outcome, by sequence number."""
     leases: dict[int, str] = {}

@@ -157,6 +157,27 @@ def test_no_death_launches_more_than_was_in_flight(world: World, who: str, numbe
 
 
 @pytest.mark.parametrize("mode", ["agent", "phase"])
+def test_a_launch_that_was_admitted_and_never_began(world: World, mode: str) -> None:
+    """That is found out: it is no launch, nothing is reserved for it any more, and nothing is paid."""
+    log, points = with_claude(world), world.folder / "points"
+    points.mkdir()
+    (points / "plan").write_text("worker step.spawn.before 1")
+    world.environ[VARIABLE] = str(points)
+    template = [{"claude": "/replies 2 0.10"}]
+    flow = {"mode": "mapreduce", "map": {"input": {"list": ["a"]}, "agent_template": template}}
+    text = json.dumps(flow if mode == "agent" else template)
+    done = world.prodigy("run", world.workflow(text), "-y", "--json", "--budget", "usd=1,launches=1", "-v")
+    assert done.returncode == 0, done.stderr
+    assert not (points / "plan").exists(), "nobody died"
+    [cut_off] = world.events("claude_cut_off")
+    assert (cut_off["began"], cut_off["claude"].keys()) == (False, {"session_id"})
+    assert "Claude was about to be launched | nothing to pay" in done.stderr
+    cost = json.loads(done.stdout)["cost"]
+    assert (cost["launches"], cost["usd"], cost["estimated_usd"]) == (1, 0.2, 0.0)
+    assert len(log.read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("mode", ["agent", "phase"])
 def test_what_is_stopped_is_paid_for_at_once(world: World, mode: str) -> None:
     """The closing lines and `status` do not wait for a resume to know it."""
     with_claude(world)

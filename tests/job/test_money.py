@@ -173,5 +173,15 @@ def test_what_may_be_spent_is_told() -> None:
 def test_a_meter_is_kept_until_its_launch_is_paid_for() -> None:
     meter = events.ClaudeMeter(summed=events.ClaudeTally(cost_usd=0.1), replies=1)
     again = structs.replace(LAUNCH, meter=meter)
-    assert told(LAUNCH, parked(), again).money.meters == {2: meter}
-    assert told(LAUNCH, parked(), again, parked()).money.meters == {}
+    assert told(LAUNCH, parked(), again).launches[2].meter == meter
+    assert told(LAUNCH, parked(), again, parked()).launches == {}
+
+
+def test_a_launch_that_never_began_is_none() -> None:
+    """It was admitted and no more; whoever may launch so many Claudes has one more."""
+    use = ClaudeUse(session_id="s")
+    ended = events.ClaudeCutOff(**PLACE, intent=2, claude=use, began=False)  # type: ignore[arg-type]
+    state = told(LAUNCH, ended)
+    assert (state.launches, state.money.launches, state.money.under_way) == ({}, 0, {})
+    assert report(state, "r", START).cost.by_model == []
+    assert told(LAUNCH, structs.replace(ended, began=True)).money.launches == 1
