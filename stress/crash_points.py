@@ -7,13 +7,15 @@ jobs, with commas. What failed is kept and named.
 import os
 import random
 import resource
+import shutil
 import subprocess
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import SimpleQueue
 
-from stress._worlds import JOBS, Model, Moment, die_and_resume, uninterrupted
+from stress._worlds import JOBS, Model, Moment, Place, die_and_resume, uninterrupted
 
 KIND = "stress"
 RUNS = 2000
@@ -35,15 +37,18 @@ def main() -> int:
     print(f"   seed {seed}, {runs} runs", flush=True)
     chance = random.Random(seed)
     plans = [(model, _plan(chance, model)) for model in (models * runs)[:runs]]
+    places: SimpleQueue[Place] = SimpleQueue()
+    for number in range(BESIDE):
+        places.put(Place(folder / f"place-{number}"))
     with ThreadPoolExecutor(BESIDE) as pool:
-        outcomes = list(pool.map(lambda job: _try(folder / f"run-{job[0]}", *job[1]), enumerate(plans)))
+        outcomes = list(pool.map(lambda plan: _try(places, *plan), plans))
     violations = outcomes.count(VIOLATION)
     deaths = sum(outcome for outcome in outcomes if outcome > 0)
     died = len(outcomes) - violations - outcomes.count(0)
     print(f"   {died} runs died, {deaths} times in all, and came to their end; {violations} violations")
     print(f"   {_processor_time() / runs:.1f} s of processor time a run, as far as coordinators tell")
     if not violations:
-        folder.rmdir()
+        shutil.rmtree(folder)
     return 1 if violations else 0
 
 
@@ -68,10 +73,16 @@ def _plan(chance: random.Random, model: Model) -> list[Moment]:
     return [chance.choice(moments) for moments in times]
 
 
-def _try(folder: Path, model: Model, moments: list[Moment]) -> int:
-    """How many times the job died; or that something was wrong."""
+def _try(places: SimpleQueue[Place], model: Model, moments: list[Moment]) -> int:
+    """How many times the job died; or that something was wrong, and then nothing follows it in its place."""
+    place = places.get()
     try:
-        return die_and_resume(folder, model, moments)
+        return die_and_resume(place, model, moments)
     except (AssertionError, subprocess.SubprocessError) as failure:
-        print(f"   FAIL {model.job.name}: {', '.join(map(str, moments))} in {folder}: {failure}", flush=True)
+        print(
+            f"   FAIL {model.job.name}: {', '.join(map(str, moments))} in {place.here}: {failure}", flush=True
+        )
+        place = Place(Path(tempfile.mkdtemp(prefix="place-", dir=place.folder.parent)))
         return VIOLATION
+    finally:
+        places.put(place)

@@ -3,6 +3,8 @@
 A job is a workflow and what its user says one after the other: `run`, `dlq retry`, `worktree merge`. Each of its steps
 tells a file outside of git that it ran, which nothing can undo. All happens in a scratch repository with the real
 command line. ``mortal_jobs`` has the jobs.
+
+Models can be pickled: what a job does, where it is not text, is functions of modules.
 """
 
 import json
@@ -11,7 +13,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,6 +100,14 @@ class CrashWorld(World):
         return {letter["item_id"]: letter["failure_count"] for letter in letters}
 
 
+def _always(_: Recorded) -> bool:
+    return True
+
+
+def _nothing(_: CrashWorld) -> None:
+    return
+
+
 @dataclass(frozen=True)
 class Act:
     """One command of a job's user, said again or taken up until it comes to its end.
@@ -112,8 +122,8 @@ class Act:
 
     words: str
     again: str = "resume latest -y"
-    begun: Callable[[Recorded], bool] = lambda _: True
-    before: Callable[[CrashWorld], object] = lambda _: None
+    begun: Callable[[Recorded], bool] = _always
+    before: Callable[[CrashWorld], object] = _nothing
     mortal: bool = True
 
 
@@ -143,6 +153,44 @@ class Job:
 
 
 @dataclass
+class Place:
+    """A folder in which worlds stand one after the other, each where the one before it stood.
+
+    Worktrees know their place. So what is done in a world before the act that somebody dies in is done once, and
+    copied.
+    """
+
+    folder: Path
+    _begun: dict[tuple[str, int], tuple[CrashWorld, str]] = field(default_factory=dict)
+
+    @property
+    def here(self) -> Path:
+        """Where the world stands."""
+        return self.folder / "world"
+
+    def world(self, job: Job, act: int) -> tuple[CrashWorld, str]:
+        """A world in which nobody died in the acts before this one, and its workflow file."""
+        copy = self.folder / f"{job.name}-{act}"
+        if (job.name, act) in self._begun:
+            self.clear()
+            shutil.copytree(copy, self.here, symlinks=True)
+            return self._begun[job.name, act]
+        if act == 0:
+            self.clear()
+            return job.world(self.here)
+        world, flow = self.world(job, act - 1)
+        undisturbed(world, job.acts[act - 1], flow)
+        eventually(lambda: not told_of(self.here))
+        shutil.copytree(self.here, copy, symlinks=True)
+        self._begun[job.name, act] = (world, flow)
+        return world, flow
+
+    def clear(self) -> None:
+        """Remove the world that stands here."""
+        shutil.rmtree(self.here, ignore_errors=True)
+
+
+@dataclass
 class Model:
     """What a job leads to when nobody dies, and all its moments."""
 
@@ -168,9 +216,7 @@ def uninterrupted(folder: Path, job: Job) -> Model:
     world, flow = job.world(folder)
     moments: list[Moment] = []
     for number, act in enumerate(job.acts):
-        act.before(world)
-        done = world.attempt(*_words(act.words, flow))
-        assert done.returncode == 0, done.stderr
+        undisturbed(world, act, flow)
         passed = world.passed()
         if act.mortal:
             moments += _moments(number, passed)
@@ -186,6 +232,17 @@ def uninterrupted(folder: Path, job: Job) -> Model:
     assert world.leftovers() == []
     shutil.rmtree(folder)
     return model
+
+
+def undisturbed(world: CrashWorld, act: Act, flow: str) -> None:
+    """One act to its end.
+
+    Raises:
+        AssertionError: it failed.
+    """
+    act.before(world)
+    done = world.attempt(*_words(act.words, flow))
+    assert done.returncode == 0, done.stderr
 
 
 def _words(words: str, flow: str) -> list[str]:
@@ -207,15 +264,18 @@ def commits(world: World) -> int:
     return int(world.git("rev-list", "--count", "--no-merges", "main"))
 
 
-def die_and_resume(folder: Path, model: Model, moments: Sequence[Moment]) -> int:
+def die_and_resume(place: Place, model: Model, moments: Sequence[Moment]) -> int:
     """Do the job, die at each of the moments in turn, go on, and judge; how many times somebody died.
+
+    The world of a job that was not judged well stays.
 
     Raises:
         AssertionError: something is lost, done twice, or left.
     """
-    world, flow = model.job.world(folder)
+    first = min(moment.act for moment in moments)
+    world, flow = place.world(model.job, first)
     died, told = 0, ""
-    for number, act in enumerate(model.job.acts):
+    for number, act in enumerate(model.job.acts[first:], first):
         act.before(world)
         dying = [moment for moment in moments if moment.act == number]
         ended = False
@@ -235,7 +295,7 @@ def die_and_resume(folder: Path, model: Model, moments: Sequence[Moment]) -> int
                 assert world.leftovers() == [], told
                 assert commits(world) == 1, told
     _judge(world, model, told)
-    shutil.rmtree(folder)
+    place.clear()
     return died
 
 

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+PATIENCE = 240.0
+"""Seconds after which what should have come counts as never to come: far beyond what a loaded machine needs."""
+
 
 @dataclass
 class World:
@@ -59,7 +62,7 @@ class World:
         return [sys.executable, "-P", "-m", "prodigy", *words]
 
     def prodigy(
-        self, *words: str, stdin: str = "", timeout: float = 120
+        self, *words: str, stdin: str = "", timeout: float = PATIENCE
     ) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             self.command(*words),
@@ -158,12 +161,16 @@ def pids_with(tag: str) -> list[int]:
     return found
 
 
-def eventually(condition: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Wait for a condition; the limit is a failure, not a measurement."""
-    deadline = time.monotonic() + seconds
+def eventually(condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """Wait for a condition; the limit is a failure, not a measurement.
+
+    Looking is work as well: it is looked less often the longer it takes.
+    """
+    began = time.monotonic()
     while True:
         value = condition()
         if value:
             return value
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
+        waited = time.monotonic() - began
+        assert waited < seconds, "it never happened"
+        time.sleep(min(0.1, 0.02 + waited / 10))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from claude.pinned import CLI
 from fakes.messages_api import MessagesApi, Reply, Scenario, Usage, bash
-from worlds import World, eventually, pids_with
+from worlds import PATIENCE, World, eventually, pids_with
 
 
 def busy(tag: str) -> str:
@@ -50,7 +50,7 @@ def test_no_process_outlives_the_run(
     """Not even tools in sessions of their own; after `resume` the bill is what the server charged."""
     started = run_until_busy(world, api, tag)
     started.send_signal(sent)
-    started.communicate(timeout=60)
+    started.communicate(timeout=PATIENCE)
     assert started.returncode == code
     eventually(lambda: not pids_with(tag))
     cli = str(world.folder / "claude")
@@ -108,7 +108,7 @@ def test_a_result_that_was_told_is_not_bought_again(world: World, api: MessagesA
     started = world.start("run", world.workflow('[{"claude": "[[work]]", "commit_required": true}]'), "-y")
     eventually(lambda: any('"result"' in log.read_text() for log in world.home.glob("logs/**/*-claude.out")))
     started.kill()
-    started.communicate(timeout=60)
+    started.communicate(timeout=PATIENCE)
     gate.touch()
     report = world.json("resume", "latest", "-y")
     assert (report["status"], report["cost"]["launches"], len(api.ledger)) == ("completed", 1, 2)

@@ -3,7 +3,7 @@
 import json
 
 from fakes.messages_api import MessagesApi, Reply, Scenario, Usage, bash
-from worlds import World, eventually
+from worlds import PATIENCE, World, eventually
 
 SCENARIO = Scenario(
     [Reply("I try.", [bash("echo oops >&2; exit 3")], Usage(1000, 100)), Reply("It failed.")], by_turn=True
@@ -58,7 +58,7 @@ def test_following_a_launch(world: World, api: MessagesApi) -> None:
     gate.touch()
     assert "It is open." in tail.stdout.read()
     assert tail.wait(60) == 0
-    assert run.communicate(timeout=60) is not None
+    assert run.communicate(timeout=PATIENCE) is not None
     assert run.returncode == 0
     tail.communicate()
 

@@ -21,7 +21,7 @@ from prodigy.steps.backend import AgentBackend, Call, Launched, Reader
 from prodigy.steps.runner import Ended
 from prodigy.workflow.model import ClaudeOptions, Text
 
-PATIENCE = 60
+PATIENCE = 240
 """Seconds that a launch may take before its test fails."""
 
 

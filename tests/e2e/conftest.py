@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from once import Once, shared_folder
 from worlds import World, made_world, pids_with
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    return Once(shared_folder(tmp_path_factory.getbasetemp()))
 
 
 @pytest.fixture

@@ -123,7 +123,7 @@ def test_what_comes_after_the_phases_fails_without_money(priced: World) -> None:
     commands: [{claude: /replies 1 0.10}]
     on_success: [{claude: /replies 1 0.10}]
     """
-    done = priced.prodigy("run", priced.workflow(flow), "-y", "--budget", "launches=1,soft=1", timeout=60)
+    done = priced.prodigy("run", priced.workflow(flow), "-y", "--budget", "launches=1,soft=1")
     assert done.returncode == 0, done.stderr
     [failed] = priced.events("phase_failed")
     assert (failed["phase"], len(launches(priced))) == ("on_success", 1)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from worlds import World, eventually
+from worlds import PATIENCE, World, eventually
 
 FLOW = """
 mode: mapreduce
@@ -60,7 +60,7 @@ def test_what_runs_is_never_touched(world: World) -> None:
     assert {one["why"] for one in cleaned["kept"]} == {"it is running: `prodigy stop` ends it"}
     assert {path for path in world.home.rglob("*") if not _passing(path)} >= before
     (world.folder / "gate").touch()
-    run.communicate(timeout=120)
+    run.communicate(timeout=PATIENCE)
     assert run.returncode == 0
     assert world.git("show", "main:one") == "1"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worlds import World, eventually
+from worlds import PATIENCE, World, eventually
 
 FAKES = Path(__file__).parents[1] / "fakes"
 COMMAND = ".claude/commands/prodigy-merge-worktree.md"
@@ -251,7 +251,7 @@ def test_work_that_collides_again_and_is_not_resolved_again_is_buried(world: Wor
     eventually(lambda: world.journals() and len(world.events("agent_retrying")) >= 1)
     for index in (0, 1, 2):
         (gate / str(index)).touch()
-    _, told = process.communicate(timeout=120)
+    _, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, told
     for event in world.events("conflict_resolution_failed"):
         assert "Claude failed: no idea" in event["error"]["message"]
@@ -290,7 +290,7 @@ def test_an_agent_at_work_is_told_that_it_collides_and_that_it_does_no_more(
     finally:
         (gate / "1").touch()
         (gate / "2").touch()
-        _, told = process.communicate(timeout=120)
+        _, told = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, told
     ahead, gone = world.events("conflict_foreseen")
     [first, _] = world.events("worktree_merged")
@@ -313,7 +313,7 @@ def test_a_run_that_is_cut_off_while_claude_resolves_goes_on(
     process = world.start("run", flow(world), "-y")
     eventually(lambda: Path(f"{gate}-reached").exists())
     os.kill(process.pid, how)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert world.git("log", "-1", "--format=%s", "main") == "how to resolve"
     gate.touch()
     done = world.prodigy("resume", "-y")
@@ -334,7 +334,7 @@ def test_a_recorded_resolution_is_not_paid_for_twice(world: World, launches: Pat
     process = world.start("run", flow(world, f"on_conflict: claude\nverify: [{{shell: '{wait}'}}]"), "-y")
     eventually(lambda: Path(f"{gate}-reached").exists())
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     gate.touch()
     done = world.prodigy("resume", "-y")
     assert done.returncode == 0, done.stderr

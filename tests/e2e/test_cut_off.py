@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from worlds import World, eventually
+from worlds import PATIENCE, World, eventually
 
 from prodigy.crash_points import VARIABLE
 
@@ -62,7 +62,7 @@ def test_an_attempt_that_lost_its_worker_names_the_claude_it_ran(world: World) -
         )
         os.kill(launched[0]["worker"], signal.SIGKILL)
         gate.touch()  # for the next attempt
-        _, said = running.communicate(timeout=60)
+        _, said = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0, said
     [interrupted] = world.events("agent_interrupted")
     launches = [json.loads(line)["options"] for line in log.read_text().splitlines()]
@@ -119,7 +119,7 @@ def test_a_result_that_was_told_is_not_bought_again(world: World, killed: str, m
         [spawned] = [event for event in world.events("step_spawned") if event.get("claude_session")]
         os.kill(running.pid if killed == "coordinator" else spawned["worker"], signal.SIGKILL)
         gate.touch()
-        said, _ = running.communicate(timeout=60)
+        said, _ = running.communicate(timeout=PATIENCE)
     report = json.loads(said) if killed == "worker" else world.json("resume", "latest", "-y")
     assert report["status"] == "completed"
     assert len(log.read_text().splitlines()) == 1
@@ -187,7 +187,7 @@ def test_what_is_stopped_is_paid_for_at_once(world: World, mode: str) -> None:
     with world.start("run", world.workflow(text), "-y") as running:
         eventually(lambda: replies(world) == 2 and world.events("step_spawned"))
         running.send_signal(signal.SIGINT)
-        said, _ = running.communicate(timeout=60)
+        said, _ = running.communicate(timeout=PATIENCE)
     assert "$0.20" in said
     [run] = world.json("status")["resumable"]
     assert run["cost_usd"] == pytest.approx(0.20)

@@ -10,7 +10,7 @@ from pathlib import Path
 from subprocess import Popen
 
 import pytest
-from worlds import World, eventually, pids_with
+from worlds import PATIENCE, World, eventually, pids_with
 
 Ending = Callable[[World, Popen[str]], None]
 
@@ -88,7 +88,7 @@ def test_each_kind_lives_as_long_as_it_is_to(world: World, mortal: str, forever:
         "forever": for_good,
     }
     (world.folder / "hold").unlink()
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, stderr
     assert pids_with(mortal) == []
     assert pids_with(forever) == [for_good]
@@ -151,7 +151,7 @@ def test_however_a_run_ends_and_when_it_goes_on(world: World, mortal: str, forev
     """Only what is left running for good outlives it, and is not started twice; what the run needs is there again."""
     process = begin(world, flow(world, mortal, forever))
     end(world, process)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     if end is not everybody:
         eventually(lambda: not pids_with(mortal))
     [for_good] = pids(world, "forever")
@@ -172,7 +172,7 @@ def test_a_worker_takes_along_what_it_keeps(world: World, mortal: str, forever: 
         os.kill(event["pid"], signal.SIGKILL)
     eventually(lambda: run not in pids_with(mortal))
     (world.folder / "hold").unlink()
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     [for_good] = pids(world, "forever")
     assert pids_with(mortal) == []
     assert pids_with(forever) == [for_good]
@@ -186,6 +186,6 @@ def test_verification_that_is_interrupted_leaves_no_worktree(world: World) -> No
     eventually(lambda: (world.folder / "at").exists() or process.poll() is not None)
     assert any("scratch" in str(path) for path in world.home.glob("worktrees/*/.*")), "where it verifies"
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert not any("scratch" in str(path) for path in world.home.glob("worktrees/*/.*"))
     assert "scratch" not in world.git("worktree", "list")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from worlds import World, eventually
+from worlds import PATIENCE, World, eventually
 
 
 @dataclass
@@ -230,7 +230,7 @@ def test_a_retry_that_was_interrupted_is_finished_by_resume(
     assert process.poll() is None, process.communicate()[1]
     assert world.prodigy("dlq", "retry", "latest", "-y").returncode == 1, "it is running"
     os.kill(process.pid, number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     refused = world.prodigy("dlq", "retry", "latest", "-y")
     assert (refused.returncode, "run-unfinished" in refused.stderr) == (2, True)
     ward.unmark("hold", "b")
@@ -253,7 +253,7 @@ def test_of_many_at_once_one_proceeds(ward: Ward) -> None:
     processes = [ward.world.start("dlq", "retry", "latest", "-y") for _ in range(4)]
     eventually(lambda: sum(one.poll() is not None for one in processes) == 3)
     ward.unmark("hold", "b")
-    ends = [(one.communicate(timeout=60)[1], one.returncode) for one in processes]
+    ends = [(one.communicate(timeout=PATIENCE)[1], one.returncode) for one in processes]
     assert sorted(code for _, code in ends) == [0, 1, 1, 1]
     assert sum("already-running" in said for said, _ in ends) == 3
     assert ward.ran() == {"a": 1, "b": 2, "c": 1}
@@ -332,7 +332,7 @@ def test_a_repaired_workflow_takes_the_place_of_the_recorded_one(ward: Ward) -> 
     eventually(lambda: (ward.folder / "at-b").exists() or process.poll() is not None)
     assert process.poll() is None, process.communicate()[1]
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     (world.folder / "workflow.yml").unlink()
     ward.unmark("hold", "b")
     assert world.prodigy("resume", "latest").returncode == 1

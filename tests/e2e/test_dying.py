@@ -8,58 +8,68 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
+from tempfile import mkdtemp
 
 import pytest
-from dying import Job, Model, Moment, die_and_resume, uninterrupted
+from dying import Job, Model, Moment, Place, die_and_resume, uninterrupted
 from mortal_jobs import CLAUDE, COLLISION, ITEMS, LOOPS, PLAIN, RETRY, RETRY_BEFORE_MERGE
+from once import Once
 
 BESIDE = 2
-WORLDS = 4
+WORLDS = 8
 PARTS = 16
 OTHER_PARTS = 4
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> "Models":
-    return Models(tmp_path_factory.mktemp("crash"))
+def models(tmp_path_factory: pytest.TempPathFactory, once: Once) -> "Models":
+    return Models(tmp_path_factory.mktemp("crash"), once)
 
 
 class Models:
-    """What jobs lead to, once it is asked for."""
+    """What jobs lead to, once it is asked for, and places to let them die in."""
 
-    def __init__(self, folder: Path) -> None:
-        self.of = cache(lambda job: uninterrupted(folder / job.name, job))
+    def __init__(self, folder: Path, once: Once) -> None:
+        self.of = cache(lambda job: once(job.name, lambda: uninterrupted(folder / job.name, job)))
+        self._folder = folder
+        self._free: SimpleQueue[Place] = SimpleQueue()
+        for _ in range(BESIDE):
+            self._free.put(self._fresh())
 
+    def _fresh(self) -> Place:
+        return Place(Path(mkdtemp(prefix="place-", dir=self._folder)))
 
-def all_die(model: Model, moments: Sequence[Moment], folder: Path) -> None:
-    """Each of the moments in a world of its own; in another if it did not come: who is first of two differs."""
+    def all_die(self, model: Model, moments: Sequence[Moment]) -> None:
+        """Each of the moments in a world of its own; in another if it did not come: who is first of two differs."""
 
-    def attempt(moment: Moment) -> str:
-        world = folder / str(moment).replace(" ", "-")
-        try:
-            died = any(die_and_resume(world, model, [moment]) for _ in range(WORLDS))
-        except (AssertionError, subprocess.SubprocessError) as failure:
-            return f"{moment}: {failure}"
-        return "" if died else f"{moment}: nobody died"
+        def attempt(moment: Moment) -> str:
+            place = self._free.get()
+            try:
+                died = any(die_and_resume(place, model, [moment]) for _ in range(WORLDS))
+            except (AssertionError, subprocess.SubprocessError) as failure:
+                place = self._fresh()
+                return f"{moment}: {failure}"
+            finally:
+                self._free.put(place)
+            return "" if died else f"{moment}: nobody died"
 
-    with ThreadPoolExecutor(BESIDE) as pool:
-        failures = list(filter(None, pool.map(attempt, moments)))
-    assert not failures, "\n".join(failures)
+        with ThreadPoolExecutor(BESIDE) as pool:
+            failures = list(filter(None, pool.map(attempt, moments)))
+        assert not failures, "\n".join(failures)
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_run_that_dies_at_a_point_comes_to_the_same_end(models: Models, tmp_path: Path, part: int) -> None:
+def test_a_run_that_dies_at_a_point_comes_to_the_same_end(models: Models, part: int) -> None:
     """Every point, the first time that it is passed, in parts."""
     model = models.of(ITEMS)
-    all_die(model, model.points[part::PARTS], tmp_path)
+    models.all_die(model, model.points[part::PARTS])
 
 
 @pytest.mark.parametrize("part", range(PARTS))
-def test_a_retry_that_dies_at_a_point_comes_to_the_same_end(
-    models: Models, tmp_path: Path, part: int
-) -> None:
+def test_a_retry_that_dies_at_a_point_comes_to_the_same_end(models: Models, part: int) -> None:
     model = models.of(RETRY)
-    all_die(model, model.points[part::PARTS], tmp_path)
+    models.all_die(model, model.points[part::PARTS])
 
 
 @pytest.mark.parametrize(
@@ -67,27 +77,23 @@ def test_a_retry_that_dies_at_a_point_comes_to_the_same_end(
     [Moment(1, "worker", "log.open.after", 1), Moment(1, "coordinator", "git.merge.before", 1)],
     ids=str,
 )
-def test_a_final_merge_that_is_cut_off_is_gone_on_with(
-    models: Models, tmp_path: Path, moment: Moment
-) -> None:
+def test_a_final_merge_that_is_cut_off_is_gone_on_with(models: Models, moment: Moment) -> None:
     """In its verification, which a lost worker does not end, and after it: what is verified is not verified again."""
-    all_die(models.of(PLAIN), [moment], tmp_path)
+    models.all_die(models.of(PLAIN), [moment])
 
 
 @pytest.mark.parametrize("part", range(OTHER_PARTS))
 @pytest.mark.parametrize(
     "job", [LOOPS, PLAIN, RETRY_BEFORE_MERGE, COLLISION, CLAUDE], ids=lambda job: job.name
 )
-def test_other_jobs_die_where_those_have_no_point(
-    models: Models, tmp_path: Path, job: Job, part: int
-) -> None:
+def test_other_jobs_die_where_those_have_no_point(models: Models, job: Job, part: int) -> None:
     """And at a few of the moments that they are recorded at."""
     model = models.of(job)
     known = {(moment.who, moment.point) for tested in (ITEMS, RETRY) for moment in models.of(tested).points}
     new = [moment for moment in model.points if (moment.who, moment.point) not in known]
     groups = [moment for moment in model.moments if moment.point == "journal.sync.after"]
     early = groups[:: len(groups) // 4][:4]  # how many there are differs a little from run to run
-    all_die(model, [*new, *early][part::OTHER_PARTS], tmp_path)
+    models.all_die(model, [*new, *early][part::OTHER_PARTS])
 
 
 def test_the_points_are_those_of_every_kind_of_effect(models: Models) -> None:

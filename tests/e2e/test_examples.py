@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from worlds import World
+from worlds import PATIENCE, World
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FAKE = Path(__file__).parents[1] / "fakes/claude"
@@ -180,7 +180,7 @@ def test_the_demo_survives_a_killed_worker(tmp_path: Path) -> None:
                 killed = True
                 subprocess.run(["kill", "-9", line.rsplit(" ", 1)[1].strip()], check=True)
     said = "".join(seen)
-    assert demo.wait(timeout=60) == 0, said
+    assert demo.wait(timeout=PATIENCE) == 0, said
     assert killed, said
     assert "was lost" in said
     assert "44 done, 1 in DLQ" in said or "done, 1 in DLQ" in said

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from worlds import World, eventually
+from worlds import PATIENCE, World, eventually
 
 FAKES = Path(__file__).parents[1] / "fakes"
 PLAIN = "- shell: echo run > work.txt\n"
@@ -257,7 +257,7 @@ def test_ctrl_c_while_merge_steps_run_leaves_the_target_and_a_resume_goes_on(wor
     eventually(lambda: Path(f"{gate}-reached").exists())
     before = world.checkout_digest()
     os.kill(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert (world.checkout_digest(), merged(world)) == (before, False)
     gate.touch()
@@ -295,7 +295,7 @@ def test_a_merge_that_was_killed_in_the_checkout_is_noticed_and_made_anew(
     process = world.start("run", flow, "-y")
     eventually(reached.exists)
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     for pid in merge_pids(world):
         os.kill(pid, signal.SIGKILL)
     eventually(lambda: not merge_pids(world))

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from worlds import World, eventually
+from worlds import PATIENCE, World, eventually
 
 ITEMS = ("a", "b", "c", "d")
 SIZE = 48 * 1024 * 1024
@@ -85,7 +85,7 @@ def test_a_run_on_a_full_disk_comes_to_rest_and_loses_nothing(
     eventually(lambda: len([*outside.glob("at-*")]) == 2)
     ballast = fill(home.parent)
     (outside / "hold").unlink()
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=PATIENCE)
     assert running.returncode == 1
     assert "storage-full" in said
     begun = Counter((outside / "log").read_text().split())

@@ -4,7 +4,7 @@ import json
 from uuid import UUID, uuid5
 
 import pytest
-from worlds import World, eventually
+from worlds import PATIENCE, World, eventually
 
 from prodigy import ids
 
@@ -83,8 +83,8 @@ def test_following_a_run_that_goes_on(world: World) -> None:
     first = json.loads(follower.stdout.readline())
     (world.folder / "gate").touch()
     rest = follower.stdout.read()
-    assert (follower.communicate(timeout=120)[1], follower.returncode) == ("", 0)
-    run.communicate(timeout=120)
+    assert (follower.communicate(timeout=PATIENCE)[1], follower.returncode) == ("", 0)
+    run.communicate(timeout=PATIENCE)
     seen = [first, *map(json.loads, rest.splitlines())]
     *_, newest = world.journals()
     assert [one["seq"] for one in seen] == [
@@ -102,11 +102,11 @@ def test_ctrl_c_ends_following_and_not_the_run(world: World) -> None:
     assert follower.stdout is not None
     follower.stdout.readline()
     follower.send_signal(2)
-    _, said = follower.communicate(timeout=60)
+    _, said = follower.communicate(timeout=PATIENCE)
     assert (follower.returncode, said) == (130, "")
     assert run.poll() is None
     (world.folder / "gate").touch()
-    run.communicate(timeout=120)
+    run.communicate(timeout=PATIENCE)
     assert run.returncode == 0
 
 
@@ -120,7 +120,7 @@ def test_what_was_killed_does_not_run(world: World, verb: list[str]) -> None:
     running = world.json(*verb)
     assert len(running.get("running", running.get("sessions"))) == 1
     run.kill()
-    run.communicate(timeout=60)
+    run.communicate(timeout=PATIENCE)
     [file] = world.home.glob("sessions/*/*/session_state.json")
     assert json.loads(file.read_text())["status"] == "InProgress"
     ended = world.json(*verb)
@@ -138,5 +138,5 @@ def test_what_happens_in_a_burst_shows_though_nothing_follows(world: World) -> N
     [running] = world.json("status")["running"]
     assert running["current_step"] == "6"
     (world.folder / "gate").touch()
-    run.communicate(timeout=120)
+    run.communicate(timeout=PATIENCE)
     assert run.returncode == 0

@@ -13,7 +13,8 @@ from subprocess import Popen
 from typing import Any
 
 import pytest
-from worlds import World, eventually
+from once import Once
+from worlds import PATIENCE, World, eventually, made_world
 
 from prodigy.store.locks import held
 
@@ -97,9 +98,23 @@ merge:
 
 @pytest.fixture
 def bench(world: World, tag: str) -> Bench:
-    folder = world.folder / tag
+    return benched(world, tag)
+
+
+def benched(world: World, name: str) -> Bench:
+    folder = world.folder / name
     folder.mkdir()
     return Bench(world, folder)
+
+
+@pytest.fixture
+def tree(once: Once, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The tree that the flow leads to when nothing happens: whose bench it is makes no difference."""
+
+    def make() -> str:
+        return uninterrupted(benched(made_world(tmp_path_factory.mktemp("uninterrupted")), "bench"))
+
+    return once("resumed-tree", make)
 
 
 def every_step() -> Counter[str]:
@@ -131,7 +146,7 @@ def interrupted(bench: Bench, at: str, flow: str, how: "Ending") -> None:
     if at.startswith(HELD):
         eventually(lambda: len(bench.recorded("worktree_merged")) == len(ITEMS) - 1)
     how(process)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     (bench.folder / f"at-{at}").unlink()
 
 
@@ -140,7 +155,7 @@ def resumed(bench: Bench, at: str, *words: str) -> None:
     process = bench.world.start("resume", "-y", *words)
     eventually(lambda: bench.arrived(at) or process.poll() is not None)
     bench.release()
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, stderr
 
 
@@ -202,8 +217,7 @@ POINTS = ["setup2", f"{HELD}-first", f"{HELD}-y", f"{HELD}-last", "reduce2", "me
 
 @pytest.mark.parametrize("at", POINTS)
 @pytest.mark.parametrize("how", [coordinator, everybody, ctrl_c], ids=lambda how: how.__name__)
-def test_a_run_goes_on_wherever_it_was_ended(bench: Bench, at: str, how: Ending) -> None:
-    tree = uninterrupted(bench)
+def test_a_run_goes_on_wherever_it_was_ended(bench: Bench, tree: str, at: str, how: Ending) -> None:
     interrupted(bench, at, bench.flow(), how)
     resumed(bench, at)
     assert_whole(bench, tree, at)
@@ -224,7 +238,7 @@ def test_consume_once(bench: Bench) -> None:
     [winner] = [racer for racer in racers if racer.poll() is None]
     bench.release()
     for racer in racers:
-        stdout, stderr = racer.communicate(timeout=60)
+        stdout, stderr = racer.communicate(timeout=PATIENCE)
         assert racer.returncode == (0 if racer is winner else 1), stderr
         if racer is not winner:
             error = json.loads(stdout)["error"]
@@ -233,9 +247,8 @@ def test_consume_once(bench: Bench) -> None:
     assert_whole(bench, tree, at)
 
 
-def test_a_run_can_be_ended_and_resumed_any_number_of_times(bench: Bench) -> None:
+def test_a_run_can_be_ended_and_resumed_any_number_of_times(bench: Bench, tree: str) -> None:
     world = bench.world
-    tree = uninterrupted(bench)
     interrupted(bench, "setup2", bench.flow(), everybody)
     for at, how in [(f"{HELD}-y", coordinator), (f"{HELD}-last", ctrl_c), ("merge1", everybody)]:
         (bench.folder / f"hold-{at}").touch()
@@ -250,7 +263,7 @@ def test_a_run_can_be_ended_and_resumed_any_number_of_times(bench: Bench) -> Non
         if at.startswith(HELD):
             eventually(lambda: len(bench.recorded("worktree_merged")) == len(ITEMS) - 1)
         how(process)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
         (bench.folder / f"at-{at}").unlink()
     resumed(bench, "merge1")
     assert world.git("rev-parse", "main^{tree}") == tree
@@ -259,9 +272,8 @@ def test_a_run_can_be_ended_and_resumed_any_number_of_times(bench: Bench) -> Non
     assert [event["attempt"] for event in bench.recorded("agent_started")] == [1] * len(ITEMS)
 
 
-def test_an_attempt_whose_worktree_is_gone_is_made_again(bench: Bench) -> None:
+def test_an_attempt_whose_worktree_is_gone_is_made_again(bench: Bench, tree: str) -> None:
     world, at = bench.world, f"{HELD}-last"
-    tree = uninterrupted(bench)
     interrupted(bench, at, bench.flow(), coordinator)
     for folder in world.home.glob("worktrees/*/*"):
         if folder.name != ".metadata":
@@ -289,7 +301,7 @@ def test_what_a_step_left_uncommitted_is_done_again_from_the_last_commit(bench: 
     process = world.start("run", world.workflow(flow), "-y")
     eventually(lambda: bench.arrived("b") and len(bench.recorded("step_completed")) == 4)
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     (bench.folder / "at-b").unlink()
     resumed(bench, "b")
     assert (world.repository / "a.txt").read_text() == "first\na\n"

@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from worlds import World, eventually
+from worlds import PATIENCE, World, eventually
 
 
 def step(folder: Path, name: str) -> str:
@@ -43,7 +43,7 @@ def cut_off(world: World, folder: Path, at: str, *words: str, merging: bool = Fa
     assert process.poll() is None, process.communicate()[1]
     eventually(lambda: not merging or merged(world))
     os.kill(process.pid, signal.SIGKILL)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     (folder / f"hold-{at}").unlink()
 
 

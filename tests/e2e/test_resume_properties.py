@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dying import KILLED, CrashWorld, Model, Moment, die_and_resume, told_of, uninterrupted
+from dying import KILLED, CrashWorld, Model, Moment, Place, die_and_resume, told_of, uninterrupted
 from mortal_jobs import LOOPS
+from once import Once
 from worlds import eventually
 
 IN_MAP = Moment(0, "coordinator", "journal.sync.after", 60)
@@ -34,8 +35,8 @@ class Killed:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
-    return uninterrupted(tmp_path_factory.mktemp("properties") / "model", LOOPS)
+def model(tmp_path_factory: pytest.TempPathFactory, once: Once) -> Model:
+    return once(LOOPS.name, lambda: uninterrupted(tmp_path_factory.mktemp("properties") / "model", LOOPS))
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def test_prefix_continuation(killed: Killed) -> None:
 def test_effect_exactly_once(model: Model, tmp_path: Path) -> None:
     """With a death while agents work, one while merging, and one at the end: commits, merges and finished leaves once."""
     deaths = [Moment(0, "coordinator", "journal.sync.after", number) for number in (60, 25, 14)]
-    assert die_and_resume(tmp_path / "world", model, deaths) == len(deaths)
+    assert die_and_resume(Place(tmp_path), model, deaths) == len(deaths)
 
 
 def test_fork_determinism(killed: Killed, model: Model) -> None:

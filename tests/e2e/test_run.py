@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from worlds import World, eventually, pids_with
+from worlds import PATIENCE, World, eventually, pids_with
 
 EDIT_EACH = """
 mode: mapreduce
@@ -196,7 +196,7 @@ map:
     process = world.start("run", world.workflow(flow), "-y")
     eventually(lambda: len(pids_with(tag)) >= 9)
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == code, stderr
     assert pids_with(tag) == []
     assert world.events()[-1]["event_type"] == "job_paused"
@@ -222,7 +222,7 @@ map:
     flag.touch()
     for pid in victims.values():
         os.kill(pid, signal.SIGKILL)
-    _, stderr = process.communicate(timeout=100)
+    _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, stderr
     assert sorted(event["worker"] for event in world.events("worker_lost")) == sorted(victims)
     assert sorted(path.name for path in world.repository.glob("f*")) == ["f1", "f2", "f3", "f4"]
@@ -306,7 +306,7 @@ def test_a_second_ctrl_c_skips_the_grace(world: World, tag: str) -> None:
     process.send_signal(signal.SIGINT)
     eventually(lambda: world.events("cancel_requested"))
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, stderr
     assert pids_with(tag) == []
     assert world.events()[-1]["event_type"] == "job_paused"
@@ -334,8 +334,8 @@ def test_whichever_process_is_killed_nothing_of_it_stays(world: World, tag: str,
     flag.touch()
     os.kill(processes_of_the_run(process.pid)[victim], signal.SIGKILL)
     if victim == "coordinator":
-        process.communicate(timeout=60)
-        eventually(lambda: not pids_with(tag), seconds=5)
+        process.communicate(timeout=PATIENCE)
+        eventually(lambda: not pids_with(tag))
         assert world.json("status")["resumable"][0]["status"] == "interrupted"
         return
     if victim == "reaper":  # the other agent was not touched, and has to be ended by us
@@ -344,9 +344,9 @@ def test_whichever_process_is_killed_nothing_of_it_stays(world: World, tag: str,
         process.send_signal(signal.SIGINT)
         eventually(lambda: world.events("cancel_requested"))
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=PATIENCE)
     else:
-        _, stderr = process.communicate(timeout=100)
+        _, stderr = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, stderr
     assert pids_with(tag) == []
 

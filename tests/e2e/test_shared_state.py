@@ -3,7 +3,7 @@
 import signal
 from typing import Any
 
-from worlds import World, eventually
+from worlds import PATIENCE, World, eventually
 
 
 def changes(world: World) -> list[tuple[str, tuple[str, ...], bool]]:
@@ -130,7 +130,7 @@ def test_configuration_is_put_back_when_a_run_is_interrupted(world: World, tag: 
     process = world.start("run", world.workflow(f"commands: [{{shell: {script!r}, shell_program: bash}}]\n"))
     eventually(flag.exists)
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert (world.repository / ".git/config").read_bytes() == before
     assert changes(world) == [("config", ("a.b",), True)]

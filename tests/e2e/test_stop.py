@@ -7,7 +7,7 @@ from pathlib import Path
 from subprocess import Popen
 
 import pytest
-from worlds import World, eventually, pids_with
+from worlds import PATIENCE, World, eventually, pids_with
 
 from prodigy.store.locks import held
 
@@ -31,7 +31,7 @@ def started(world: World, tag: str, *, grace: str = "100ms", name: str = "at") -
 
 def ended(process: Popen[str], code: int) -> str:
     """What it said; it ended with this code."""
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=PATIENCE)
     assert process.returncode == code, said
     return said
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from worlds import World, eventually
+from worlds import PATIENCE, World, eventually
 
 
 def moved(world: World) -> Path:
@@ -54,7 +54,7 @@ def test_a_run_that_was_cut_off_goes_on_where_the_repository_is_now(world: World
     run = world.start("run", world.workflow(flow), "--no-merge")
     eventually(lambda: list(world.home.glob("worktrees/*/session-*/at")))
     run.kill()
-    run.communicate(timeout=60)
+    run.communicate(timeout=PATIENCE)
     there = at(world, moved(world))
     (world.folder / "gate").touch()
     resumed = there.prodigy("resume", "-y")
@@ -144,7 +144,7 @@ def test_two_at_once_take_over_once(world: World) -> None:
     for number in range(50):
         world.write(f".prodigy/events/mapreduce-1/{number}.json", str(number))
     both = [world.start("status") for _ in range(2)]
-    said = [process.communicate(timeout=120)[1] for process in both]
+    said = [process.communicate(timeout=PATIENCE)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert sum("took over 50 files" in text for text in said) == 1, said
     assert len(list((world.home / "events/project/mapreduce-1/legacy").iterdir())) == 50

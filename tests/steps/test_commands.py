@@ -240,7 +240,7 @@ def is_alive(left: StepDetached) -> bool:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what strangers do; the limit is a bound of failure."""
-    with trio.fail_after(40):
+    with trio.fail_after(120):
         while not condition():
             await trio.sleep(0.01)
 

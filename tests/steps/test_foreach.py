@@ -192,7 +192,7 @@ async def test_parallel_bodies_overlap_and_do_not_commit(tree: Path) -> None:
     """Each waits for the other; results are in the order of items all the same."""
     meet = "touch ${item}; while ! test -e a || ! test -e b; do sleep 0.01; done; echo ${item}"
     runner = FakeRunner(tree)
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         done, _ = await loop(runner, listing("a", "b"), meet, parallel=2)
     assert done.stdout.tail == "a\nb\n"
     assert [committed for _, committed in runner.ran] == [False, False]
@@ -220,7 +220,7 @@ async def test_parallel_failure_lets_the_others_end(tree: Path) -> None:
             await trio.sleep(0.01)
         (tree / "gone").touch()
 
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(release)
             with pytest.raises(LeafFailed):

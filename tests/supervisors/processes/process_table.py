@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import trio
 
-PATIENCE = 40.0
+PATIENCE = 120.0
 """Seconds after which a condition is taken for one that never comes true: a bound of failure, no measure."""
 
 STORM = """

@@ -285,7 +285,7 @@ async def test_the_death_of_a_reaper_is_told_also_when_others_were_forked_with_i
     async with open_slots() as slots, trio.open_nursery() as nursery:
         for _ in range(4):
             nursery.start_soon(run, slots)
-        with trio.fail_after(60):
+        with trio.fail_after(120):
             while len(running) < 4:
                 await trio.sleep(0.01)
             for reaper in sorted((tree.reaper for tree in running), reverse=True):

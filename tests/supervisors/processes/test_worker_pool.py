@@ -169,7 +169,7 @@ async def test_a_message_of_any_size_follows_small_ones(padding: int):
         return len(getattr(message, "padding", ""))
 
     async with pool_of() as pool:
-        with trio.fail_after(30):
+        with trio.fail_after(120):
             await pool.run(Talk(3, padding, last=3 * WINDOW), listen)
 
 
@@ -334,7 +334,7 @@ async def test_a_worker_that_misbehaves_is_replaced(how: str, reason: str):
             await trio.sleep(0.1)
 
     async with pool_of() as pool:
-        with trio.fail_after(60):
+        with trio.fail_after(120):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(lose, pool, Linger("end"))
                 nursery.start_soon(lose, pool, Misbehave(how))
@@ -437,7 +437,7 @@ async def test_an_idle_pool_shrinks_to_one_worker_and_grows_again():
                 for _ in range(3):
                     nursery.start_soon(pool.run, Echo(""))
             assert count(WorkerStarted) == 1 + 2 * round_
-            with trio.fail_after(60):
+            with trio.fail_after(120):
                 while count(WorkerStopped) < 2 * round_:
                     await trio.sleep(0.01)
             assert len(pool.workers) == 1
