@@ -34,6 +34,8 @@ VERBS = (
     "stop",
     "validate",
     "status",
+    "progress",
+    "report",
     "sessions",
     "dlq",
     "events",
@@ -48,8 +50,10 @@ VERBS = (
 """In the order of the help page; each is ``prodigy.cli.verbs.{verb}:app``, hyphens as underscores, imported when it is used."""
 
 _ALIASES = {"resume": ("resume-job",), "goal-seek": ("seek",)}
+_OLD_NAMES = {"cook": "run", "improve": "run", "analytics": "report"}
+"""What verbs were called once; understood, with a warning."""
 _STREAMING = frozenset(
-    {"run", "exec", "batch", "goal_seek", "resume", "status", "events", "logs", "dlq_retry"}
+    {"run", "exec", "batch", "goal_seek", "resume", "status", "progress", "events", "logs", "dlq_retry"}
 )
 """Verbs that have a stream of records for ``--jsonl``."""
 _READER_GONE = 0
@@ -85,7 +89,7 @@ def perform(tokens: Sequence[str], around: Surroundings) -> int:
         options: Options = bound.arguments.get("options", _NO_OPTIONS)
         options.check()
         invocation = _invocation(options, tokens, around)
-        return _verb(app, bound.args, invocation)
+        return _verb(app, _by_present_names(bound.args, invocation.printer), invocation)
     except ProdigyError as error:
         return _failed(error, invocation)
     except BrokenPipeError:
@@ -119,6 +123,15 @@ def _verb(app: App, tokens: Sequence[str], invocation: Invocation) -> int:
     code = command(*bound.args, **bound.kwargs)
     invocation.printer.flush()
     return code if isinstance(code, int) else 0
+
+
+def _by_present_names(tokens: Sequence[str], printer: Printer) -> Sequence[str]:
+    """``tokens`` with the verb as it is called today."""
+    verb = _OLD_NAMES.get(tokens[0]) if tokens else None
+    if verb is None:
+        return tokens
+    printer.warn(f"deprecated-name: `prodigy {tokens[0]}` is now called `prodigy {verb}`")
+    return (verb, *tokens[1:])
 
 
 def _take_over(tokens: Sequence[str], invocation: Invocation) -> None:

@@ -14,13 +14,20 @@ _CLEAR_BELOW = "\x1b[0J"
 _CLEAR_ALL = "\x1b[H\x1b[2J"
 
 
-def look_again(invocation: Invocation, every: float, show: Callable[[], int]) -> None:
-    """Look until Ctrl-C.
+def _never() -> bool:
+    return False
+
+
+def look_again(
+    invocation: Invocation, every: float, show: Callable[[], int], ended: Callable[[], bool] = _never
+) -> None:
+    """Look until Ctrl-C, or until there is nothing more to see.
 
     Args:
         invocation: who asks.
         every: seconds between two looks.
         show: prints what is to be seen, and says how many lines that took.
+        ended: whether what was shown last stays as it is.
 
     Raises:
         UsageError: ``conflicting-flags``: one document cannot hold many looks.
@@ -41,6 +48,8 @@ def look_again(invocation: Invocation, every: float, show: Callable[[], int]) ->
                 printer.verbatim(_back(lines))
             lines = show()
             printer.flush()
+            if ended():
+                return
             around.sleep(every)
             if not in_place:
                 printer.line()

@@ -11,6 +11,7 @@ from msgspec import Struct, field
 from prodigy import events
 from prodigy.events import ErrorClass, Phase
 from prodigy.job.amounts import KINDS, billed
+from prodigy.job.critical_path import Link, attempts, critical_path
 from prodigy.job.items import item_text
 from prodigy.job.signature import signature_of
 from prodigy.job.state import (
@@ -57,6 +58,10 @@ class ItemReport(Struct, frozen=True, kw_only=True):
     json_log_location: str | None
     unchanged: bool
     """Whether it is done and changed no file."""
+    started_at: datetime | None = None
+    """When its last attempt began."""
+    ended_at: datetime | None = None
+    """When that ended; ``None`` while it runs."""
 
 
 class ItemsReport(Struct, frozen=True, kw_only=True):
@@ -154,10 +159,17 @@ class Report(Struct, frozen=True, kw_only=True):
     detached: list[Detached] = []
     """What steps left running for good, on purpose."""
     next: list[str]
+    critical_path: list[Link] = []
+    """What the run was waiting for, where that was asked for."""
 
 
-def report(state: JobState, repo: str, now: datetime, *, holder_pid: int | None = None) -> Report:
-    """The report of ``state`` as of ``now``; ``holder_pid`` is the process that works at it, if any."""
+def report(
+    state: JobState, repo: str, now: datetime, *, holder_pid: int | None = None, path: bool = False
+) -> Report:
+    """The report of ``state`` as of ``now``; ``holder_pid`` is the process that works at it, if any.
+
+    ``path``: with what the run was waiting for.
+    """
     run = lived(summarize(state, repo), holder_pid)
     end = state.ended_at or (now if run.live else run.updated_at)
     return Report(
@@ -180,6 +192,7 @@ def report(state: JobState, repo: str, now: datetime, *, holder_pid: int | None 
         repeated=state.repeated,
         detached=left_running(state),
         next=[run.next] if run.next else [],
+        critical_path=critical_path(state) if path else [],
     )
 
 
@@ -255,6 +268,9 @@ def _items(state: JobState) -> ItemsReport:
 
 
 def _item(item: ItemState) -> ItemReport:
+    ended = (
+        None if item.status == "running" else max((link.ended_at for link in attempts(item)), default=None)
+    )
     return ItemReport(
         index=item.index,
         item_id=item.item_id,
@@ -268,6 +284,8 @@ def _item(item: ItemState) -> ItemReport:
         error=item.error.message if item.error else None,
         json_log_location=item.json_log_location,
         unchanged=item.unchanged,
+        started_at=item.started_at,
+        ended_at=ended,
     )
 
 

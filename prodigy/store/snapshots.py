@@ -203,6 +203,11 @@ def renewed(found: Folded, layout: Layout, job: JobId) -> Folded:
     return found if found.problem is None and found.reader.current() else opened(layout, job)
 
 
+def followed(found: Folded) -> Folded:
+    """``found`` with what was recorded since it was read; its state is changed in place."""
+    return carry_on(found.state, JournalReader(found.reader.folder, found.reader.position), found.notes)
+
+
 def _carried_on(snapshot: Snapshot, journal: Path, notes: tuple[str, ...]) -> Folded:
     position = Position(snapshot.seq, snapshot.size, snapshot.sum)
     if not ends_with(journal, position):

@@ -61,6 +61,7 @@ def run(  # noqa: PLR0913 - one parameter per flag
     strict: bool = False,
     dry_run: bool = False,
     resume: Annotated[str | None, Parameter(metavar="RUN")] = None,
+    always: Annotated[bool, Parameter(name=("--metrics", "--worktree", "-w"), show=False)] = False,
     invocation: Given,
 ) -> int:
     """Run a workflow in a worktree of its own; your checkout stays as it is until you merge.
@@ -86,8 +87,13 @@ def run(  # noqa: PLR0913 - one parameter per flag
         strict: Exit with 1 if items are left in the dead letter queue.
         dry_run: Show the plan; nothing is started and nothing is written.
         resume: Go on with this run of the workflow where it stopped, as `prodigy resume` does.
+        always: Flags of older programs, for what every run has now.
         invocation: Who asks.
     """
+    if always:
+        invocation.printer.note(
+            "`--metrics`, `--worktree` and `-w` have no effect: every run has a worktree and figures"
+        )
     merge = merge_answer(yes=yes, no_merge=no_merge)
     if resume is not None:
         begun_anew = (max_parallel, max_items, args, map_, max_iterations, fail_fast, param, param_file)
