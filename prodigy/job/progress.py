@@ -8,8 +8,8 @@ from datetime import datetime
 from msgspec import Struct, field
 
 from prodigy.events import Caps, ErrorClass, Phase
-from prodigy.job.items import item_text
 from prodigy.job.amounts import billed
+from prodigy.job.items import item_text
 from prodigy.job.state import ItemState, JobState
 from prodigy.job.summary import ItemCounts, JobSummary, lived, progress, summarize
 
