@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import signal
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,9 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("deterministic")
+
+# A shell ignores Ctrl-C for what it starts in the background, and whoever is started then inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
