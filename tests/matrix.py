@@ -34,7 +34,7 @@ idle_timeout:
   - timeout
 grace:
   - - shell: "trap 'sleep 0.3; echo ended > PROOF; exit 1' TERM; sleep LONG & wait"
-      timeout: 1s
+      timeout: 2s
       grace: 60s
       continue_on_error: true
   - ended

@@ -192,12 +192,12 @@ map:
 
 
 COMPOSED = """
-parameters: {required: [{name: env, type: String, validation: "in(['dev', 'prod'])"}], optional: [{name: n, type: Number, default: 2}]}
+parameters: {required: [{name: env, type: String, validation: "in(['dev', 'prod'])"}], optional: [{name: n, type: Number, default: 200}]}
 templates:
   greet: {parameters: [who], commands: [{shell: "echo hi ${who} ${shell.exit_code:-none} > greeting"}]}
 commands:
   - {template: greet, with: {who: "${env}"}}
-  - {shell: "test ${n} -eq 2", timeout: "${n}"}
+  - {shell: "test ${n} -eq 200", timeout: "${n}"}
 """
 
 

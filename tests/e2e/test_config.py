@@ -108,8 +108,8 @@ def slow(tag: str) -> str:
 
 
 def test_a_step_that_says_no_time_has_the_configured_one(world: World, tag: str) -> None:
-    user(world, "timeouts: {step: 300ms}\nlimits: {grace: 100ms}")
-    flow = f'commands: [{{shell: \'test "$PRODIGY_COMMAND_TIMEOUT" = 0.3\'}}, {{shell: "{slow(tag)}"}}]\n'
+    user(world, "timeouts: {step: 3s}\nlimits: {grace: 100ms}")
+    flow = f'commands: [{{shell: \'test "$PRODIGY_COMMAND_TIMEOUT" = 3\'}}, {{shell: "{slow(tag)}"}}]\n'
     done = world.prodigy("run", world.workflow(flow), "--no-merge")
     assert done.returncode == 1
     [failed] = world.events("step_failed")
@@ -118,12 +118,12 @@ def test_a_step_that_says_no_time_has_the_configured_one(world: World, tag: str)
 
 def test_a_map_phase_has_the_configured_time(world: World, tag: str) -> None:
     """Its agents are ended; what was not begun waits for a resume."""
-    user(world, "timeouts: {phase: 1500ms}\nlimits: {grace: 100ms}\nworktree: {max_parallel: 2}")
+    user(world, "timeouts: {phase: 4s}\nlimits: {grace: 100ms}\nworktree: {max_parallel: 2}")
     flow = FLOW.replace('"true"', f'"{slow(tag)}"')
     done = world.prodigy("run", world.workflow(flow), "--no-merge")
     assert done.returncode == 1
     [failed] = world.events("phase_failed")
-    assert (failed["phase"], failed["error"]["message"]) == ("map", "The map phase's time of 1.5 s was up")
+    assert (failed["phase"], failed["error"]["message"]) == ("map", "The map phase's time of 4 s was up")
     assert len(world.events("agent_started")) == 2
 
 

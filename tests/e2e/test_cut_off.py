@@ -31,7 +31,7 @@ def test_an_agent_whose_time_is_up_names_the_step_it_was_at(world: World) -> Non
     grace: 100ms
     map:
       input: {list: [a]}
-      agent_timeout: 2s
+      agent_timeout: 5s
       agent_template: [{foreach: [x], do: [{shell: echo begun; sleep 300}]}]
     """
     done = world.prodigy("run", world.workflow(flow), "-y")

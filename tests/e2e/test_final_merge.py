@@ -223,12 +223,12 @@ def test_the_merge_has_a_time_limit(world: World, where: str, tag: str) -> None:
     hook = world.repository / ".git/hooks/pre-merge-commit"
     hook.write_text(f"#!/bin/bash\n{script if where == 'a hook' else ''}\n")
     hook.chmod(0o755)
-    block = f'merge: {{timeout: 1500ms, commands: [{{shell: "bash -c \\"{step}\\""}}]}}\n'
+    block = f'merge: {{timeout: 4s, commands: [{{shell: "bash -c \\"{step}\\""}}]}}\n'
     before = world.checkout_digest()
     flow = after(world, "git -C $REPO commit -q --allow-empty -m theirs", f"grace: 100ms\n{block}")
     done = world.prodigy("run", flow, "-y")
     assert done.returncode == 1, done.stderr
-    assert "1.5 s" in done.stderr
+    assert "4 s" in done.stderr
     assert "error: merge-failed" in done.stderr
     assert (merged(world), world.checkout_digest().keys()) == (False, before.keys())
     assert world.git("status", "--porcelain") == ""
@@ -242,12 +242,12 @@ def test_the_time_limit_of_a_merge_can_be_a_reference(world: World, tag: str) ->
     hook.write_text(f"#!/bin/bash\nexec -a {tag} sleep 600\n")
     hook.chmod(0o755)
     block = 'grace: 100ms\nmerge: {timeout: "${LIMIT}", commands: [{shell: "true"}]}\n'
-    flow = after(world, "git -C $REPO commit -q --allow-empty -m theirs", f"env: {{LIMIT: 1100ms}}\n{block}")
+    flow = after(world, "git -C $REPO commit -q --allow-empty -m theirs", f"env: {{LIMIT: 3200ms}}\n{block}")
     done = world.prodigy("run", flow, "-y")
-    assert "still ran after 1.1 s" in done.stderr
-    world.environ["PRODIGY__MERGE__TIMEOUT"] = "1200ms"
+    assert "still ran after 3.2 s" in done.stderr
+    world.environ["PRODIGY__MERGE__TIMEOUT"] = "3100ms"
     flow = after(world, "git -C $REPO commit -q --allow-empty -m theirs", "grace: 100ms\n")
-    assert "still ran after 1.2 s" in world.prodigy("run", flow, "-y").stderr
+    assert "still ran after 3.1 s" in world.prodigy("run", flow, "-y").stderr
 
 
 def test_ctrl_c_while_merge_steps_run_leaves_the_target_and_a_resume_goes_on(world: World) -> None:

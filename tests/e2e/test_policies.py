@@ -173,7 +173,7 @@ def test_an_agent_that_runs_out_of_time(
     map:
       input: {{list: [1, 2]}}
       max_parallel: 2
-      timeout_config: {{agent_timeout_secs: 1, timeout_action: {action}}}
+      timeout_config: {{agent_timeout_secs: 5, timeout_action: {action}}}
       agent_template:
         - shell: test ${{item}} = 1 || python3 -c 'import time; time.sleep(600)' {tag}
     """
@@ -307,7 +307,7 @@ def test_on_failure_knows_why_and_works_in_the_session(world: World) -> None:
 def test_on_failure_runs_after_the_runs_own_timeout(world: World, tag: str) -> None:
     flow = f"""
     grace: 100ms
-    timeout: 1500ms
+    timeout: 4s
     mode: mapreduce
     map:
       input: {{list: [1, 2]}}
@@ -327,7 +327,7 @@ def test_an_agent_whose_time_is_up_names_the_step_that_ran(world: World, tag: st
     mode: mapreduce
     map:
       input: {{list: [1]}}
-      agent_timeout_secs: 1
+      agent_timeout_secs: 4
       agent_template:
         - {{shell: "true"}}
         - name: slow one
@@ -336,7 +336,7 @@ def test_an_agent_whose_time_is_up_names_the_step_that_ran(world: World, tag: st
     """
     world.prodigy("run", world.workflow(flow))
     error = world.events("agent_failed")[0]["error"]
-    assert error["message"] == "The agent's time of 1 s was up in step 2, slow one"
+    assert error["message"] == "The agent's time of 4 s was up in step 2, slow one"
     assert (error["step"], error["step_name"]) == ("2.foreach[0].1", "slow one")
     assert pids_with(tag) == []
 
@@ -345,7 +345,7 @@ def test_a_phases_own_timeout_fails_it(world: World, tag: str) -> None:
     flow = f"""
     grace: 100ms
     setup:
-      timeout: 1s
+      timeout: 4s
       commands: [{{shell: "true"}}, {{shell: "python3 -c 'import time; time.sleep(600)' {tag}"}}]
     commands: [{{shell: touch never}}]
     """
@@ -353,7 +353,7 @@ def test_a_phases_own_timeout_fails_it(world: World, tag: str) -> None:
     assert done.returncode == 1
     error = world.events("phase_failed")[0]["error"]
     assert error["class"] == "timeout"
-    assert error["message"].startswith("The setup phase's time of 1 s was up in step 2, python3 -c")
+    assert error["message"].startswith("The setup phase's time of 4 s was up in step 2, python3 -c")
     assert error["step_name"].startswith("python3 -c")
     assert "step" not in error, "nothing of the step is forgotten when the run goes on"
     assert pids_with(tag) == []

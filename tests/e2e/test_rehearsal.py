@@ -19,7 +19,7 @@ map:
   item_id: "${{item}}"
   max_parallel: 2
   agent_template:
-    - claude: "/prodigy-lint ${{item}}"
+    {before}- claude: "/prodigy-lint ${{item}}"
       {more}
 """
 GOOD = '[{append: done.txt, text: "${item}\\n"}, {delete: done.txt}, {write: "${item}.txt", text: done}, {say: fine}]'
@@ -29,14 +29,16 @@ def script(world: World, text: str, name: str = "play.yml") -> str:
     return world.workflow(text, name)
 
 
-def lint(world: World, more: str = "timeout: 60s") -> str:
-    return world.workflow(LINT.format(more=more), "lint.yml")
+def lint(world: World, more: str = "timeout: 240s", before: str = "") -> str:
+    return world.workflow(LINT.format(more=more, before=before and f"- {before}\n    "), "lint.yml")
 
 
-def rehearsed(world: World, text: str, *flags: str, more: str = "timeout: 60s") -> dict[str, Any]:
+def rehearsed(
+    world: World, text: str, *flags: str, more: str = "timeout: 240s", before: str = ""
+) -> dict[str, Any]:
     play = script(world, text)
     done = world.prodigy(
-        "run", lint(world, more), "--backend", "rehearsal", "--script", play, "--json", *flags
+        "run", lint(world, more, before), "--backend", "rehearsal", "--script", play, "--json", *flags
     )
     assert done.stdout, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)
@@ -94,7 +96,7 @@ def test_a_limit_parks(world: World) -> None:
 
 
 def test_a_quota_of_the_run(world: World) -> None:
-    report = rehearsed(world, f"quota: {{launches: 1, per: 1s}}\nscenes: [{{acts: {GOOD}}}]", "--no-merge")
+    report = rehearsed(world, f"quota: {{launches: 2, per: 3s}}\nscenes: [{{acts: {GOOD}}}]", "--no-merge")
     assert report["items"]["done"] == 4
     assert world.events("claude_parked")
     assert not world.events("agent_retrying")
@@ -115,7 +117,8 @@ def test_a_budget(world: World) -> None:
 def test_a_hang_is_ended(world: World, how: str, tag: str) -> None:
     """When the step's time is up, even if it does not want to; no process is left."""
     play = f"scenes: [{{item: a, acts: [{{say: begun}}, {{run: 'sleep 1000 # {tag}'}}]}}, {{item: b, acts: [{{hang: {how}}}]}}, {{acts: {GOOD}}}]"
-    report = rehearsed(world, play, "--no-merge", more="timeout: 4s")
+    limit = "{shell: 'case ${item} in a|b) echo 3;; *) echo 600;; esac', capture: limit}"
+    report = rehearsed(world, play, "--no-merge", more='timeout: "${limit}"', before=limit)
     assert (report["items"]["done"], report["items"]["failed"]) == (2, 2)
     classes = {
         letter["failure_history"][-1]["error_type"] for letter in world.json("dlq", "show", "latest")["items"]

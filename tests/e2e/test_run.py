@@ -423,7 +423,7 @@ def test_work_that_collided_is_kept(world: World) -> None:
 def test_the_runs_own_timeout_ends_it(world: World, tag: str) -> None:
     flow = f"""
 grace: 200ms
-timeout: 2s
+timeout: 4s
 mode: mapreduce
 map:
   input: {{list: [1, 2, 3]}}

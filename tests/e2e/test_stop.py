@@ -58,7 +58,7 @@ def test_a_run_ends_as_by_ctrl_c_and_says_who_asked(world: World, tag: str) -> N
 
 def test_now_skips_the_grace(world: World, tag: str) -> None:
     process = started(world, tag, grace=PATIENT)
-    document = world.json("stop", "latest", "--now", "--wait", "60s")
+    document = world.json("stop", "latest", "--now", "--wait", "240s")
     [stopped] = document["stops"]
     assert (stopped["result"], stopped["pid"], stopped["detail"]) == ("stopped", process.pid, "interrupted")
     assert "grace_ms" not in world.events("cancel_requested")[0]
@@ -84,7 +84,7 @@ def test_killing_the_program_takes_its_steps_along(world: World, tag: str) -> No
     process = started(world, tag, grace=PATIENT)
     os.kill(process.pid, signal.SIGSTOP)  # it does not listen any more
     assert world.prodigy("stop", "--wait", "10ms").returncode == 1
-    done = world.prodigy("stop", "--kill", "--wait", "60s")
+    done = world.prodigy("stop", "--kill", "--wait", "240s")
     assert (done.returncode, done.stdout.split()[0]) == (0, "killed")
     assert not pids_with(tag)
     assert not any(held(lock) for lock in world.home.glob("locks/*/*"))
