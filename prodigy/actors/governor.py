@@ -54,6 +54,10 @@ Message = Admit
 GovernorRef = ActorRef[Message]
 
 
+class NotAdmitted(RunError):
+    """This launch will not begin, and nobody waits for it."""
+
+
 class Rules(msgspec.Struct, frozen=True):
     """What a run lets its launches do.
 
@@ -139,9 +143,10 @@ class Governor(Actor[Message]):
         while self._happened:
             await self._note(self._happened.pop(0))
         state, caps = self._state, self._caps
-        if state.money.exhausted is not None:
+        if self._is_over():
             self._refuse_afterwards()
-        if state.money.exhausted is not None or state.started is None or self._failed is not None:
+            return
+        if state.started is None or self._failed is not None:
             return
         if state.money.caps is None and (planned := self._of_plan()) != Caps():
             await record(self._recorder, BudgetSet(caps=planned))
@@ -154,12 +159,18 @@ class Governor(Actor[Message]):
         for asked in tuple(self._waiting):
             if await self._answer(asked, caps):
                 self._waiting.remove(asked)
-        if self._state.money.exhausted is not None:
+        if self._is_over():
             self._refuse_afterwards()
+
+    def _is_over(self) -> bool:
+        """Whether this process launches nothing more."""
+        return self._state.money.exhausted is not None or self._state.turned_down is not None
 
     def _refuse_afterwards(self) -> None:
         """What comes after the phases is stopped by nobody: it fails, and the run ends as it does without it."""
-        error = RunError("budget-exhausted", "The budget leaves nothing for another launch of Claude")
+        error = NotAdmitted("budget-exhausted", "The budget leaves nothing for another launch of Claude")
+        if self._state.turned_down is not None:
+            error = NotAdmitted("claude-refused", f"Claude does not work: {self._state.turned_down.message}")
         for asked in [
             one for one in self._waiting if one.event.phase in AFTERWARDS and not one.event.item_id
         ]:
@@ -234,7 +245,7 @@ class Governor(Actor[Message]):
         now = self._now().timestamp()
         if self._starts(now) >= self._rules.starts or not self._lane(lane).admits(now):
             return False
-        if self._state.money.exhausted is not None:
+        if self._is_over():
             return False
         paid = conversation(self._state, event)
         spent = paid.cost_usd if paid is not None and event.resumes else 0.0
@@ -283,7 +294,7 @@ class Governor(Actor[Message]):
 
     def _patience(self) -> float | None:
         """Seconds until time alone changes something."""
-        if self._state.money.exhausted is not None or self._failed is not None:
+        if self._is_over() or self._failed is not None:
             return None
         now = self._now().timestamp()
         waits = [next_look(self._caps, self._wall())]

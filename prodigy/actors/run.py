@@ -5,7 +5,6 @@ this actor costs nothing.
 """
 
 from contextlib import ExitStack, suppress
-from typing import Literal
 
 import trio
 
@@ -100,11 +99,13 @@ class Run(Task):
             )
         await record(self._services.recorder, ended)
 
-    def _pause(self) -> Literal["budget", "disk", "quota"] | None:
+    def _pause(self) -> events.PauseReason | None:
         """Why the run comes to rest before its end, if it does."""
         state = self._ledger.state
         if state.refused is not None:
             return "disk"
+        if state.turned_down is not None:
+            return "claude"
         if state.given_up is not None:
             return "quota"
         return "budget" if state.money.exhausted is not None else None

@@ -1,6 +1,6 @@
 """How everything runs: a task goes to a worker, what the agent says is recorded, its result comes back."""
 
-from prodigy.actors.governor import admit
+from prodigy.actors.governor import NotAdmitted, admit
 from prodigy.actors.hosts import Borrow
 from prodigy.actors.recorder import Note, record
 from prodigy.actors.services import Services
@@ -29,6 +29,9 @@ async def run_agent(services: Services, task: AgentTask) -> AgentResult:
 
     try:
         result = await pool.run(task, on_message, name=task.agent_id or task.phase)
+    except NotAdmitted as refusal:
+        error = Failure(error_class="claude-error", message=refusal.message)
+        return AgentResult(head=task.head, duration_ms=0, error=error)
     except JobFailed as failed:
         error = Failure(error_class="internal", message=f"The agent broke: {failed}")
         return AgentResult(head=task.head, duration_ms=0, error=error)

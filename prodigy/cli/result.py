@@ -4,7 +4,7 @@ A state comes in, lines come out; only the whole output of a step is read from i
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -14,10 +14,10 @@ from prodigy.cli.lines.letters import retried_text
 from prodigy.cli.printer import Part, Span, Tone
 from prodigy.cli.text import counted, dollars, duration, local_time
 from prodigy.errors import InternalError, ProdigyError, RunError
-from prodigy.events import BudgetExhausted, Failure, QuotaBlocked, WritingRefused
+from prodigy.events import BudgetExhausted, ClaudeParked, Failure, QuotaBlocked, Refusal, WritingRefused
 from prodigy.ids import tail_of
 from prodigy.job.items import item_text
-from prodigy.job.state import Before, JobState, Repeated
+from prodigy.job.state import AT_REST, Before, JobState, Repeated
 from prodigy.job.summary import JobSummary, item_counts, next_command, summarize
 
 Line = tuple[Part, ...]
@@ -30,8 +30,17 @@ _FEW = 3
 _TONES: dict[str, Tone] = {
     "completed": "good",
     "failed": "bad",
+    "paused": "warning",
     "interrupted": "warning",
     "budget-exhausted": "warning",
+}
+_REMEDIES: Final[Mapping[Refusal, str]] = {
+    "login": "log in (`claude`, then `/login`) or give a key that is valid",
+    "credit": "see that the account has credit",
+    "model": "name another model, with `--model` or in the workflow (`--reload` takes that)",
+    "version": "update the Claude CLI (`claude update`), or leave out the option",
+    "root": "set `IS_SANDBOX=1` if this is a container made for it, or run as another user",
+    "missing": "install the Claude CLI again",
 }
 _WHY_NOT_MERGED = {
     "no": "",
@@ -68,7 +77,7 @@ def result_lines(state: JobState, repo: str, now: datetime) -> Iterator[Line]:
         yield _labelled("claude", f"{dollars(state.money.usd, cap=cap)}{estimated}, {_launches(state)}")
     yield _labelled("merge", _merge(state, summary))
     following = next_command(summary)
-    if state.dead_letters and state.status not in {"interrupted", "budget-exhausted"}:
+    if state.dead_letters and state.status not in AT_REST:
         yield _labelled("next", f"prodigy dlq retry {summary.tail}")
     elif following is not None and not summary.unmerged:
         yield _labelled("next", following)
@@ -97,7 +106,7 @@ def run_error(state: JobState) -> ProdigyError | None:
     """Why the run failed, as the error to show; ``None`` for a run that did not."""
     if state.status == "budget-exhausted" and state.money.exhausted is not None:
         return _out_of_budget(state, state.money.exhausted)
-    if state.status == "interrupted" and (resting := _at_rest(state)) is not None:
+    if state.status == "paused" and (resting := _at_rest(state)) is not None:
         return resting
     failure = state.error
     if failure is None:
@@ -128,6 +137,8 @@ def _out_of_budget(state: JobState, exhausted: BudgetExhausted) -> RunError:
 
 
 def _at_rest(state: JobState) -> RunError | None:
+    if state.turned_down is not None:
+        return _does_not_work(state, state.turned_down)
     if state.given_up is not None:
         return _turned_away(state, state.given_up)
     return None if state.refused is None else _refused_by_disk(state, state.refused)
@@ -141,6 +152,16 @@ def _turned_away(state: JobState, block: QuotaBlocked) -> RunError:
         f"{block.model or 'Claude'} is turned away by the API" + (f" until {until}" if until else ""),
         note="that is longer than `governor.quota_wait_max`; no item is charged, and conversations go on where they are",
         hint=f"once there is quota again: `prodigy resume {tail}`",
+    )
+
+
+def _does_not_work(state: JobState, refused: ClaudeParked) -> RunError:
+    tail = tail_of(state.started.job_id) if state.started is not None else ""
+    return RunError(
+        "claude-refused",
+        f"Claude does not work: {refused.message}",
+        note="no other launch would come to anything; no item has failed by it, and nothing was charged for it",
+        hint=f"{_REMEDIES[refused.cause] if refused.cause else 'once it works'}, then `prodigy resume {tail}`",
     )
 
 

@@ -142,12 +142,12 @@ class _Retry(Continuation):
         )
 
     def _require_end(self, state: JobState) -> None:
-        """Nothing, unless the run was interrupted, or was merged and not cleared away."""
+        """Nothing, unless the run stopped before its end, or was merged and not cleared away."""
         tail = tail_of(self._run.job_id)
         if state.status not in {"completed", "failed"}:
             raise UsageError(
                 "run-unfinished",
-                f"`{self._run.session_id}` was interrupted before its end",
+                f"`{self._run.session_id}` has not come to its end",
                 hint=f"go on with it first: `prodigy resume {tail}`",
             )
         if state.merge in {"merged", "nothing"} and not state.branch_removed:

@@ -129,6 +129,12 @@ def age(then: datetime, now: datetime) -> str:
     return f"{about(passed.total_seconds())} ago"
 
 
+def clock_time(at: datetime, now: datetime) -> str:
+    """A time as a clock shows it, in the zone of ``now``; with its day, if that is another one."""
+    here, today = at.astimezone(now.tzinfo), now.date()
+    return f"{here:%H:%M}" if here.date() == today else f"{here:%b %d %H:%M}"
+
+
 def local_time(moment: datetime) -> str:
     """``2026-11-22 09:15:00`` on the reader's clock."""
     return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"

@@ -80,7 +80,9 @@ from prodigy.events.parts import (
     ErrorClass,
     Event,
     Failure,
+    PauseReason,
     Phase,
+    Refusal,
     Stream,
 )
 from prodigy.events.phases import (
@@ -211,6 +213,7 @@ __all__ = [
     "MergePrompted",
     "Metadata",
     "ParallelismChanged",
+    "PauseReason",
     "Phase",
     "PhaseCompleted",
     "PhaseFailed",
@@ -219,6 +222,7 @@ __all__ = [
     "QuotaBlocked",
     "QuotaCleared",
     "Record",
+    "Refusal",
     "SharedStateChanged",
     "StepCompleted",
     "StepDetached",

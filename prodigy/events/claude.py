@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import field
 
-from prodigy.events.parts import BudgetKind, Caps, ClaudeMeter, ClaudeUse, Event
+from prodigy.events.parts import BudgetKind, Caps, ClaudeMeter, ClaudeUse, Event, Refusal
 from prodigy.events.steps import StepEvent
 
 
@@ -53,12 +53,14 @@ class ClaudeParked(StepEvent, frozen=True, kw_only=True, tag="claude_parked"):
     """A launch was cut short by something that is not the step's fault; its conversation goes on later."""
 
     intent: int
-    reason: Literal["quota", "budget"]
-    """``budget``: it used up what was reserved for it."""
+    reason: Literal["quota", "budget", "refused"]
+    """``budget``: it used up what was reserved for it; ``refused``: no other launch would come to anything either."""
     claude: ClaudeUse
     message: str = ""
     until: datetime | None = None
     """When the quota is said to be free again."""
+    cause: Refusal | None = None
+    """Of ``refused``."""
 
 
 class BudgetSet(Event, frozen=True, kw_only=True, tag="budget_set"):

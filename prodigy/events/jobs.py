@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from prodigy.events.parts import Backend, Caps, Event, Failure, Phase
+from prodigy.events.parts import Backend, Caps, Event, Failure, PauseReason, Phase
 
 
 class JobStarted(Event, frozen=True, kw_only=True, tag="job_started"):
@@ -85,7 +85,7 @@ class JournalTruncated(Event, frozen=True, kw_only=True, tag="journal_truncated"
 class JobPaused(Event, frozen=True, kw_only=True, tag="job_paused"):
     """The run ended before its end and can be taken up again."""
 
-    reason: Literal["signal", "storage", "disk", "memory", "budget", "quota"]
+    reason: PauseReason
     signal: int | None = None
 
 

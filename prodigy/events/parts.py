@@ -130,6 +130,11 @@ class ClaudeMeter(Struct, frozen=True, kw_only=True, omit_defaults=True):
     replies: int = 0
 
 
+Refusal = Literal["login", "credit", "model", "version", "root", "missing"]
+"""Why no launch of Claude would come to anything: nobody is logged in, the account is empty, there is no such model, the
+program is too old for what is asked of it, it does not work for root, it is not there."""
+PauseReason = Literal["signal", "storage", "disk", "memory", "budget", "quota", "claude"]
+"""Why a run came to rest before its end; ``claude``: no launch of it would come to anything."""
 BudgetKind = Literal["usd", "tokens", "wall", "launches"]
 
 

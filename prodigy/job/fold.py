@@ -32,6 +32,7 @@ from prodigy.job.resuming import job_resumed
 from prodigy.job.state import (
     IterationState,
     JobState,
+    JobStatus,
     MergeOutcome,
     PhaseState,
 )
@@ -57,6 +58,12 @@ def apply(state: JobState, record: Record) -> None:
     state.updated_at = record.timestamp
 
 
+_STATUS_AT_REST: Final[Mapping[events.PauseReason, JobStatus]] = {
+    "signal": "interrupted",
+    "budget": "budget-exhausted",
+}
+
+
 # -- job ------------------------------------------------------------------------------------------------------------
 def _job_started(state: JobState, event: events.JobStarted, record: Record) -> None:
     state.started = event
@@ -70,7 +77,8 @@ def _job_started(state: JobState, event: events.JobStarted, record: Record) -> N
 
 
 def _job_paused(state: JobState, event: events.JobPaused, record: Record) -> None:
-    state.status = "budget-exhausted" if event.reason == "budget" else "interrupted"
+    state.status = _STATUS_AT_REST.get(event.reason, "paused")
+    state.pause = event.reason
     state.ended_at = record.timestamp
     state.signal = event.signal or state.signal
 

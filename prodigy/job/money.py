@@ -42,10 +42,18 @@ def _claude_intended(state: JobState, event: events.ClaudeIntended, _: Record) -
         conversations[key] = ClaudeUse(session_id=event.session_id, model=event.model)
 
 
-def _claude_parked(state: JobState, event: events.ClaudeParked, _: Record) -> None:
+def _claude_parked(state: JobState, event: events.ClaudeParked, record: Record) -> None:
+    launch = state.launches.get(event.intent)
     pay(state, event, event.claude)
-    if event.reason == "quota":
-        state.parked.add(event.intent)
+    match event.reason:
+        case "quota":
+            state.parked.add(event.intent)
+        case "refused":
+            state.turned_down = event
+            if launch is not None:  # whoever takes the run up sends a probe first
+                _quota(state, launch).until = record.timestamp
+        case "budget":
+            pass
 
 
 def _quota_blocked(state: JobState, event: events.QuotaBlocked, record: Record) -> None:
@@ -66,7 +74,8 @@ def _parallelism_changed(state: JobState, event: events.ParallelismChanged, _: R
 
 
 def _quota(
-    state: JobState, event: events.QuotaBlocked | events.QuotaCleared | events.ParallelismChanged
+    state: JobState,
+    event: events.ClaudeIntended | events.QuotaBlocked | events.QuotaCleared | events.ParallelismChanged,
 ) -> Quota:
     known = state.quota((event.account, event.model))
     if known is None:
@@ -175,7 +184,7 @@ def begin_clock(state: JobState, record: Record) -> None:
     if money.awake_since is not None and state.updated_at is not None:
         money.wall += (state.updated_at - money.awake_since).total_seconds()
     money.awake_since = record.timestamp
-    money.exhausted = None
+    money.exhausted = state.turned_down = None
     _ask_again(state, record.timestamp)
     state.parked.clear()
     money.warned.clear()

@@ -239,7 +239,7 @@ def exit_code(run: JobSummary, signal: int | None) -> int | None:
             return _BY_SIGNAL + (signal or _SIGINT)
         case "starting" | "running":
             return None
-        case "failed" | "budget-exhausted" | "corrupt":
+        case "failed" | "paused" | "budget-exhausted" | "corrupt":
             return 1
 
 

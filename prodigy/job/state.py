@@ -6,7 +6,7 @@ A ``JobState`` is owned by whoever folds it and changed in place; a state never 
 
 from collections import Counter
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from uuid import UUID
 
 from msgspec import Struct, field
@@ -26,7 +26,9 @@ from prodigy.ids import SessionId
 from prodigy.job.overrides import Overrides
 
 ItemStatus = Literal["pending", "running", "merging", "done", "failed", "skipped"]
-JobStatus = Literal["starting", "running", "completed", "failed", "interrupted", "budget-exhausted"]
+JobStatus = Literal["starting", "running", "completed", "failed", "paused", "interrupted", "budget-exhausted"]
+AT_REST: Final[frozenset[JobStatus]] = frozenset({"paused", "interrupted", "budget-exhausted"})
+"""Neither under way nor at an end."""
 MergeStatus = Literal["pending", "merged", "declined", "nothing", "failed"]
 
 
@@ -398,6 +400,10 @@ class JobState(Struct, kw_only=True):
     """Accounts and models that the API turned away in this run."""
     given_up: events.QuotaBlocked | None = None
     """Why this process does not wait for the quota any more."""
+    pause: events.PauseReason | None = None
+    """Why it came to rest last."""
+    turned_down: events.ClaudeParked | None = None
+    """Why no launch of Claude would come to anything."""
     parked: set[int] = set()
     """Leaves whose conversations wait for the quota, by their intents."""
     launches: dict[int, events.ClaudeIntended] = {}

@@ -12,13 +12,13 @@ from msgspec.structs import replace
 
 from prodigy import ids
 from prodigy.errors import InternalError
-from prodigy.events import Caps, Phase
+from prodigy.events import Caps, PauseReason, Phase
 from prodigy.ids import Kind
 from prodigy.job.amounts import billed
-from prodigy.job.state import Detached, JobState, MergeStatus
+from prodigy.job.state import AT_REST, Detached, JobState, MergeStatus
 
 SummaryStatus = Literal[
-    "starting", "running", "completed", "failed", "interrupted", "budget-exhausted", "corrupt"
+    "starting", "running", "completed", "failed", "paused", "interrupted", "budget-exhausted", "corrupt"
 ]
 
 Known = TypeVar("Known")
@@ -36,6 +36,14 @@ class ItemCounts(Struct, frozen=True, kw_only=True):
     waiting: int = 0
     merging: int = 0
     skipped: int = 0
+
+
+class Pause(Struct, frozen=True, kw_only=True):
+    """Why a run rests of its own accord, in words that people read, and until when, where that is known."""
+
+    reason: PauseReason
+    message: str
+    until: datetime | None = None
 
 
 class JobSummary(Struct, frozen=True, kw_only=True):
@@ -75,7 +83,9 @@ class JobSummary(Struct, frozen=True, kw_only=True):
     ended_at: datetime | None = None
     eta_ms: int | None = None
     quota_until: datetime | None = None
-    """Before which Claude is not launched, where the API turned it away."""
+    """Before which a run that lives launches no Claude, where the API turned it away."""
+    pause: Pause | None = None
+    """Of a run that is ``paused``."""
     pid: int | None = None
     next: str | None = None
     stale: bool = False
@@ -96,10 +106,7 @@ class JobSummary(Struct, frozen=True, kw_only=True):
     @property
     def resumable(self) -> bool:
         """Whether work is left that the run was asked for."""
-        return (
-            self.status in {"interrupted", "budget-exhausted", "failed", "corrupt"}
-            and not self.branch_removed
-        )
+        return self.status in {*AT_REST, "failed", "corrupt"} and not self.branch_removed
 
     @property
     def waiting(self) -> bool:
@@ -169,10 +176,32 @@ def summarize(state: JobState, repo: str) -> JobSummary:
         updated_at=recorded(state.updated_at),
         ended_at=state.ended_at,
         eta_ms=eta_ms(state),
-        quota_until=max((quota.until for quota in state.quotas if quota.until is not None), default=None),
+        quota_until=_quota_until(state),
+        pause=_pause(state),
         detached=[one for one in state.detached if one.until == "forever" or state.ended_at is None],
     )
     return replace(summary, next=next_command(summary))
+
+
+def _quota_until(state: JobState) -> datetime | None:
+    """When the last block ends; a run at rest waits for none."""
+    blocks = (quota.until for quota in state.quotas if quota.until is not None and quota.row)
+    return max(blocks, default=None) if state.ended_at is None else None
+
+
+def _pause(state: JobState) -> Pause | None:
+    if state.status != "paused" or state.pause is None:
+        return None
+    block, refused, down = state.given_up, state.refused, state.turned_down
+    message, until = "nothing could be recorded any more", None
+    if state.pause == "quota" and block is not None:
+        message = f"the API turns {block.model or 'Claude'} away"
+        until = block.until if block.known else None
+    elif state.pause == "disk" and refused is not None:
+        message = f"nothing can be written in {refused.path}"
+    elif state.pause == "claude" and down is not None:
+        message = f"Claude does not work: {down.message}"
+    return Pause(reason=state.pause, message=message, until=until)
 
 
 def _where(state: JobState) -> Phase | None:

@@ -14,7 +14,7 @@ from typing import Final, Literal, Protocol
 
 from msgspec import Struct
 
-from prodigy.events import ClaudeMeter, ClaudeUse
+from prodigy.events import ClaudeMeter, ClaudeUse, Refusal
 from prodigy.steps.runner import Ended, Program
 from prodigy.workflow.model import ClaudeOptions
 
@@ -63,11 +63,16 @@ class Launched(Struct, frozen=True):
 
 
 class Parked(Struct, frozen=True):
-    """Why a conversation is to go on later, and when that may be, if it is known."""
+    """Why a conversation is to go on later, and when that may be, if it is known.
 
-    reason: Literal["quota", "budget"]
+    After ``refused`` the run rests, and its user is asked for something.
+    """
+
+    reason: Literal["quota", "budget", "refused"]
     message: str
     until: datetime | None = None
+    cause: Refusal | None = None
+    """Of ``refused``: why no other launch would come to anything either."""
 
 
 class Needs(Struct, frozen=True, kw_only=True):

@@ -66,6 +66,7 @@ async def claude(
             claude=launched.use,
             message=why.message,
             until=why.until,
+            cause=why.cause,
         )
         await runner.door.recorder.record(reported)
         before = together(before, launched.use)
@@ -131,16 +132,13 @@ async def _launch(
 
     if not call.streaming:
         heard.set()  # it says nothing before its end
-    failed: LeafFailed | None = None
     async with trio.open_nursery() as nursery:
         nursery.start_soon(tell)
         try:
             ended = await runner.launch(program, patient, path=path, try_=try_, listen=listen)
-        except LeafFailed as failure:
-            failed = failure  # raised where no group wraps it
+        except LeafFailed as failed:  # it could not be started
+            ended = Ended(failure=failed.failure, exit_code=None, stdout=Stream(), stderr=Stream())
         nursery.cancel_scope.cancel()
-    if failed is not None:
-        raise failed
     answer = reader.answer()
     if answer is None:
         use = backend.spent(call.environment, reader.unanswered(), call.meter)

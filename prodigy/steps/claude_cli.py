@@ -10,6 +10,7 @@ import msgspec
 from prodigy.events import ClaudeMeter, ClaudeUse
 from prodigy.steps import claude_installation, claude_limits
 from prodigy.steps.backend import Call, Launched, Needs, Parked
+from prodigy.steps.claude_refusals import not_begun
 from prodigy.steps.claude_session import account_of, estimated, session_file
 from prodigy.steps.claude_stream import ClaudeStream
 from prodigy.steps.packaged_prompts import with_packaged
@@ -82,8 +83,8 @@ class ClaudeCli:
         return ClaudeStream(call.session_id, command[1] if command else None, self._linger)
 
     def parked(self, call: Call, launched: Launched) -> Parked | None:
-        """Whether the API or a budget cut it short."""
-        return claude_limits.parked(launched, call)
+        """Whether the API or a budget cut it short, or it could not even begin."""
+        return claude_limits.parked(launched, call) or not_begun(launched, self._command, call.environment)
 
     def account(self, environment: Mapping[str, str]) -> str:
         """A digest of what the CLI chooses its account by."""

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from prodigy.steps.backend import Call, Launched, Parked
+from prodigy.steps.claude_refusals import refused
 from prodigy.steps.claude_resets import reset_time
 
 _OUT_OF_MONEY = "budget_exhausted"
 _TURNED_AWAY = {429, 529}
 """Statuses of the API that say nothing about what was asked: too many requests, and overloaded."""
 _USED_UP = re.compile(
-    r"(?:usage|session|hour|weekly) limit reached|hit your (?:[\w-]+ )*limit|rate_limit_error|overloaded_error",
+    r"(?:usage|session|hour|weekly) limit reached|reached your specified \w* ?usage limit|hit your (?:[\w-]+ )*limit|rate_limit_error|overloaded_error",
     re.IGNORECASE,
 )
 _ACCOUNT = (
@@ -34,7 +35,7 @@ def parked(launched: Launched, call: Call) -> Parked | None:
         return Parked("budget", answer.text)
     if answer.use.api_error_status in _TURNED_AWAY or _USED_UP.search(answer.text):
         return Parked("quota", answer.text, _until(launched, answer.text))
-    return None
+    return refused(answer)
 
 
 def account_of(environment: Mapping[str, str]) -> str:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 _EPOCH: Final = re.compile(r"(?:limit reached\|\s*|resets?_?(?:at)?\W{1,4})(\d{10})\b", re.IGNORECASE)
 """Seconds since the epoch."""
 _STAMP: Final = re.compile(r"\b(\d{4}-\d\d-\d\dT\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d))")
+_DAY: Final = re.compile(r"\b(\d{4}-\d\d-\d\d)(?: at)? (\d\d:\d\d) ?(?:UTC|GMT)\b")
 _AFTER: Final = re.compile(
     r"(?:retry[- ]after\W{1,3}|(?:try again|retry|resets?)\s+in\s+)((?:\d+\s*[a-z]*[\s,]*(?:and\s+)?)+)",
     re.IGNORECASE,
@@ -37,6 +38,9 @@ def reset_time(said: str, now: datetime) -> datetime | None:
     if (stamp := _STAMP.search(said)) is not None:
         with suppress(ValueError):
             return datetime.fromisoformat(stamp[1]).astimezone(UTC)
+    if (day := _DAY.search(said)) is not None:
+        with suppress(ValueError):
+            return datetime.fromisoformat(f"{day[1]}T{day[2]}").replace(tzinfo=UTC)
     if (after := _AFTER.search(said)) is not None:
         seconds = sum(
             int(number) * _SECONDS.get(unit[:1].lower(), 0) for number, unit in _PART.findall(after[1])

@@ -19,7 +19,7 @@ from prodigy.errors import ProdigyError
 from prodigy.events import Record
 from prodigy.ids import JobId, SessionId
 from prodigy.job.results import item_results
-from prodigy.job.state import JobState
+from prodigy.job.state import AT_REST, JobState
 from prodigy.job.summary import recorded
 from prodigy.paths import Layout
 from prodigy.store.atomic import remove_file, write_file
@@ -238,9 +238,9 @@ def _worktree_record(state: JobState, layout: Layout, git_dir: str | None) -> Wo
         merge_commit=state.merge_commit,
         merge_prompt_shown=state.merge_answer in {"yes", "no", "eof"},
         merge_prompt_response=state.merge_answer,
-        interrupted_at=state.ended_at if state.status in {"interrupted", "budget-exhausted"} else None,
+        interrupted_at=state.ended_at if state.status in AT_REST else None,
         error=state.error.message if state.error else None,
-        resumable=state.status in {"failed", "interrupted", "budget-exhausted"} and not state.branch_removed,
+        resumable=state.status in {"failed", *AT_REST} and not state.branch_removed,
     )
 
 
@@ -249,6 +249,8 @@ def _worktree_status(state: JobState) -> str:
         return "merged"
     if state.branch_removed and state.status != "completed":
         return "abandoned"
+    if state.status == "paused":
+        return "interrupted"
     return "in_progress" if state.status in {"starting", "running"} else state.status
 
 

@@ -304,7 +304,7 @@ def worktrees_document(home: Path, repo: str | None) -> WorktreesDocument:
         summary=WorktreeCounts(
             total=len(known),
             in_progress=sum(run.live for run in known),
-            interrupted=ended.count("interrupted"),
+            interrupted=ended.count("interrupted") + ended.count("paused"),
             failed=ended.count("failed"),
             completed=ended.count("completed"),
         ),

@@ -25,6 +25,7 @@ SESSION_STATUS: dict[SummaryStatus, str] = {
     "running": "InProgress",
     "completed": "Completed",
     "failed": "Failed",
+    "paused": "Interrupted",
     "interrupted": "Interrupted",
     "budget-exhausted": "BudgetExhausted",
 }

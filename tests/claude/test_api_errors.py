@@ -12,12 +12,6 @@ from worlds import World
 
 REFUSALS: Mapping[str, tuple[Refusal, str]] = {
     "400": (Refusal(400, "max_tokens: too large"), "max_tokens: too large"),
-    "credit": (
-        Refusal(400, "Your credit balance is too low to access the API."),
-        "Credit balance is too low",
-    ),
-    "401": (Refusal(401), "Invalid API key"),
-    "404": (Refusal(404), "may not exist"),
     "500": (Refusal(500), "Internal server error"),
 }
 PASSING: Mapping[str, Step] = {

@@ -662,7 +662,7 @@ def test_what_failed_for_the_disk_is_done_again_and_what_succeeded_is_not() -> N
         events.JobPaused(reason="disk"),
     )
     state = after(*story)
-    assert (state.status, len(state.items["a"].outcomes)) == ("interrupted", 5)
+    assert (state.status, len(state.items["a"].outcomes)) == ("paused", 5)
     assert state.refused is not None
     state = after(*story, events.JobResumed())
     assert state.refused is None

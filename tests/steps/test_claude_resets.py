@@ -33,6 +33,10 @@ def at(day: int, hour: int, minute: int = 0, *, month: int = 11, year: int = 202
         ("429: retry-after: 90", at(22, 13, 1) + timedelta(seconds=30)),
         ("Rate limited, try again in 2 hours and 5 minutes", at(22, 15, 5)),
         ("please retry in 45s", at(22, 13) + timedelta(seconds=45)),
+        (
+            "You have reached your specified API usage limits. You will regain access on 2026-12-01 at 00:00 UTC.",
+            at(1, 0, month=12),
+        ),
         ("available again 2026-11-22T18:00:00+02:00", at(22, 16)),
     ],
 )

@@ -11,7 +11,8 @@ from prodigy.cli.here import repository_here, run_called
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP
 from prodigy.cli.printer import Column, Part, Span
-from prodigy.cli.text import age, counted, duration, home_short, local_time
+from prodigy.cli.statuses import status_text
+from prodigy.cli.text import age, clock_time, counted, duration, home_short, local_time
 from prodigy.job.summary import JobSummary, SummaryStatus
 from prodigy.store.legacy import legacy_sessions
 from prodigy.store.runs import LATEST, summaries
@@ -139,7 +140,7 @@ def _row(run: JobSummary, now: datetime, *, all_repos: bool) -> tuple[Part, ...]
     step = f" step {run.current_step}" if run.current_step else ""
     return (
         Span(run.session_id, "strong"),
-        run.status,
+        status_text(run, now),
         f"{run.repo}: {run.workflow}" if all_repos else run.workflow,
         f"{run.phase or ''}{step}",
         f"{items.done}/{items.total}" if items.total else "",
@@ -152,7 +153,7 @@ def _row(run: JobSummary, now: datetime, *, all_repos: bool) -> tuple[Part, ...]
 def _lines(document: SessionDocument, invocation: Invocation) -> Iterator[tuple[Part, ...]]:
     run, state, home = document.run, document.state, invocation.around.environ.get("HOME")
     now = invocation.around.now()
-    yield Span(run.session_id, "strong"), f"  {run.status}", f"  {age(run.updated_at, now)}"
+    yield Span(run.session_id, "strong"), f"  {status_text(run, now)}", f"  {age(run.updated_at, now)}"
     facts = {
         "workflow": f"{run.workflow}  {home_short(run.workflow_path, home)}",
         "job": run.job_id,
@@ -160,6 +161,7 @@ def _lines(document: SessionDocument, invocation: Invocation) -> Iterator[tuple[
         "started": local_time(run.started_at),
         "ended": local_time(run.ended_at) if run.ended_at else "",
         "phase": f"{run.phase or ''}{f' step {run.current_step}' if run.current_step else ''}",
+        "paused": _pause(run, now),
         "items": _items(run),
         "commits": f"{run.commits} on {run.branch} for {run.target}, merge {run.merge}",
         "cost": f"${run.cost_usd:.2f}, {state.tokens or 0:,} tokens" if run.cost_usd or state.tokens else "",
@@ -179,6 +181,14 @@ def _lines(document: SessionDocument, invocation: Invocation) -> Iterator[tuple[
         yield (f"  {counted(earlier, 'step')} before these: see `--json`",)
     if document.next:
         yield "  next: ", Span(document.next, "accent")
+
+
+def _pause(run: JobSummary, now: datetime) -> str:
+    """Why it rests: ``the API turns Claude away until 14:05``."""
+    if run.pause is None:
+        return ""
+    until = f" until {clock_time(run.pause.until, now)}" if run.pause.until is not None else ""
+    return f"{run.pause.message}{until}"
 
 
 def _items(run: JobSummary) -> str:

@@ -11,7 +11,8 @@ from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.looking import look_again
 from prodigy.cli.options import seconds
 from prodigy.cli.printer import Column, Part, Span, Tone
-from prodigy.cli.text import about, age, counted, dollars
+from prodigy.cli.statuses import status_text
+from prodigy.cli.text import about, age, clock_time, counted, dollars
 from prodigy.cli.usage import no_stream
 from prodigy.ids import stem_of, tail_of
 from prodigy.job.summary import JobSummary
@@ -125,7 +126,8 @@ def _state(label: str, run: JobSummary, now: datetime) -> str:
         case "RUNNING":
             return f"{_progress(run)}{_pause(run, now)}"
         case "RESUMABLE":
-            return f"{run.status} in {_where(run)}, {since}" if run.phase else f"{run.status}, {since}"
+            status = status_text(run, now)
+            return f"{status} in {_where(run)}, {since}" if run.phase else f"{status}, {since}"
         case "WAITING":
             return f"{_about(run)}{counted(run.dlq_count, 'item')} in DLQ"
         case _:
@@ -146,7 +148,7 @@ def _pause(run: JobSummary, now: datetime) -> str:
     """``, paused by quota until 14:05``, in the zone of ``now``."""
     if run.quota_until is None:
         return ""
-    return f", paused by quota until {run.quota_until.astimezone(now.tzinfo):%H:%M}"
+    return f", paused by quota until {clock_time(run.quota_until, now)}"
 
 
 def _where(run: JobSummary) -> str:
