@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from prodigy.ids import JobId, SessionId
+from prodigy.ids import JobId, SessionId, stem_of
 
 
 def home(environ: Mapping[str, str]) -> Path:
@@ -81,6 +81,10 @@ class Layout:
     def stop_request(self, job: JobId) -> Path:
         """Where whoever wants the run to end says so, before it signals the process that holds it."""
         return self.home / "locks" / self.repo / f"{job}.stop"
+
+    def control_socket(self, job: JobId) -> Path:
+        """Where the process that runs the job answers questions."""
+        return self.home / "run" / f"{stem_of(job)}.sock"
 
     # -- one session -------------------------------------------------------------------------------------------
     def session_state(self, session: SessionId) -> Path:

@@ -70,6 +70,7 @@ if TYPE_CHECKING:
         SlotLost,
         SpawnFailed,
     )
+    from supervisors.processes import ProcessSample, below, read_processes
     from supervisors.recovery import (
         Machine,
         Mark,
@@ -119,6 +120,7 @@ else:
         "RestartIntensityExceeded StartFailed SupervisionError UnknownChild",
         "limits": "Breach Limits",
         "pools": "PoolOptions",
+        "processes": "ProcessSample below read_processes",
         "recovery": "Machine Mark ProcessIdentity alive find_marked identity reap_left_overs",
         "process_errors": "FrameError FrameTooLarge HostLost JobFailed PoolBroken ProcessError SlotLost SpawnFailed",
         "signals": "ChildDown ChildRestarted ChildStarted ChildStuck Crashed Down Escalated Finished Killed Node Reason "
@@ -190,6 +192,7 @@ __all__ = [
     "PoolOptions",
     "ProcessError",
     "ProcessIdentity",
+    "ProcessSample",
     "ProcessTree",
     "Reason",
     "Reply",
@@ -216,11 +219,13 @@ __all__ = [
     "WorkerStarted",
     "WorkerStopped",
     "alive",
+    "below",
     "find_marked",
     "identity",
     "open_pool",
     "open_slots",
     "open_supervisor",
+    "read_processes",
     "reap_left_overs",
     "spawn_worker",
 ]

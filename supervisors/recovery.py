@@ -22,7 +22,8 @@ import msgspec
 import trio
 
 from supervisors import _procfs
-from supervisors._process_table import Key, ProcessSample, parents_first, trees
+from supervisors._process_table import Key, ProcessSample, parents_first
+from supervisors.processes import below
 
 POLL = 0.02
 """Seconds between two looks at who has ended."""
@@ -305,17 +306,13 @@ class _Hunt:
         """Who is left, parents before children; whoever was found once is named from then on."""
         table, marked = await self._machine.survey(self._mark)
         us = {self._machine.pid, *_ancestors(table, self._machine.pid)}
-        started = {process.pid for process in _below(table, {self._machine.pid})}
+        started = {process.pid for process in below(table, {self._machine.pid})}
         named = {process.pid for process in table.values() if process.key in self._named}
         roots = (named | set(marked) - started) - us
-        found = [*(table[pid] for pid in roots), *_below(table, roots)]
+        found = [*(table[pid] for pid in roots), *below(table, roots)]
         self._named.update(process.key for process in found)
         left = parents_first({process.key: process for process in found if process.pid not in us}.values())
         return [process.key for process in left if not process.dead and process.key not in self._spared]
-
-
-def _below(table: Mapping[int, ProcessSample], roots: Collection[int]) -> list[ProcessSample]:
-    return [process for members in trees(table, roots).values() for process in members]
 
 
 def _ancestors(table: Mapping[int, ProcessSample], pid: int) -> Iterable[int]:

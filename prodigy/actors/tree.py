@@ -29,6 +29,7 @@ import trio
 
 from prodigy import events
 from prodigy.actors.agent import AGENT_SHUTDOWN
+from prodigy.actors.control import answer_questions
 from prodigy.actors.dead_letters import DeadLetters
 from prodigy.actors.finish import AskMerge, Conductor
 from prodigy.actors.forecaster import forecasting
@@ -56,6 +57,7 @@ from prodigy.job.plan import RunPlan
 from prodigy.job.state import JobState
 from prodigy.paths import Layout
 from prodigy.steps.protocol import PROTOCOL
+from prodigy.store.control import ActorStanding, Standing, WorkerStanding
 from prodigy.store.journal import JournalWriter
 from prodigy.store.snapshots import Folded, opened
 from prodigy.store.stop_requests import StopRequest, take
@@ -73,6 +75,7 @@ from supervisors import (
     DynamicSupervisorSpec,
     Escalated,
     MailboxFull,
+    Node,
     PoolEvent,
     Restart,
     Root,
@@ -156,6 +159,7 @@ class Tree:
         self._going_on = opening
         self._journal = journal
         self._opened = False
+        self._pool: Pool | None = None
         self.ledger = Ledger()
         self._tasks = TaskFactory(plan, around.layout, self.ledger, around.environment, around.prepared)
         self._recorder = ChildSpec(
@@ -292,7 +296,7 @@ class Tree:
     def _make_pool(self) -> Pool:
         parallel = self._plan.max_parallel or UNKNOWN_PARALLEL
         size = max(1, min(self._around.workers, parallel))
-        return WorkerPool(
+        self._pool = WorkerPool(
             PROGRAM,
             PROTOCOL,
             size=size,
@@ -302,6 +306,7 @@ class Tree:
             adopted=self._around.spawned,
             listener=self._heard_pool,
         )
+        return self._pool
 
     def _heard_pool(self, event: PoolEvent) -> None:
         match event:
@@ -361,6 +366,8 @@ class Tree:
                 trio.open_nursery() as nursery,
             ):
                 nursery.start_soon(beside)
+                address = self._around.layout.control_socket(self._plan.job_id)
+                nursery.start_soon(answer_questions, address, lambda: self._standing(root))
 
                 async def obey() -> None:
                     nonlocal received
@@ -378,6 +385,15 @@ class Tree:
                 nursery.cancel_scope.cancel()
         return received
 
+    def _standing(self, root: Root) -> Standing:
+        """Who is there, for whoever asks from outside."""
+        workers = self._pool.workers if self._pool is not None else ()
+        return Standing(
+            seq=self.ledger.state.seq,
+            tree=_standing_of(root.tree()),
+            workers=[WorkerStanding(one.number, one.pid, one.ready, one.jobs) for one in workers],
+        )
+
     async def _stop(self, root: Root, number: int, request: StopRequest | None) -> None:
         grace = 0.0 if request is not None and request.now else self._plan.workflow.grace
         by = f"`prodigy stop`, {request.by}" if request is not None else _ASKERS.get(number, "a signal")
@@ -387,6 +403,18 @@ class Tree:
     def _hurry(self) -> None:
         with suppress(MailboxFull, ActorGone):
             self._hosts.ref.tell_nowait(Hurry())
+
+
+def _standing_of(node: Node) -> ActorStanding:
+    return ActorStanding(
+        name=node.id,
+        kind=node.kind,
+        state=node.state.value,
+        mailbox=node.mailbox,
+        restarts=node.restarts,
+        last_error=node.last_error,
+        children=[_standing_of(child) for child in node.children],
+    )
 
 
 def _causes(error: BaseException) -> Iterator[str]:

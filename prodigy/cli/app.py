@@ -34,6 +34,7 @@ VERBS = (
     "stop",
     "validate",
     "status",
+    "ps",
     "progress",
     "report",
     "sessions",
