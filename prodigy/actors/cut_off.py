@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import msgspec
 import trio
 from msgspec import Struct, structs
 
@@ -17,8 +18,9 @@ from prodigy.events import ClaudeCutOff, ClaudeIntended, ClaudeMeter, ClaudeUse,
 from prodigy.job.amounts import beyond
 from prodigy.job.standing import alone
 from prodigy.job.state import ItemState, JobState
-from prodigy.steps.backend import Call, told
+from prodigy.steps.backend import Answer, Call, told
 from prodigy.steps.commands import log_name
+from prodigy.steps.masking import MASK
 from prodigy.steps.output import short_tail
 from prodigy.steps.protocol import AgentTask
 from prodigy.store.journal import StorageFailed
@@ -60,13 +62,13 @@ async def account(
     """Record what launches used whose end nobody told, of those that ``whose`` picks; their processes must be gone.
 
     Once it is recorded, a launch is not accounted for again. One that had succeeded is no launch cut off: where nothing
-    else was changing its worktree, its result is the outcome of its leaf.
+    else was changing its worktree, its result is the outcome of its leaf, if that is written down as it was.
     """
     for launch in [launch for launch in ledger.state.launches.values() if whose(launch)]:
         log = _stream_log(tasks, launch)
         spawned = launch.intent in ledger.state.spawned
         end = await trio.to_thread.run_sync(_end, tasks, launch, log, spawned)
-        counts = end.succeeded and not tasks.hides_secrets and _is_whole(ledger.state, launch)
+        unfit = _unfit(ledger.state, tasks, launch, end)
         cut_off = ClaudeCutOff(
             phase=launch.phase,
             step=launch.step,
@@ -77,7 +79,8 @@ async def account(
             intent=launch.intent,
             claude=end.use,
             began=end.began,
-            finished=str(log) if counts else None,
+            finished=str(log) if end.succeeded and unfit is None else None,
+            unfit=unfit,
         )
         await record(recorder, cut_off)
 
@@ -105,8 +108,13 @@ class _End(Struct, frozen=True):
     """How a launch that was cut off had ended, as far as can be known."""
 
     use: ClaudeUse
-    succeeded: bool = False
+    answer: Answer | None = None
     began: bool = True
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it had said so itself."""
+        return self.answer is not None and not self.answer.is_error
 
 
 def _end(tasks: TaskFactory, launch: ClaudeIntended, log: Path, spawned: bool) -> _End:  # noqa: FBT001 - one of two kinds
@@ -123,7 +131,7 @@ def _end(tasks: TaskFactory, launch: ClaudeIntended, log: Path, spawned: bool) -
     answer = told(backend.reader(Call(prompt="", session_id=session)), log)
     if answer is not None:
         use = structs.replace(beyond(before.summed, answer.use), json_log_location=file)
-        return _End(use, succeeded=not answer.is_error)
+        return _End(use, answer)
     use = ClaudeUse(session_id=session, json_log_location=file, estimated=True)
     return _End(backend.spent(environment, use, before))
 
@@ -131,6 +139,17 @@ def _end(tasks: TaskFactory, launch: ClaudeIntended, log: Path, spawned: bool) -
 def _stream_log(tasks: TaskFactory, launch: ClaudeIntended) -> Path:
     name = log_name(launch.step, "claude", launch.try_)
     return tasks.logs_of(launch.phase, launch.item_id, launch.attempt) / f"{name}.out"
+
+
+def _unfit(state: JobState, tasks: TaskFactory, launch: ClaudeIntended, end: _End) -> str | None:
+    """Why the result of a launch that had succeeded is not its leaf's outcome; ``None`` if it is."""
+    if end.answer is None or end.answer.is_error:
+        return None
+    if tasks.hides_secrets and MASK.encode() in msgspec.json.encode(
+        (end.answer.text, end.answer.use.structured)
+    ):
+        return f"its log may have `{MASK}` in the place of a secret"
+    return None if _is_whole(state, launch) else "its worktree may not be as it left it"
 
 
 def _is_whole(state: JobState, launch: ClaudeIntended) -> bool:

@@ -21,6 +21,8 @@ class ClaudeCutOff(StepEvent, frozen=True, kw_only=True, tag="claude_cut_off"):
     """Whether there is any trace of it; else it had been admitted and nothing more, and cost nothing."""
     finished: str | None = None
     """The log that ends in its result, if it had succeeded and its worktree is as it left it: that is its leaf's outcome."""
+    unfit: str | None = None
+    """Why its result is not taken for that, although it had succeeded."""
 
 
 class ClaudeIntended(StepEvent, frozen=True, kw_only=True, tag="claude_intended"):

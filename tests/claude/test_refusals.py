@@ -9,8 +9,8 @@ from worlds import World
 
 STARTS = 4
 """Launches that may start at the same time, as a rule."""
-REQUESTS = 6
-"""Of each at most: the CLI repeats what was refused for its key."""
+REQUESTS = 4
+"""Of each at most: some of what is refused the CLI repeats whatever it is told."""
 OF_THE_API: Mapping[str, tuple[Refusal, str]] = {
     "login": (Refusal(401), "Invalid API key"),
     "login, another": (
@@ -32,6 +32,7 @@ def flow(world: World, items: int, **options: object) -> str:
 
 
 def rests(world: World, path: str, cause: str, said: str) -> None:
+    world.environ["CLAUDE_CODE_MAX_RETRIES"] = "0"
     done = world.prodigy("run", path, "-y")
     assert done.returncode == 1
     assert "error: claude-refused" in done.stderr, done.stderr

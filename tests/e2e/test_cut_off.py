@@ -130,6 +130,35 @@ def test_a_result_that_was_told_is_not_bought_again(world: World, killed: str, m
     assert report["cost"]["estimated_usd"] == 0
 
 
+@pytest.mark.parametrize("says", ["a word", "the secret"])
+def test_a_result_of_a_run_with_secrets(world: World, says: str) -> None:
+    """Logs hold no secret: what has none is taken as it is, and for what had one the conversation goes on."""
+    log, gate = with_claude(world), world.folder / "gate"
+    world.environ |= {"MY_SECRET": "rosebud-42"}
+    what = "$NAMED" if says == "the secret" else "a word"
+    prompt = f"/sh echo {what}\n/after until test -e {gate}; do sleep 0.05; done"
+    flow = {
+        "secrets": {"NAMED": "MY_SECRET"},
+        "commands": [
+            {"claude": prompt, "id": "work"},
+            {"shell": "echo ${work.output} | tr a-z A-Z > said.txt"},
+        ],
+    }
+    with world.start("run", world.workflow(json.dumps(flow)), "-y") as running:
+        eventually(lambda: '"result"' in "".join(file.read_text() for file in streams(world)))
+        eventually(lambda: world.events("step_spawned"))
+        running.kill()
+        gate.touch()
+    done = world.prodigy("resume", "latest", "-y", "-v")
+    assert done.returncode == 0, done.stderr
+    [cut_off] = world.events("claude_cut_off")
+    taken = says == "a word"
+    assert ("finished" in cut_off, "unfit" in cut_off) == (taken, not taken)
+    assert ("it had succeeded, and is done again: its log may have `***`" in done.stderr) is not taken
+    assert len(log.read_text().splitlines()) == (1 if taken else 2)
+    assert (world.repository / "said.txt").read_text() == ("A WORD\n" if taken else "ROSEBUD-42\n")
+
+
 @pytest.mark.parametrize("number", [12, 25, 40])
 @pytest.mark.parametrize("who", ["coordinator", "worker"])
 def test_no_death_launches_more_than_was_in_flight(world: World, who: str, number: int) -> None:

@@ -23,6 +23,8 @@ from prodigy.job.state import JobState
 def _claude_cut_off(state: JobState, event: events.ClaudeCutOff, style: Style) -> Iterator[Told]:
     log = event.claude.json_log_location
     cost = f"Claude was cut off | about ${event.claude.cost_usd:.2f}"
+    if event.unfit is not None:
+        cost = f"{cost} | it had succeeded, and is done again: {event.unfit}"
     text = f" {cost}" if event.began else " Claude was about to be launched | nothing to pay"
     place = Span(step_place(state, event, style), "accent")
     yield say(Level.VERBOSE, place, text, log_part((log,) if log else (), style))
