@@ -1,6 +1,8 @@
 """A worktree that agents have spoilt in every way is as a fresh one after each of 2,000 resets, or is made anew.
 
 What comes before a reset is random and quick, so that files change within the second in which an index was written.
+Mostly somebody looks first at what was left, as agents do at the end of a step; that is compared with what git says, and
+the reset goes by it.
 """
 
 import os
@@ -15,8 +17,13 @@ from pathlib import Path
 import trio
 
 from prodigy.git.cli import Git
+from prodigy.git.evidence import snapshot
+from prodigy.git.forge import open_forge
+from prodigy.git.index_file import Layouts
 from prodigy.git.local import TrioRunner
+from prodigy.git.repository import discover
 from prodigy.git.reuse import SlotDoubtful
+from prodigy.git.traces import Basis, Tracker
 from prodigy.git.worktrees import Worktrees
 from stress._items import Ground
 from stress._report import Report, scaled
@@ -25,6 +32,8 @@ KIND = "stress"
 RESETS = 2_000
 ELSEWHERE = 0.2
 """How often the next agent begins with another commit."""
+UNSEEN = 0.2
+"""How often nobody looks before a reset."""
 
 FILES = ("a", "b", "d/x", "d/y", "d/e/z", "s p/ü", "run.sh", "lines.txt")
 BESIDE = ("new", "x/y", "build/o", "z.log", "d", "link")
@@ -39,16 +48,24 @@ def main() -> int:
     report = Report()
     ways: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="prodigy-slots-") as folder:
-        ground = make_ground(Path(folder))
-        trio.run(reset_often, ground, random.Random(report.seed), scaled(RESETS), ways)
+        for plain in (False, True):
+            ground = make_ground(Path(folder, "plain" if plain else "turned"), plain=plain)
+            trio.run(reset_often, ground, random.Random(report.seed), scaled(RESETS // 2), ways)
     report.figure(", ".join(f"{count} {name}" for name, count in ways.most_common()))
     report.law("every reset gave a fresh worktree", holds=not ways["wrong"])
-    report.law("the short way was taken most of the time", holds=ways["short"] > ways.total() / 2)
+    report.law("every look saw what git sees", holds=not ways["mistaken"])
+    report.law(
+        "the short way was taken most of the time", holds=ways["short"] > ways["long"] + ways["made anew"]
+    )
+    report.law("a look was enough most of the time", holds=ways["seen"] > ways["left to git"])
     return report.code
 
 
-def make_ground(folder: Path) -> Ground:
-    """A repository with two commits, in which nearly everything is that a worktree can hold."""
+def make_ground(folder: Path, *, plain: bool) -> Ground:
+    """A repository with two commits, in which nearly everything is that a worktree can hold.
+
+    A plain one turns no line ends, so its files can be written without git.
+    """
     ground = Ground(folder, 0)
     for name in FILES:
         file = ground.repository / name
@@ -57,7 +74,7 @@ def make_ground(folder: Path) -> Ground:
     (ground.repository / "run.sh").chmod(0o755)
     (ground.repository / "link").symlink_to("d/x")
     (ground.repository / ".gitignore").write_text("*.log\nbuild/\n")
-    (ground.repository / ".gitattributes").write_text("lines.txt text eol=crlf\n")
+    (ground.repository / ".gitattributes").write_text(f"lines.txt text eol={'lf' if plain else 'crlf'}\n")
     ground.git("init", "--quiet", "--initial-branch=main")
     for key, value in (("user.name", "Slots"), ("user.email", "slots@localhost")):
         ground.git("config", key, value)
@@ -71,7 +88,9 @@ def make_ground(folder: Path) -> Ground:
 async def reset_often(ground: Ground, chance: random.Random, times: int, ways: Counter[str]) -> None:
     """Spoil and reset one slot so many times."""
     git = Git(TrioRunner(), str(ground.repository), ground.environ)
-    worktrees, place = Worktrees(git, ground.scratch / "lock"), ground.scratch / "slot"
+    lock, place = ground.scratch / "lock", ground.scratch / "slot"
+    forge = await open_forge(await discover(git, str(ground.repository)), git, lock, ground.scratch / "bench")
+    worktrees = Worktrees(git, lock, forge.restorer)
     commits = (ground.git("rev-parse", "main"), ground.git("rev-parse", "main~1"))
     fresh = {commit: await fresh_contents(ground, worktrees, commit) for commit in commits}
     commit = commits[0]
@@ -79,14 +98,33 @@ async def reset_often(ground: Ground, chance: random.Random, times: int, ways: C
     for number in range(times):
         for _ in range(chance.randrange(1, 6)):
             spoil(ground, chance, place, commits)
+        touched = None
+        if chance.random() > UNSEEN:
+            touched = await look(git.inside(str(place)), worktrees.kept_index(slot, commit), commit, ways)
         before, commit = commit, chance.choice(commits) if chance.random() < ELSEWHERE else commit
         try:
-            await worktrees.reset(slot, commit, f"slot-{number}")
+            await worktrees.reset(slot, commit, f"slot-{number}", touched=touched)
             ways["short" if commit == before else "long"] += 1
         except SlotDoubtful:
             slot = await worktrees.renew(str(place), commit, f"slot-anew-{number}")
             ways["made anew"] += 1
         ways["wrong"] += contents(place) != fresh[commit] or not is_clean(ground, place, commit)
+
+
+async def look(git: Git, kept: str | None, commit: str, ways: Counter[str]) -> tuple[bytes, ...] | None:
+    """What is not as it was; it must be what git says of it, in full."""
+    tree = (await git.run("rev-parse", "HEAD^{tree}", ok=None)).text
+    traces = (
+        kept
+        and await Tracker(git, Basis(commit=commit, index=kept), Layouts(), lambda _: tree or None).look()
+    )
+    if not traces:
+        ways["left to git"] += kept is not None
+        return None
+    ways["seen"] += 1
+    found, said = await snapshot(git), traces.snapshot
+    ways["mistaken"] += found != said
+    return traces.touched
 
 
 async def fresh_contents(ground: Ground, worktrees: Worktrees, commit: str) -> Contents:

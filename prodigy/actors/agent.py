@@ -203,7 +203,10 @@ class AgentHandle(Task):
             self._phase, self._item, self._agent_id, self._start.attempt, leased, base, branch
         )
         task = structs.replace(
-            task, base_tree=await self._tree_of(base), common_dir=self._services.forge.customs.common_dir
+            task,
+            base_tree=await self._tree_of(base),
+            common_dir=self._services.forge.customs.common_dir,
+            kept_index=leased.kept_index,
         )
         if head is not None:
             task = structs.replace(
@@ -267,7 +270,7 @@ class AgentHandle(Task):
                 unchanged=not files,
             ),
         )
-        await release(self._services.workspaces, leased, Condition.GOOD)
+        await release(self._services.workspaces, leased, Condition.GOOD, result.touched)
         if result.commits:
             await merge_agent(self._services.merger, self._item.item_id, self._agent_id, result.head)
 

@@ -45,6 +45,8 @@ class Leased(msgspec.Struct, frozen=True):
     item_id: str
     agent_id: ids.AgentId
     branch: str
+    kept_index: str | None = None
+    """The index of its base, from before anybody worked in it; ``None`` if somebody has, or it was not kept."""
 
 
 class _Slot(msgspec.Struct):
@@ -52,6 +54,8 @@ class _Slot(msgspec.Struct):
     path: str
     worktree: Worktree | None = None
     """``None`` until it is made, and again when it is in doubt."""
+    touched: tuple[bytes, ...] | None = None
+    """What its last user left changed of the files of its base, if that is known."""
 
 
 class Slots:
@@ -122,7 +126,7 @@ class Slots:
 
     async def lease(self, item_id: str, agent_id: ids.AgentId, branch: str, base: str) -> Leased:
         """A clean worktree at ``base`` on a new branch; waits while all are leased."""
-        number = self._number_of(agent_id)
+        number, kept = self._number_of(agent_id), None
         if number is None:
             slot = await self._take()
             try:
@@ -132,13 +136,18 @@ class Slots:
                 await self._give_back(slot)
                 raise
             number = slot.number
+            assert slot.worktree is not None, "it was made"
+            kept = self._worktrees.kept_index(slot.worktree, base)
             leased = events.WorktreeLeased(slot=number, item_id=item_id, agent_id=agent_id, base_commit=base)
             await record(self._recorder, leased)
-        return Leased(number, self._slot(number).path, item_id, agent_id, branch)
+        return Leased(number, self._slot(number).path, item_id, agent_id, branch, kept)
 
-    async def release(self, leased: Leased, condition: Condition) -> None:
+    async def release(
+        self, leased: Leased, condition: Condition, touched: tuple[bytes, ...] | None = None
+    ) -> None:
         """Take a slot back; one that is kept stays leased for good, as far as the journal knows."""
         slot = self._leased[leased.slot]
+        slot.touched = touched
         if condition is Condition.KEEP:
             del self._leased[slot.number]
             self._made += 1
@@ -208,9 +217,12 @@ class Slots:
                 await trio.to_thread.run_sync(copy_missing, source, target)
 
     async def _make_clean(self, slot: _Slot, branch: str, base: str) -> None:
+        # What outlives its agent may write into any slot at any time.
+        outlived = any(one.until != "agent" for one in self._ledger.state.detached)
+        touched, slot.touched = None if outlived else slot.touched, None
         if slot.worktree is not None:
             try:
-                await self._worktrees.reset(slot.worktree, base, branch, self._keep)
+                await self._worktrees.reset(slot.worktree, base, branch, self._keep, touched)
             except SlotDoubtful:
                 slot.worktree = None
             else:

@@ -180,7 +180,7 @@ class Tree:
         """The group of services, and the refs to all that the run uses."""
         plan, around, ledger = self._plan, self._around, self.ledger
         recorder, layout, git = self._recorder.ref, around.layout, around.forge.git
-        worktrees = Worktrees(git, layout.git_lock)
+        worktrees = Worktrees(git, layout.git_lock, around.forge.restorer)
         hold = GcHold(around.forge.customs.common_dir)
         disk = Disk(around.forge.customs.common_dir, layout, ledger, recorder)
         private = Private(around.prepared.masker, frozenset(included_in(layout.included(plan.job_id))))

@@ -153,6 +153,8 @@ class Release(msgspec.Struct, frozen=True):
 
     leased: Leased
     condition: Condition
+    touched: tuple[bytes, ...] | None
+    """What is not as it was when it was leased, of the files that were there then; ``None`` if nobody knows."""
     reply: Reply[None]
 
 

@@ -201,8 +201,8 @@ class Workspaces(Actor[Message]):
                 await _answer(reply, lambda: self._lease(item_id, agent_id, branch, base))
             case Rescue(leased, attempt, base, reason, reply):
                 await _answer(reply, lambda: self._rescue(leased, attempt, base, reason))
-            case Release(leased, condition, reply):
-                await _answer(reply, lambda: self._release(leased, condition))
+            case Release(leased, condition, touched, reply):
+                await _answer(reply, lambda: self._release(leased, condition, touched))
             case SetupDue(path, reply):
                 await _answer(reply, lambda: self._setup_due(path))
             case SetupDone(path, key, reply):
@@ -234,7 +234,7 @@ class Workspaces(Actor[Message]):
     def _run(self) -> Whose:
         return Whose(phase=self._ledger.state.phase or "map", path=self._path, branch=self._plan.branch)
 
-    async def _release(self, leased: Leased, condition: Condition) -> None:
+    async def _release(self, leased: Leased, condition: Condition, touched: tuple[bytes, ...] | None) -> None:
         """Take a slot back; what was made in submodules is nowhere but there, even where all else is handed over."""
         if condition is Condition.GOOD:
             base = self._ledger.state.items[leased.item_id].base_commit or self._plan.base_commit
@@ -242,7 +242,7 @@ class Workspaces(Actor[Message]):
                 await self._keeper.submodules(leased.path, base, "its worktree goes", leased.agent_id)
             except ProdigyError:
                 condition = Condition.KEEP
-        await self._slots.release(leased, condition)
+        await self._slots.release(leased, condition, touched)
 
     async def _rescue(self, leased: Leased, attempt: int, base: str, reason: str) -> str | None:
         return await self._keeper.attempt(leased.path, leased.item_id, leased.agent_id, attempt, base, reason)
@@ -498,9 +498,14 @@ async def rescue(
     return await persistently(workspaces, partial(Rescue, leased, attempt, base, reason))
 
 
-async def release(workspaces: WorkspacesRef, leased: Leased, condition: Condition) -> None:
+async def release(
+    workspaces: WorkspacesRef,
+    leased: Leased,
+    condition: Condition,
+    touched: tuple[bytes, ...] | None = None,
+) -> None:
     """Give a slot back."""
-    await persistently(workspaces, partial(Release, leased, condition))
+    await persistently(workspaces, partial(Release, leased, condition, touched))
 
 
 async def setup_due(workspaces: WorkspacesRef, path: str) -> str | None:

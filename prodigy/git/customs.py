@@ -28,7 +28,7 @@ _DECISIVE = ("merge.renormalize", "pull.twohead", "diff.algorithm")
 """Settings that ``git merge`` heeds and ``git merge-tree`` need not; it heeds those of renames and conflicts."""
 
 _ASKED = (
-    r"^(core\.hookspath|core\.ignorecase|commit\.gpgsign|hook\..*\.(event|command)|merge\.default|merge\..*\.driver"
+    r"^(core\.hookspath|core\.ignorecase|core\.autocrlf|core\.eol|commit\.gpgsign|hook\..*\.(event|command)|merge\.default|merge\..*\.driver"
     r"|filter\..*\.(clean|smudge|process)|merge\.renormalize|pull\.twohead|diff\.algorithm)$"
 )
 
@@ -44,6 +44,8 @@ class Settings(Struct, frozen=True):
     filters: frozenset[str]
     default_driver: str | None
     ignores_case: bool
+    turns_line_ends: bool
+    """Whether checkouts may write other line ends than what was committed, where attributes leave it to settings."""
     outside: tuple[bytes, ...]
     """Attributes that are no files of commits."""
 
@@ -83,6 +85,14 @@ class Customs:
         """Whether its files lie where upper and lower case are the same."""
         return (await self._settings()).ignores_case
 
+    async def turns_line_ends(self) -> bool:
+        """Whether a setting lets checkouts write other line ends than what was committed."""
+        return (await self._settings()).turns_line_ends
+
+    async def attributes_outside(self) -> tuple[bytes, ...]:
+        """Attributes that are no files of commits."""
+        return (await self._settings()).outside
+
     async def _settings(self) -> Settings:
         sight = _sight(self.common_dir)
         if self._seen is None or self._seen[0] != sight:
@@ -106,6 +116,7 @@ async def read_settings(git: Git, common_dir: str) -> Settings:
         drivers=_middles(values, "merge", {"driver"}),
         filters=_middles(values, "filter", {"clean", "smudge", "process"}),
         default_driver=values.get("merge.default"),
+        turns_line_ends=is_true(values.get("core.autocrlf")) or "core.eol" in values,
         ignores_case=is_true(values.get("core.ignorecase")),
         outside=await attributes_outside(git, common_dir),
     )

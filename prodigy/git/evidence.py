@@ -4,7 +4,7 @@ Rules: workers use this module: only the port, no trio, no pygit2, as few proces
 and for the journal: UTF-8, with other bytes as ``\xff``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 
@@ -53,12 +53,13 @@ class CommitRefused(RunError):
         self.stderr = stderr
 
 
-async def snapshot(git: Git, *, ignored: bool = False) -> Snapshot:
+async def snapshot(git: Git, *, ignored: bool = False, within: Sequence[str] = ()) -> Snapshot:
     """HEAD, branch and dirty paths, in one process.
 
     Args:
         git: at the top of a worktree.
         ignored: count ignored files as dirty too.
+        within: the only paths that can be dirty, if that is known.
     """
     options = [
         "--porcelain=v2",
@@ -68,7 +69,9 @@ async def snapshot(git: Git, *, ignored: bool = False) -> Snapshot:
         "--untracked-files=all",
         "--ignore-submodules=none",
     ]
-    listed = await git.run("status", *options, *(["--ignored=traditional"] if ignored else []))
+    if ignored:
+        options.append("--ignored=traditional")
+    listed = await git.run("status", *options, "--", *within, env={"GIT_LITERAL_PATHSPECS": "1"})
     headers = {}
     dirty = []
     for record in listed.fields:

@@ -12,6 +12,7 @@ from prodigy.git.customs import Customs
 from prodigy.git.excludes import identity
 from prodigy.git.objects import Objects, open_objects
 from prodigy.git.repository import Repository
+from prodigy.git.restoring import Restorer
 from prodigy.git.tips import Tips
 from prodigy.git.worktrees import Worktrees
 
@@ -26,6 +27,7 @@ class Forge(Struct, frozen=True):
     customs: Customs
     tips: Tips
     bench: Bench
+    restorer: Restorer
     identity: Mapping[str, str]
     """Environment that names author and committer where git has no name for them."""
 
@@ -47,6 +49,7 @@ async def open_forge(repository: Repository, git: Git, lock: Path, bench: Path) 
         attributes=AttributeReader(git, objects),
         customs=customs,
         tips=Tips(git.under(names), repository.common_dir, customs),
+        restorer=Restorer(customs, AttributeReader(git, objects), objects),
         bench=Bench(git, Worktrees(git, lock), str(bench)),
         identity=names,
     )

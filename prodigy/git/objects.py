@@ -55,6 +55,10 @@ class Objects(Protocol):
         """The tree of a commit, where telling it takes no process."""
         ...
 
+    async def blob(self, sha: str) -> bytes | None:
+        """The content of a blob, where telling it takes no process."""
+        ...
+
     async def merged_tree(self, ours: str, theirs: str) -> str | None:
         """The tree that merging two commits gives, if whole files decide it; ``None``: git has to be asked."""
         ...
@@ -100,6 +104,10 @@ class CommandLineObjects:
         return await evidence.files_changed(self._git, base, head)
 
     async def tree(self, commit: str) -> str | None:  # noqa: ARG002 - it always takes one
+        """See `Objects`."""
+        return None
+
+    async def blob(self, sha: str) -> bytes | None:  # noqa: ARG002 - it always takes one
         """See `Objects`."""
         return None
 
@@ -163,6 +171,10 @@ class LibraryObjects:
     async def tree(self, commit: str) -> str | None:
         """See `Objects`."""
         return self._text(commit).tree
+
+    async def blob(self, sha: str) -> bytes | None:
+        """See `Objects`."""
+        return _content(self._repository, sha, "BLOB")
 
     async def merged_tree(self, ours: str, theirs: str) -> str | None:
         """See `Objects`."""

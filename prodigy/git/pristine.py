@@ -11,7 +11,7 @@ submodules, a checkout is sparse or an index is in parts, nothing is kept.
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from msgspec import Struct
 from prodigy.crash_points import crash_point
 from prodigy.git.cli import Git
 from prodigy.git.private_folder import KEPT_INDEX, delete_tree
+from prodigy.git.restoring import Restorer
 from prodigy.git.verification import Folders
 
 
@@ -29,9 +30,14 @@ class _Kept(Struct, frozen=True):
 
 
 class Pristine:
-    """Knows the worktrees of one owner, by their private folders."""
+    """Knows the worktrees of one owner, by their private folders.
 
-    def __init__(self) -> None:
+    Args:
+        restorer: writes files without a process, if there is one.
+    """
+
+    def __init__(self, restorer: Restorer | None = None) -> None:
+        self._restorer = restorer
         self._kept: dict[str, _Kept] = {}
 
     def keep(self, git_dir: str, commit: str) -> None:
@@ -47,24 +53,39 @@ class Pristine:
         """Know nothing of a worktree any more."""
         self._kept.pop(git_dir, None)
 
-    def holds(self, git_dir: str, commit: str) -> bool:
-        """Whether there is a short way back to a commit."""
+    def index(self, git_dir: str, commit: str) -> str | None:
+        """The index by which there is a short way back to a commit; ``None`` if there is none."""
         kept = self._kept.get(git_dir)
-        return kept is not None and kept == _Kept(commit, _stamp(git_dir))
+        known = kept is not None and kept == _Kept(commit, _stamp(git_dir))
+        return f"{git_dir}/{KEPT_INDEX}" if known else None
 
-    async def rewrite(self, git: Git, git_dir: str) -> None:
+    async def rewrite(
+        self, git: Git, git_dir: str, commit: str, touched: Sequence[bytes] | None = None
+    ) -> None:
         """Write anew whatever is not as it was kept; half of the way back.
 
         Args:
             git: at the top of the worktree.
             git_dir: its private folder.
+            commit: that was kept.
+            touched: the files that are not as they were kept, if that is known; without it git looks.
 
         Raises:
-            GitFailed: files could not be written.
+            GitFailed, OSError: files could not be written.
         """
         self.forget(git_dir)
-        index = {"GIT_INDEX_FILE": f"{git_dir}/{KEPT_INDEX}"}
-        await git.run("checkout-index", "--all", "--force", "--index", "--quiet", env=index)
+        kept = f"{git_dir}/{KEPT_INDEX}"
+        if touched is not None and await self._restored(git.cwd, kept, commit, touched):
+            return
+        index = {"GIT_INDEX_FILE": kept}
+        which = ("--all",) if touched is None else ("-z", "--stdin")
+        names = b"".join(path + b"\0" for path in touched or ())
+        await git.run("checkout-index", "--force", "--index", "--quiet", *which, stdin=names, env=index)
+
+    async def _restored(self, path: str, kept: str, commit: str, touched: Sequence[bytes]) -> bool:
+        if touched and self._restorer is not None:
+            return await self._restorer.restore(path, kept, commit, touched)
+        return not touched
 
     def finish(self, path: str, git_dir: str, commit: str, folders: Folders) -> str | None:
         """Delete what the commit has not; the other half. What stands against the worktree then, for people.

@@ -20,6 +20,7 @@ from prodigy.git.patience import patiently
 from prodigy.git.pristine import Pristine
 from prodigy.git.private_folder import forget_moves, stands_on, sweep, ties_of
 from prodigy.git.refs import create_branch, keeps_files, point_head
+from prodigy.git.restoring import Restorer
 from prodigy.git.verification import Verifier
 
 _SPARSE = "info/sparse-checkout"
@@ -49,43 +50,58 @@ class Reuse:
 
     Args:
         git: in it, with settings that keep the user's hooks out.
+        restorer: writes files without a process, if there is one.
     """
 
-    def __init__(self, git: Git) -> None:
+    def __init__(self, git: Git, restorer: Restorer | None = None) -> None:
         self._git = git
         self._verifier = Verifier(git)
-        self._pristine = Pristine()
+        self._pristine = Pristine(restorer)
 
     async def begin(self, worktree: Worktree, commit: str) -> None:
         """Know a worktree that holds a commit and nothing else, before anybody works in it."""
         if _SPARSE not in worktree.ties:
             await trio.to_thread.run_sync(self._pristine.keep, worktree.git_dir, commit)
 
+    def kept_index(self, worktree: Worktree, commit: str) -> str | None:
+        """Where the index of a commit lies by which a worktree goes back to it the short way; `None` if there is none."""
+        return self._pristine.index(worktree.git_dir, commit)
+
     async def reset(
-        self, worktree: Worktree, commit: str, branch: str | None = None, keep: Sequence[str] = ()
+        self,
+        worktree: Worktree,
+        commit: str,
+        branch: str | None = None,
+        keep: Sequence[str] = (),
+        touched: Sequence[bytes] | None = None,
     ) -> None:
         """Make a used worktree as good as new: ``commit`` on a new branch (or detached), and nothing else.
 
         The caller has rescued what is to be kept, and no process works in it any more. What git ignores and ``keep``
-        (ignore patterns) names stays.
+        (ignore patterns) names stays. ``touched`` are the files of the commit that are not as the kept index has them, if
+        somebody has looked at all of them since the last process ended (`prodigy.git.traces`).
 
         Raises:
             SlotDoubtful: it could not be done, or not be proven.
         """
         _begin(worktree)
         try:
-            known = not keep and self._pristine.holds(worktree.git_dir, commit)
-            if not (known and await self._go_back(worktree, commit, branch)):
+            known = not keep and self._pristine.index(worktree.git_dir, commit) is not None
+            if not (known and await self._go_back(worktree, commit, branch, touched)):
                 await self._go(worktree, commit, branch, keep)
         except GitFailed as failure:
             raise SlotDoubtful(worktree.path, failure.message) from failure
+        except OSError as error:
+            raise SlotDoubtful(worktree.path, str(error)) from error
 
-    async def _go_back(self, worktree: Worktree, commit: str, branch: str | None) -> bool:
+    async def _go_back(
+        self, worktree: Worktree, commit: str, branch: str | None, touched: Sequence[bytes] | None
+    ) -> bool:
         """Reset to the commit that the worktree was reset to before; false if that cannot be done so."""
         folders = await self._verifier.folders(commit)
         if folders is None:
             return False
-        await self._pristine.rewrite(self._within(worktree), worktree.git_dir)
+        await self._pristine.rewrite(self._within(worktree), worktree.git_dir, commit, touched)
 
         def finish() -> bool:
             difference = self._pristine.finish(worktree.path, worktree.git_dir, commit, folders)

@@ -31,6 +31,7 @@ from prodigy.git.private_folder import (
     unlock_ref,
 )
 from prodigy.git.repository import Registration, worktrees_of
+from prodigy.git.restoring import Restorer
 from prodigy.git.reuse import Reuse, SlotDoubtful, Worktree, place
 
 _ADMINISTRATIVE = ("core.hooksPath=/dev/null", "submodule.recurse=false", "advice.detachedHead=false")
@@ -42,12 +43,13 @@ class Worktrees:
     Args:
         git: in the repository's main worktree, or in a bare repository.
         lock: the file that runs on this repository share.
+        restorer: writes files without a process, if there is one.
     """
 
-    def __init__(self, git: Git, lock: Path) -> None:
+    def __init__(self, git: Git, lock: Path, restorer: Restorer | None = None) -> None:
         self._git = git.having(*_ADMINISTRATIVE)
         self._lock = MetadataLock(lock)
-        self._reuse = Reuse(self._git)
+        self._reuse = Reuse(self._git, restorer)
 
     async def add(self, path: str, commit: str, branch: str | None = None) -> Worktree:
         """Make a worktree with ``commit`` checked out, on a new branch or detached.
@@ -77,10 +79,19 @@ class Worktrees:
             raise SlotDoubtful(path, "it has no usable .git file") from problem
 
     async def reset(
-        self, worktree: Worktree, commit: str, branch: str | None = None, keep: Sequence[str] = ()
+        self,
+        worktree: Worktree,
+        commit: str,
+        branch: str | None = None,
+        keep: Sequence[str] = (),
+        touched: Sequence[bytes] | None = None,
     ) -> None:
         """Make a used worktree as good as new; see `prodigy.git.reuse.Reuse.reset`."""
-        await self._reuse.reset(worktree, commit, branch, keep)
+        await self._reuse.reset(worktree, commit, branch, keep, touched)
+
+    def kept_index(self, worktree: Worktree, commit: str) -> str | None:
+        """The index that git wrote before anybody worked in a worktree that holds a commit, if it was kept."""
+        return self._reuse.kept_index(worktree, commit)
 
     async def verify_clean(
         self, worktree: Worktree, commit: str, branch: str | None = None, keep: Sequence[str] = ()

@@ -4,7 +4,6 @@ This is the program that workers run. Everything the agent starts, git and its h
 process slots that it leases; a cancelled agent's trees are stopped with the grace of the cancellation.
 """
 
-from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from functools import cache, partial
@@ -14,28 +13,15 @@ import trio
 from msgspec import structs
 
 from prodigy.events import Backend, ClaudeIntended, Failure
-from prodigy.git import changes
-from prodigy.git.changes import Changes, Standing
 from prodigy.git.cli import Git
 from prodigy.git.commit_text import LooseCommits
-from prodigy.git.evidence import (
-    Commit,
-    CommitRefused,
-    CommitWish,
-    History,
-    Snapshot,
-    auto_commit,
-    files_changed,
-    head,
-    history,
-    single,
-    snapshot,
-)
+from prodigy.git.index_file import Layouts
+from prodigy.steps.agent_worktree import AgentWorktree
 from prodigy.steps.backend import AgentBackend
 from prodigy.steps.clock import Clock
 from prodigy.steps.commands import SlotCommands
 from prodigy.steps.course import Course
-from prodigy.steps.durable import Closed, Door, LeafFailed, Place
+from prodigy.steps.durable import Closed, Door, Place
 from prodigy.steps.hidden import Hidden
 from prodigy.steps.interpreter import Interpreter, StepFailure
 from prodigy.steps.limits import Allowance, least
@@ -54,16 +40,24 @@ SUBJECT = 72
 _LABEL = 80
 
 
-async def serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: SlotPool) -> AgentResult:
-    """Run an agent's steps; a slot that is lost takes the attempt along, which is not the item's fault."""
-    began = trio.current_time()
-    slots.grace.seconds = task.grace
-    try:
-        result = await _serve(task, link, slots)
-    except* SlotLost as lost:
-        failure = Failure(error_class="host-lost", message=f"Its process slot was lost: {_first(lost)}")
-        result = AgentResult(head=task.head, duration_ms=0, error=failure)
-    return structs.replace(result, duration_ms=round((trio.current_time() - began) * 1000))
+class Agents:
+    """Runs agents, one task each."""
+
+    def __init__(self) -> None:
+        self._layouts = Layouts()
+
+    async def serve(
+        self, task: AgentTask, link: JobLink[AgentReport, Recorded], slots: SlotPool
+    ) -> AgentResult:
+        """Run an agent's steps; a slot that is lost takes the attempt along, which is not the item's fault."""
+        began = trio.current_time()
+        slots.grace.seconds = task.grace
+        try:
+            result = await _serve(task, link, slots, self._layouts)
+        except* SlotLost as lost:
+            failure = Failure(error_class="host-lost", message=f"Its process slot was lost: {_first(lost)}")
+            result = AgentResult(head=task.head, duration_ms=0, error=failure)
+        return structs.replace(result, duration_ms=round((trio.current_time() - began) * 1000))
 
 
 def _first(lost: BaseExceptionGroup[SlotLost]) -> str:
@@ -73,18 +67,21 @@ def _first(lost: BaseExceptionGroup[SlotLost]) -> str:
     return inner.reason if isinstance(inner, SlotLost) else str(inner)
 
 
-async def _serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: SlotPool) -> AgentResult:
+async def _serve(
+    task: AgentTask, link: JobLink[AgentReport, Recorded], slots: SlotPool, layouts: Layouts
+) -> AgentResult:
     git = Git(SlotGit(slots), task.worktree, task.environment).inside(task.worktree)
     place = Place(phase=task.phase, item_id=task.item_id, agent_id=task.agent_id, attempt=task.attempt)
     hidden = Hidden({name: task.environment[name] for name in task.secrets if name in task.environment})
     clock = Clock()
     recorder = LinkRecorder(link, hidden, clock)
     commands = SlotCommands(slots, task.logs, task.grace, Allowance(task.limits), recorder, place, hidden)
+    worktree = AgentWorktree(git, hidden, LooseCommits(task.common_dir), task, layouts, commands)
     outcomes = {key: revealed(outcome, hidden.masker) for key, outcome in task.outcomes.items()}
     stage = Stage(
         door=Door(recorder, place, outcomes, task.conversations, task.finished, clock, closed=task.waking),
         commands=commands,
-        worktree=AgentWorktree(git, hidden, LooseCommits(task.common_dir), _trees_of(task)),
+        worktree=worktree,
         author=Author(task, hidden),
         oracle=Oracle(),
         folder=task.worktree,
@@ -112,7 +109,7 @@ async def _serve(task: AgentTask, link: JobLink[AgentReport, Recorded], slots: S
             return AgentResult(head=task.head, duration_ms=0)
         failure = await _run(interpreter, task, clock)
     result = await _result(interpreter, stage, task, failure)
-    return masked(result, hidden.masker)
+    return structs.replace(masked(result, hidden.masker), touched=worktree.touched)
 
 
 def _backend(chosen: Backend) -> AgentBackend:
@@ -240,93 +237,6 @@ class LinkRecorder:
         return AgentReport(masked(event, self._hidden.masker))
 
 
-class AgentWorktree:
-    """What is true of the agent's worktree, told by git or by what git has just written; asked once.
-
-    Args:
-        git: at the top of the worktree.
-        hidden: secrets that must not be told.
-        made: commits that steps have made.
-        trees: of commits, as far as they are known.
-    """
-
-    def __init__(self, git: Git, hidden: Hidden, made: LooseCommits, trees: Mapping[str, str]) -> None:
-        self._git = git
-        self._hidden = hidden
-        self._made = made
-        self._trees = dict(trees)
-        self._histories: dict[tuple[str, str], History] = {}
-        self._files: dict[tuple[str, str], tuple[str, ...]] = {}
-
-    async def snapshot(self) -> Snapshot:
-        """HEAD and what is uncommitted."""
-        return await snapshot(self._git)
-
-    async def history(self, base: str, head: str) -> History:
-        """The commits that lie between."""
-        key = base, head
-        if key not in self._histories:
-            self._histories[key] = self._single(base, head) or await self._between(base, head)
-        return self._histories[key]
-
-    def _single(self, base: str, head: str) -> History | None:
-        """One commit right on top of another, as most steps leave it."""
-        made = self._made.find(head)
-        if made is None or made.parents != (base,):
-            return None
-        self._trees[head] = made.tree
-        return History((Commit(head, made.subject),), descends=True)
-
-    async def _between(self, base: str, head: str) -> History:
-        one = await single(self._git, base, head)
-        if one is None:
-            return await history(self._git, base, head)
-        found, self._files[base, head] = one
-        return found
-
-    async def files(self, base: str, head: str) -> tuple[str, ...]:
-        """Paths that differ between two commits."""
-        key = base, head
-        if key not in self._files:
-            self._files[key] = tuple(await files_changed(self._git, base, head))
-        return self._files[key]
-
-    async def differ(self, base: str, head: str) -> bool:
-        """Whether two commits differ in any file."""
-        await self.history(base, head)
-        trees = self._trees.get(base), self._trees.get(head)
-        return bool(await self.files(base, head)) if None in trees else trees[0] != trees[1]
-
-    async def changes(self, base: str, head: str | None) -> Changes:
-        """What became of which files between two commits, or up to now."""
-        return await changes.changes(self._git, base, head)
-
-    async def standing(self) -> Standing:
-        """Branch, commit, staged and untracked files."""
-        return await changes.standing(self._git)
-
-    async def messages(self, base: str, head: str) -> tuple[str, ...]:
-        """Whole messages of the commits between."""
-        return await changes.messages(self._git, base, head)
-
-    async def commit_all(self, message: str, wish: CommitWish) -> str:
-        """Commit what is uncommitted; the new HEAD."""
-        try:
-            sha = await auto_commit(self._git, self._hidden.masker.text(message), {}, wish)
-        except CommitRefused as refused:
-            failure = Failure(
-                error_class="commit-failed",
-                message=f"git refused the commit: {refused.message}",
-                stderr_tail=short_tail(refused.stderr),
-            )
-            raise LeafFailed(failure) from None
-        return sha if sha is not None else await head(self._git)
-
-
-def _trees_of(task: AgentTask) -> dict[str, str]:
-    return {} if task.base_tree is None else {task.base_commit: task.base_tree}
-
-
 class Author:
     """Messages of the commits that Prodigy makes of what steps leave."""
 
@@ -350,5 +260,5 @@ class Author:
         return "\n".join([subject, "", *body, "", *trailers, ""])
 
 
-PROGRAM = WorkerProgram(PROTOCOL, serve)
+PROGRAM = WorkerProgram(PROTOCOL, Agents().serve)
 """What ``prodigy`` workers are started with."""

@@ -115,6 +115,13 @@ class SlotCommands:
         self._place = place
         self._hidden = hidden
         self._background: trio.Nursery | None = None
+        self._begun = self._running = 0
+        self._left_running = False
+
+    @property
+    def at_rest(self) -> int | None:
+        """How many commands have run; ``None`` while one runs, and for good once one was left running."""
+        return None if self._running or self._left_running else self._begun
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
@@ -134,6 +141,14 @@ class SlotCommands:
 
     async def run(self, order: Order, leaf: LeafPlace) -> Ran:
         """See ``interpreter.Commands``."""
+        self._begun += 1
+        self._running += 1
+        try:
+            return await self._ran(order, leaf)
+        finally:
+            self._running -= 1
+
+    async def _ran(self, order: Order, leaf: LeafPlace) -> Ran:
         kept = Kept(order.keep)
         with ExitStack() as logs:
             out, err = (None, None) if order.private else logs.enter_context(self._logs_of(leaf))
@@ -153,6 +168,7 @@ class SlotCommands:
     async def detach(self, order: Order, leaf: LeafPlace, until: Until) -> None:
         """See ``stage.Commands``."""
         assert self._background is not None, "detached outside its block"
+        self._left_running = True
         order = self._written(order, leaf)
         claim = await self._claim(leaf, until)
         if claim is None:

@@ -88,6 +88,8 @@ class AgentTask(Struct, frozen=True, kw_only=True):
     """The tree of that commit, if whoever gives the task can compare trees without a process."""
     common_dir: str | None = None
     """The folder that the worktree shares with all others of its repository."""
+    kept_index: str | None = None
+    """The index of ``base_commit`` as git wrote it before anybody worked in the worktree, if nobody has worked there since."""
     item_id: str | None = None
     item_text: str | None = None
     agent_id: str | None = None
@@ -151,6 +153,8 @@ class AgentResult(Struct, frozen=True, kw_only=True):
     variables: dict[str, Any] = field(default_factory=dict)
     fields: dict[str, dict[str, Any]] = field(default_factory=dict)
     error: Failure | None = None
+    touched: tuple[bytes, ...] | None = None
+    """Files of the base that are not as they were, if nobody has worked in the worktree since they were looked at."""
 
 
 def outcome_key(path: str, try_: int) -> str:
