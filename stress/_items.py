@@ -23,13 +23,22 @@ class Ground:
         scratch: everything lies below it.
         repository: with all files committed on ``main``.
         environ: for every process; its home is the scratch folder.
+        bytecode: where Python keeps what it has compiled, so that a second run finds it, as that of an installed
+            program does.
     """
 
-    def __init__(self, scratch: Path, files: int) -> None:
+    def __init__(self, scratch: Path, files: int, bytecode: Path | None = None) -> None:
         self.scratch = scratch
         self.files = files
         self.repository = scratch / "project"
-        self.environ = {**os.environ, "PRODIGY_HOME": str(scratch / "home"), "HOME": str(scratch)}
+        self.bytecode = bytecode or scratch / "bytecode"
+        around = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        self.environ = {
+            **around,
+            "PRODIGY_HOME": str(scratch / "home"),
+            "HOME": str(scratch),
+            "PYTHONPYCACHEPREFIX": str(self.bytecode),
+        }
 
     def make(self) -> None:
         """Small text files in 40 folders, committed."""
@@ -46,7 +55,7 @@ class Ground:
 
     def copy(self, name: str) -> "Ground":
         """Another folder with a clone, and a home of its own."""
-        other = Ground(self.scratch / name, self.files)
+        other = Ground(self.scratch / name, self.files, self.bytecode)
         other.scratch.mkdir()
         self.git("clone", "--quiet", str(self.repository), str(other.repository))
         other.git("config", "user.name", "Scale")

@@ -12,6 +12,7 @@ from pathlib import Path
 from prodigy.crash_points import crash_point
 from prodigy.git.cli import readable
 from prodigy.git.readiness import READY
+from prodigy.git.refs import keeps_files, point_head, tip
 
 _TIES = ("commondir", "gitdir", "config.worktree", "info/sparse-checkout")
 """Files that decide what git does in a worktree and that only git itself has reason to write."""
@@ -37,6 +38,11 @@ _PERMANENT = frozenset(
     }
 )
 """What it holds between two leases; all else is left over from something in progress."""
+
+_HARMLESS = frozenset({"COMMIT_EDITMSG", "FETCH_HEAD", "ORIG_HEAD"})
+"""What git leaves when nothing is in progress any more."""
+
+_ON_BRANCH = "ref: refs/heads/"
 
 _SWITCHED = b"checkout: moving from "
 
@@ -97,6 +103,26 @@ def stands_on(git_dir: str, branch: str | None, commit: str) -> bool:
 def on_branch(git_dir: str, branch: str) -> bool:
     """Whether HEAD is on a branch, as far as its file says so."""
     return _line(Path(git_dir, "HEAD")) == f"ref: refs/heads/{branch}"
+
+
+def let_go(git_dir: str) -> bool:
+    """Have HEAD name the commit in place of its branch; false if that is git's to do, or to refuse.
+
+    Files, index and branch stay as they are.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    head = _line(Path(git_dir, "HEAD"))
+    if not head.startswith(_ON_BRANCH):
+        return not head.startswith("ref:")
+    common = Path(git_dir, _line(Path(git_dir, "commondir")))
+    in_progress = set(os.listdir(git_dir)) - _PERMANENT - _HARMLESS  # noqa: PTH208 - names
+    commit = tip(common, head.removeprefix("ref: ")) if keeps_files(common) else None
+    if in_progress or commit is None:
+        return False
+    point_head(git_dir, None, commit)
+    return True
 
 
 def forget_moves(git_dir: str) -> None:

@@ -23,6 +23,7 @@ from prodigy.git.metadata_lock import MetadataLock
 from prodigy.git.patience import patiently
 from prodigy.git.private_folder import (
     delete_tree,
+    let_go,
     on_branch,
     private_folder,
     sweep,
@@ -168,6 +169,9 @@ class Worktrees:
 
     async def detach(self, worktree: Worktree) -> None:
         """Let go of the branch, so that it can move without the files seeming to change."""
+        with suppress(OSError):  # git says why, or waits
+            if await trio.to_thread.run_sync(let_go, worktree.git_dir):
+                return
         await self._within(worktree).run("checkout", "--quiet", "--detach", "--")
 
     async def sync(self, worktree: Worktree, branch: str) -> None:

@@ -565,6 +565,29 @@ async def test_detached_while_the_branch_moves_then_in_sync(repo, worktrees, slo
     assert at(session).path.joinpath(".prodigy/items.json").read_text() == "[]"
 
 
+async def test_letting_go_of_a_branch_takes_no_process(repo, slot_path, tmp_path, at):
+    """Nor does it touch files, index or branch; what is in progress is git's, and a branch that nobody can read."""
+    runner = Counting()
+    worktrees = Worktrees(Git(runner, str(repo.path), repo.env), tmp_path / "git.lock")
+    session = await worktrees.add(slot_path, repo.head, "session")
+    at(session).write("a", "changed\n")
+    at(session)("add", "a")
+    runner.verbs.clear()
+    for _ in range(2):
+        await worktrees.detach(session)
+        assert at(session)("branch", "--show-current") == ""
+    assert at(session)("status", "--porcelain") == "M  a"
+    assert runner.verbs == []
+    at(session)("checkout", "--quiet", "session")
+    repo("pack-refs", "--all")
+    await worktrees.detach(session)
+    at(session)("reset", "--quiet", "--hard")
+    at(session)("checkout", "--quiet", "session")
+    at(session)("merge", "--quiet", "--no-commit", "--no-ff", repo.commit(other="other\n"))
+    await worktrees.detach(session)
+    assert runner.verbs == ["checkout", "checkout"]
+
+
 async def test_sync_never_overwrites_changes_and_overwrite_does(repo, worktrees, slot_path, at):
     session = await worktrees.add(slot_path, repo.head, "session")
     await worktrees.detach(session)
