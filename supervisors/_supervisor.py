@@ -4,7 +4,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Never, TypeAlias, TypeVar, assert_never
+from typing import Any, Never, TypeAlias, TypeVar, assert_never
 
 import msgspec
 
@@ -75,7 +75,14 @@ class ListChildren(msgspec.Struct, frozen=True):
     reply: Reply[tuple[Node, ...]]
 
 
-DynamicSupervisorMessage: TypeAlias = StartChild | StopChild | ListChildren
+class FindChild(msgspec.Struct, frozen=True):
+    """Answered with the child of this id; ``None`` if there is none."""
+
+    id: str
+    reply: Reply[ActorRef[Any] | None]
+
+
+DynamicSupervisorMessage: TypeAlias = StartChild | StopChild | ListChildren | FindChild
 
 
 class DynamicSupervisor(SupervisingActor[DynamicSupervisorMessage]):
@@ -111,6 +118,9 @@ class DynamicSupervisor(SupervisingActor[DynamicSupervisorMessage]):
                 self._remove(id, reply)
             case ListChildren(reply):
                 reply.send(tuple(place.node() for place in self._here.children.values()))
+            case FindChild(id, reply):
+                place = self._here.children.get(id)
+                reply.send(None if place is None else ActorRef(place))
             case _:
                 assert_never(message)
 
@@ -180,6 +190,10 @@ class DynamicSupervisorRef(ActorRef[DynamicSupervisorMessage]):
     async def children(self) -> tuple[Node, ...]:
         """The children as they stand, oldest first."""
         return await self.ask(ListChildren, timeout=None)
+
+    async def find_child(self, id: str) -> ActorRef[Any] | None:
+        """The child of this id, for who did not start it, or has forgotten; ``None`` if there is none."""
+        return await self.ask(partial(FindChild, id), timeout=None)
 
 
 class DynamicSupervisorSpec(ChildSpec[DynamicSupervisorMessage]):

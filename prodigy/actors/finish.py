@@ -4,6 +4,7 @@ What cannot be done leaves branch and worktree as they are, and can be tried aga
 """
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -36,6 +37,7 @@ class Conductor(msgspec.Struct, frozen=True):
     ask_merge: AskMerge
     services: Services
     phases: PhaseFactory
+    now: Callable[[], datetime]
 
     async def run_phase(self, phase: Phase, spec: ChildSpec[Any]) -> Failure | None:
         """Run a phase as an actor of its own; its failure, if it failed."""

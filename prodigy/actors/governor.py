@@ -288,9 +288,7 @@ class Governor(Actor[Message]):
 
     def _wall(self) -> float:
         """Seconds that the job has run."""
-        money = self._state.money
-        awake = 0.0 if money.awake_since is None else (self._now() - money.awake_since).total_seconds()
-        return money.wall + max(0.0, awake)
+        return self._state.money.active(self._now())
 
     def _patience(self) -> float | None:
         """Seconds until time alone changes something."""

@@ -16,7 +16,7 @@ from prodigy.actors.recorder import Note, subscribe
 from prodigy.actors.resolver import resolving
 from prodigy.actors.selection import choose, left_out
 from prodigy.actors.workspace_requests import LeaseNoMore
-from prodigy.actors.workspaces import attach_session, clear_session, detach_session
+from prodigy.actors.workspaces import attach_session, clear_session, detach_session, reclaim
 from prodigy.events import Failure, Record
 from prodigy.job.budget import drained
 from prodigy.job.policy import Rules, retry_rules, rules_of
@@ -42,7 +42,7 @@ from prodigy.workflow.deferred import count
 from prodigy.workflow.model import MapInput, MapPhase, Shell, Step
 from prodigy.workflow.select import input_kind
 from prodigy.workflow.template import render_text
-from supervisors import ChildSpec, Crashed, Restart
+from supervisors import ActorRef, ChildSpec, Crashed, Restart
 
 
 class MapActor(PhaseActor):
@@ -222,19 +222,22 @@ class MapActor(PhaseActor):
                 return events.CircuitClosed()
 
     async def _take_up(self, watchers: trio.Nursery) -> None:
-        """Go on with the attempts, and the merges, that an earlier process began and that nobody here works at."""
+        """Go on with attempts and merges that were begun: by an earlier process, or by agents that live still."""
         services = self._services
         living = {child.id for child in await services.crew.children()}
         for item in sorted(self._ledger.state.items.values(), key=lambda item: item.index):
-            if item.agent_id is None or item.agent_id in living:
+            if item.agent_id is None:
                 continue
             if item.status == "running":
                 await self._start(Start(item.item_id, item.attempts), watchers)
+            elif item.agent_id in living:
+                continue
             elif item.status == "merging" and item.error is None and item.head is not None:
                 agent = ids.AgentId(item.agent_id)
                 watchers.start_soon(merge_agent, services.merger, item.item_id, agent, item.head)
 
     async def _start(self, start: Start, watchers: trio.Nursery) -> None:
+        """Start the agent of an attempt, unless it lives since before this actor did, and see how it ends."""
         services = self._services
         spec = ChildSpec(
             id=str(ids.agent_id(self._ledger.state.items[start.item_id].index, start.attempt)),
@@ -242,20 +245,18 @@ class MapActor(PhaseActor):
             restart=Restart.TEMPORARY,
             shutdown=self._grace(self._map) + AGENT_SHUTDOWN,
         )
-        await services.crew.start_child(spec)
-        watchers.start_soon(self._watch, start, spec)
+        living = await services.crew.find_child(spec.id)
+        watchers.start_soon(self._watch, start, living or await services.crew.start_child(spec))
 
     async def _resolve(self, item_id: str, watchers: trio.Nursery) -> None:
         """Start the actor that resolves an item's conflict, unless it lives; it tells its end in a record."""
         services = self._services
         spec = resolving(item_id, self._setting)
-        if spec.id in {child.id for child in await services.crew.children()}:
-            return
-        await services.crew.start_child(spec)
-        watchers.start_soon(self._watch_resolver, item_id, spec)
+        living = await services.crew.find_child(spec.id)
+        watchers.start_soon(self._watch_resolver, item_id, living or await services.crew.start_child(spec))
 
-    async def _watch_resolver(self, item_id: str, spec: ChildSpec[Any]) -> None:
-        reason = (await spec.ref.wait_stopped()).reason
+    async def _watch_resolver(self, item_id: str, resolver: ActorRef[Any]) -> None:
+        reason = (await resolver.wait_stopped()).reason
         if isinstance(reason, Crashed):
             message = f"The actor that was to resolve the conflict crashed: {reason.error!r}"
             await self._record(
@@ -271,18 +272,20 @@ class MapActor(PhaseActor):
     def _grace(self, phase: MapPhase) -> float:
         return max(self._plan.workflow.grace, phase.timeouts.grace or 0.0)
 
-    async def _watch(self, start: Start, spec: ChildSpec[Any]) -> None:
-        """An agent's actor that crashes is our bug; its item must not wait for ever."""
-        reason = (await spec.ref.wait_stopped()).reason
+    async def _watch(self, start: Start, agent: ActorRef[Any]) -> None:
+        """An agent's actor that crashes is our bug; neither its item nor who waits for its slot may wait for ever."""
+        reason = (await agent.wait_stopped()).reason
         if isinstance(reason, Crashed):
             error = Failure(error_class="internal", message=f"The agent's actor crashed: {reason.error!r}")
             await self._record(
                 events.AgentFailed(
                     item_id=start.item_id,
-                    agent_id=spec.id,
+                    agent_id=agent.id,
                     attempt=start.attempt,
                     duration_ms=0,
                     error=error,
                     signature="internal",
                 )
             )
+            living = {child.id for child in await self._services.crew.children()}
+            await reclaim(self._services.workspaces, frozenset(living))

@@ -72,7 +72,6 @@ class Run(Task):
         await reclaim(self._services.workspaces, frozenset(living))
 
     async def _run_phases(self) -> None:
-        began = trio.current_time()
         failure = await self._as_far_as_it_goes()
         reason = self._pause() if failure is None else None
         if reason is not None:
@@ -83,7 +82,7 @@ class Run(Task):
         await account(self._ledger, self._services.recorder, tasks, lambda _: True)
         await compare_checkout(self._services.workspaces)
         counts = self._ledger.state.counts
-        duration = round((trio.current_time() - began) * 1000)
+        duration = round(self._ledger.state.money.active(self._conductor.now()) * 1000)
         done, failed, skipped = counts["done"], counts["failed"], counts["skipped"]
         if failure is None:
             ended: events.AnyEvent = events.JobCompleted(

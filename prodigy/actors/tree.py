@@ -232,7 +232,7 @@ class Tree:
     def _conductor(self, purpose: Purpose, services: Services) -> Callable[[], Task]:
         plan, ledger, around = self._plan, self.ledger, self._around
         phases = PhaseFactory(Setting(plan, ledger, self._tasks, services, around.forge, around.stamp.now))
-        conductor = Conductor(plan, ledger, around.ask_merge, services, phases)
+        conductor = Conductor(plan, ledger, around.ask_merge, services, phases, around.stamp.now)
         match purpose:
             case "run":
                 return lambda: Run(conductor)

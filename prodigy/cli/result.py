@@ -53,9 +53,7 @@ _WHY_NOT_MERGED = {
 def result_lines(state: JobState, repo: str, now: datetime) -> Iterator[Line]:
     """The result block of a run that ended or stopped: session, items, commits, merge, next."""
     summary = summarize(state, repo)
-    end = state.ended_at or now
-    began = state.retry.started_at if state.retry is not None else summary.started_at
-    took = duration((end - began) / timedelta(seconds=1))
+    took = duration(_taken(state, state.ended_at or now))
     between = "in" if state.status == "completed" else "after"
     yield (
         Span(summary.session_id, "strong"),
@@ -68,7 +66,7 @@ def result_lines(state: JobState, repo: str, now: datetime) -> Iterator[Line]:
         yield _labelled("retried", retried_text(state.retry.ended))
     if state.before is not None:
         yield _labelled("resumed", _resumed(state, state.before))
-    if state.repeated:
+    if len(state.repeated) > state.repeated_before:
         yield _labelled("again", _repeated(state))
     yield _labelled("commits", _commits(state, summary.branch))
     if state.money.usd:
@@ -81,6 +79,13 @@ def result_lines(state: JobState, repo: str, now: datetime) -> Iterator[Line]:
         yield _labelled("next", f"prodigy dlq retry {summary.tail}")
     elif following is not None and not summary.unmerged:
         yield _labelled("next", following)
+
+
+def _taken(state: JobState, end: datetime) -> float:
+    """Seconds that the last retry took, else those that processes have worked at the run."""
+    if state.retry is None:
+        return state.money.active(end)
+    return (end - state.retry.started_at) / timedelta(seconds=1)
 
 
 def output_lines(state: JobState) -> Iterator[str]:
@@ -213,9 +218,10 @@ def _resumed(state: JobState, before: Before) -> str:
 
 
 def _repeated(state: JobState) -> str:
-    """What was paid for a second time."""
-    named = [_name_of(one, state) for one in state.repeated[:_FEW]]
-    more = len(state.repeated) - len(named)
+    """What was paid for a second time since the run was last taken up."""
+    repeated = state.repeated[state.repeated_before :]
+    named = [_name_of(one, state) for one in repeated[:_FEW]]
+    more = len(repeated) - len(named)
     return f"cut off, and paid again: {', '.join(named)}{f' and {more:,} more' if more else ''}"
 
 

@@ -89,6 +89,7 @@ def _retry_started(state: JobState, event: events.DlqRetryStarted, record: Recor
     state.workers.clear()
     forgive(state)
     state.flags, state.before = Overrides(), None
+    state.repeated_before = len(state.repeated)
     for item_id in event.item_ids:
         _again(state, state.items[item_id])
     for phase in (*AFRESH, "reduce") if event.reduce else AFRESH:

@@ -141,6 +141,7 @@ class Report(Struct, frozen=True, kw_only=True):
     status: str
     exit_code: int | None
     duration_ms: int
+    """For which processes have worked at it."""
     phases: list[PhaseReport]
     items: ItemsReport
     failures: list[FailureGroup]
@@ -176,7 +177,7 @@ def report(
         run=run,
         status=run.status,
         exit_code=exit_code(run, state.signal),
-        duration_ms=round((end - run.started_at).total_seconds() * 1000),
+        duration_ms=round(state.money.active(end) * 1000),
         phases=_phases(state),
         items=_items(state),
         failures=failure_groups(state),

@@ -184,6 +184,11 @@ class Money(Struct, kw_only=True):
         """US dollars that launches under way may still cost."""
         return sum(self.under_way.values())
 
+    def active(self, now: datetime) -> float:
+        """Seconds that processes have worked at the run up to ``now``, where one works at it or ended then."""
+        awake = 0.0 if self.awake_since is None else (now - self.awake_since).total_seconds()
+        return self.wall + max(0.0, awake)
+
 
 class DeadLetter(Struct, kw_only=True, omit_defaults=True):
     """An item that failed for good, as the queue holds it; mirrors the record ``seq``."""
@@ -452,6 +457,8 @@ class JobState(Struct, kw_only=True):
     """What there was when it was last taken up; ``None`` if it never was."""
     repeated: list[Repeated] = []
     """What was begun a second time because it had been cut off, or because what it left was gone."""
+    repeated_before: int = 0
+    """How many of them before the run was last taken up."""
     workflow_sha256: str | None = None
     """Of the workflow in force."""
     template_sha256: str | None = None

@@ -4,7 +4,7 @@ Pure: views of a ``JobState``; the present time comes in as a value. Whether a r
 records; ``lived`` tells a summary what its lock said.
 """
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, TypeVar
 
 from msgspec import Struct
@@ -245,10 +245,10 @@ def item_counts(state: JobState) -> ItemCounts:
 
 
 def progress(state: JobState, now: datetime) -> Progress:
-    """How far the run is at ``now``, or was when it ended."""
+    """How far the run is at ``now``, or was when it ended; ``elapsed_ms`` is while processes worked at it."""
     end = state.ended_at or now
-    elapsed = (end - state.started_at) / timedelta(milliseconds=1) if state.started_at else 0
-    return Progress(items=item_counts(state), elapsed_ms=max(0, round(elapsed)), eta_ms=eta_ms(state))
+    elapsed = round(state.money.active(end) * 1000)
+    return Progress(items=item_counts(state), elapsed_ms=elapsed, eta_ms=eta_ms(state))
 
 
 def eta_ms(state: JobState) -> int | None:

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 import trio
+import trio.lowlevel
 from crashes import crash_once
 
 from prodigy import events
+from prodigy.actors import agent
 from prodigy.actors.dead_letters import DeadLetters
 from prodigy.actors.finish import Conductor
 from prodigy.actors.map_phase import MapActor
 from prodigy.actors.merger import Merger
 from prodigy.actors.slots import Slots
-from prodigy.actors.workspaces import Workspaces
+from prodigy.actors.workspaces import Workspaces, lease
 from prodigy.store.journal import StorageFailed
 from prodigy.store.segments import FileSegment
 from supervisors import RestartIntensityExceeded
@@ -65,6 +67,64 @@ async def test_a_crash_costs_nothing(
     assert any("put in by the test" in event.reason for event in stage.kinds(events.ChildDown))
     assert stage.kinds(events.ChildRestarted)
     assert stage.git("branch", "--list", "prodigy-*") == ""
+
+
+def first_look_crashes(monkeypatch: pytest.MonkeyPatch, second: trio.Event, agents: list[int]) -> None:
+    """The map phase goes down when two agents have come so far; ``second``: it is up again and has taken them up."""
+    original, looks = MapActor._next, list[int]()
+
+    async def crash_at_first(self: Any, *words: Any) -> Any:
+        looks.append(1)
+        if len(looks) == 1:
+            while len(agents) < 2:
+                await trio.lowlevel.checkpoint()
+            raise RuntimeError("put in by the test")
+        second.set()
+        return await original(self, *words)
+
+    monkeypatch.setattr(MapActor, "_next", crash_at_first)
+
+
+async def test_agents_that_wait_for_a_slot_outlive_their_phase(
+    stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is recorded of them when the phase comes up again: it finds them there, and starts none a second time."""
+    again, came = trio.Event(), list[int]()
+    first_look_crashes(monkeypatch, again, came)
+
+    async def lease_later(*words: Any) -> Any:
+        came.append(1)
+        await again.wait()
+        return await lease(*words)
+
+    monkeypatch.setattr(agent, "lease", lease_later)
+    tree = await stage.run(FLOW)
+    assert again.is_set()
+    assert (tree.ledger.problem, tree.ledger.state.merge) == (None, "merged")
+    assert stage.git("show", "main:all").split() == ["a.txt", "b.txt", "c.txt"]
+    started = [event.agent_id for event in stage.kinds(events.AgentStarted)]
+    assert sorted(started) == ["agent-0-1", "agent-1-1", "agent-2-1", "agent-3-1"]
+    [down] = stage.kinds(events.ChildDown)
+    assert "put in by the test" in down.reason
+
+
+async def test_an_agent_that_crashes_after_its_phase_did_fails_its_item(
+    stage: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody watches it still: its item does not wait for ever."""
+    again, came = trio.Event(), list[int]()
+    first_look_crashes(monkeypatch, again, came)
+
+    async def crash_later(*_: Any) -> Any:
+        came.append(1)
+        await again.wait()
+        raise RuntimeError("the agent's own")
+
+    monkeypatch.setattr(agent, "run_agent", crash_later)
+    with trio.fail_after(30):
+        tree = await stage.run(FLOW)
+    assert tree.ledger.state.counts["failed"] == 4
+    assert {"the agent's own" in item.error.message for item in tree.ledger.state.items.values()} == {True}
 
 
 async def test_what_goes_down_too_often_is_told(stage: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import pytest
 from prodigy import events
 from prodigy.cli.result import result_lines, run_error
 from prodigy.events import Failure
-from prodigy.job.state import DeadLetter, ItemState, JobState, MergeOutcome
+from prodigy.job.state import DeadLetter, ItemState, JobState, MergeOutcome, Money, Repeated
 
 BEGAN = datetime(2026, 11, 22, 8, 15, 0, tzinfo=UTC)
 SESSION = "session-mapreduce-20261122-081500-k7m2pq"
@@ -34,6 +34,7 @@ def ended(change: Callable[[JobState], None] = lambda _: None) -> list[str]:
     state = JobState(
         started=started(),
         started_at=BEGAN,
+        money=Money(awake_since=BEGAN),
         updated_at=BEGAN,
         ended_at=BEGAN + timedelta(seconds=724),
         status="completed",
@@ -155,3 +156,27 @@ def test_a_bug_is_ours_and_a_limit_is_a_limit() -> None:
     assert limit is not None
     assert (bug.exit_code, limit.code, limit.note) == (3, "limit-exceeded", None)
     assert run_error(JobState()) is None
+
+
+def test_what_was_paid_again_is_told_once() -> None:
+    """By the process that paid for it; the report keeps it."""
+
+    def repeat(state: JobState) -> None:
+        state.repeated.append(Repeated(phase="reduce", step="1"))
+
+    def repeat_before(state: JobState) -> None:
+        repeat(state)
+        state.repeated_before = 1
+
+    assert "again    cut off, and paid again: reduce step 1" in ended(repeat)
+    assert not any("again" in line for line in ended(repeat_before))
+
+
+def test_a_run_takes_the_time_in_which_somebody_worked_at_it() -> None:
+    """Not that between two processes."""
+
+    def resume(state: JobState) -> None:
+        state.money = Money(wall=30.0, awake_since=BEGAN + timedelta(hours=9))
+        state.ended_at = BEGAN + timedelta(hours=9, seconds=12)
+
+    assert ended(resume)[0] == f"{SESSION}  completed in 42 s"

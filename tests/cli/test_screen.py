@@ -16,7 +16,7 @@ from prodigy.cli.printer import Level
 from prodigy.cli.screen import live, render, view
 from prodigy.cli.terminal import ASCII, UNICODE, Marks
 from prodigy.cli.text import cells
-from prodigy.job.state import ItemState, JobState, PhaseState, Resolution
+from prodigy.job.state import ItemState, JobState, Money, PhaseState, Resolution
 
 BEGAN = datetime(2026, 11, 22, 8, 15, 0, tzinfo=UTC)
 NOW = BEGAN + timedelta(seconds=724)
@@ -63,6 +63,7 @@ def in_map(names: Sequence[str], *, done: int = 0, failed: int = 0, waiting: int
     state = JobState(
         started=started(),
         started_at=BEGAN,
+        money=Money(awake_since=BEGAN),
         status="running",
         phase="map",
         phases={"map": PhaseState(status="running", started_at=BEGAN)},
@@ -76,7 +77,11 @@ def in_map(names: Sequence[str], *, done: int = 0, failed: int = 0, waiting: int
 
 
 def lines(
-    state: JobState, width: int = 80, height: int = 24, marks: Marks = UNICODE, level: Level = Level.NORMAL
+    state: JobState,
+    width: int = 80,
+    height: int = 24,
+    marks: Marks = UNICODE,
+    level: Level = Level.NORMAL,
 ) -> list[str]:
     return ["".join(span.text for span in line) for line in view(state, NOW, width, height, marks, level)]
 
@@ -156,6 +161,7 @@ def test_other_phases_show_their_step() -> None:
     state = JobState(
         started=started(),
         started_at=BEGAN,
+        money=Money(awake_since=BEGAN),
         phase="setup",
         phases={"setup": PhaseState(status="running", started_at=NOW - timedelta(seconds=12))},
         current_step="2",

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 from collections import Counter
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,26 @@ def test_a_later_resume_goes_on_with_the_text_of_the_one_before(world: World, fo
     assert ran(folder) == {"one": 1, "two": 1, "second": 2, "third": 1}
     assert "paid again: steps step 1" not in done.stdout
     assert "cut off, and paid again" in done.stdout
+    assert_active_time(world)
+
+
+def assert_active_time(world: World) -> None:
+    """The run took what its processes worked at it, each from its first record to its last."""
+    [journal] = world.journals()
+    lives: list[list[datetime]] = [[]]
+    for record in map(json.loads, journal.read_text().splitlines()):
+        kind, at = record["event"]["event_type"], datetime.fromisoformat(record["timestamp"])
+        if kind == "job_resumed":
+            lives.append([])
+        if kind == "job_completed":
+            *earlier, last = [life[-1] - life[0] for life in lives]
+            told = timedelta(milliseconds=record["event"]["duration_ms"])
+            slack = timedelta(milliseconds=1)  # of rounding
+            assert len(earlier) == 2
+            assert sum(earlier, last) - slack <= told <= sum(earlier, at - lives[-1][0]) + slack
+            return
+        lives[-1].append(at)
+    raise AssertionError("it did not complete")
 
 
 def test_agents_that_are_done_stay_and_others_do_what_the_file_says_now(world: World, folder: Path) -> None:

@@ -12,7 +12,7 @@ from prodigy.events import Failure, JobStarted
 from prodigy.job.report import exit_code, report
 from prodigy.job.results import item_results, map_variables
 from prodigy.job.signature import signature_of
-from prodigy.job.state import DeadLetter, ItemState, ItemStatus, JobState, PhaseState
+from prodigy.job.state import DeadLetter, ItemState, ItemStatus, JobState, Money, PhaseState
 from prodigy.job.summary import JobSummary, eta_ms, item_counts, lived, next_command, progress, summarize
 
 START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
@@ -52,6 +52,7 @@ def state(*statuses: ItemStatus, **fields: object) -> JobState:
             max_parallel=4,
         ),
         started_at=START,
+        money=Money(awake_since=START),
         updated_at=START + timedelta(seconds=90),
         status="running",
         items={one.item_id: one for one in reversed(items)},

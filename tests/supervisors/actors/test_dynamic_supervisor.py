@@ -67,6 +67,18 @@ async def test_a_start_returns_when_the_child_is_up(autojump_clock: MockClock) -
         assert [node.state for node in await agents.ref.children()] == [State.RUNNING] * 3
 
 
+async def test_a_child_is_found_by_its_id_as_long_as_it_is_there() -> None:
+    agents = DynamicSupervisorSpec("agents")
+    async with open_supervisor(Supervisor([agents])):
+        started = await agents.ref.start_child(ChildSpec("a", Agent))
+        assert await agents.ref.find_child("b") is None
+        found = await agents.ref.find_child("a")
+        assert found == started
+        await agents.ref.stop_child("a")
+        assert (await started.wait_stopped()).reason == Stopped()
+        assert await agents.ref.find_child("a") is None
+
+
 async def test_a_failed_start_is_the_asker_s_to_see() -> None:
     """It is not retried nor counted; the same spec may be tried again."""
     attempts: list[int] = []
