@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-JOBS   ?= logical
+JOBS   ?= $(shell echo $$(( $$(nproc) + 2 )))
 
 .PHONY: help setup demo test test-claude lint types stress bench ci clean
 

@@ -87,7 +87,7 @@ def failing(world: World, tag: str, option: str, *, places: int = 1) -> set[str]
         option: what the product lacks.
         places: how many places each other option is tried in.
     """
-    matrix = Matrix(prepared(world), tag, long=2)
+    matrix = Matrix(prepared(world), tag, long=6)
     phases: dict[str, Steps] = {"setup": [], "agent": [], "reduce": [], "merge": []}
     expected: dict[str, str] = {}
     for frame, other in chosen(option, places):

@@ -169,7 +169,7 @@ async def test_start_up_errors_tell_what_the_cli_said(desk: Desk) -> None:
 
 
 async def test_timeout_is_told_as_such(desk: Desk) -> None:
-    failed = await failing(desk, "/hang", timeout=1.0)
+    failed = await failing(desk, "/hang", timeout=5.0)
     assert failed.failure.error_class == "timeout"
     assert failed.done.claude is not None
     assert failed.done.claude.model == "fake-model"

@@ -135,7 +135,7 @@ async def test_feedback(tree: Path) -> None:
 
 
 async def test_timeout_kills_the_attempt(tree: Path) -> None:
-    failed = await failing(runner(tree), "touch begun; sleep 60; touch ended", "true", timeout=1.0)
+    failed = await failing(runner(tree), "touch begun; sleep 60; touch ended", "true", timeout=4.0)
     assert failed.done.value["status"] == "timeout"
     assert failed.failure.message == "Goal `be good` reached 0 of 80 points after 1 attempt: the time was up"
     assert (tree / "begun").exists()

@@ -167,18 +167,18 @@ async def test_a_silent_one(family: Family):
 
 
 async def test_one_that_speaks_on_either_stream_is_not_silent():
-    script = "for n in 1 2 3 4 5; do sleep 0.2; echo out; sleep 0.2; echo err >&2; done"
+    script = "for n in 1 2 3 4 5 6 7 8; do sleep 0.3; echo out; sleep 0.3; echo err >&2; done"
     async with open_slots() as slots:
-        end, breach = await run(slots, shell(script), Limits(idle=1.5))
+        end, breach = await run(slots, shell(script), Limits(idle=4.0))
     assert (end.code, breach) == (0, None)
 
 
 async def test_one_that_nobody_reads_is_not_silent():
     """It has spoken; the pipe is full; the silence is ours."""
     async with open_slots() as slots, slots.lease() as slot:
-        async with slot.start(shell("head -c 1000000 /dev/zero"), Limits(idle=1.0)) as tree:
+        async with slot.start(shell("head -c 1000000 /dev/zero"), Limits(idle=3.0)) as tree:
             await until(tree.unread)
-            await trio.sleep(1.5)
+            await trio.sleep(4)
             assert len(await read_all(tree.stdout)) == 1_000_000
             assert (await tree.wait()).code == 0
         assert tree.breach is None
@@ -187,9 +187,9 @@ async def test_one_that_nobody_reads_is_not_silent():
 async def test_one_that_has_ended_is_not_silent():
     """Its end waits to be heard, and that may take its time."""
     async with open_slots() as slots, slots.lease() as slot:
-        async with slot.start(shell("exit 3"), Limits(idle=1.0, wall=1.0)) as tree:
+        async with slot.start(shell("exit 3"), Limits(idle=3.0, wall=3.0)) as tree:
             await until(lambda: not children(tree.reaper))
-            await trio.sleep(1.5)
+            await trio.sleep(4)
             assert (await tree.wait()).code == 3
         assert tree.breach is None
 

@@ -196,7 +196,7 @@ async def test_asking_nobody_is_an_error():
 async def test_a_cancelled_job_cleans_up_within_its_grace(family: Family, tmp_path: Path):
     """What its commands do when they are asked to end is done before ``run`` returns."""
     listener = Listener()
-    async with pool_of(cancel_grace=0.5) as pool:
+    async with pool_of(cancel_grace=5.0) as pool:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(partial_run, pool, Shell(tidy(family, tmp_path)), listener)
             await listener.news.wait()
@@ -447,7 +447,7 @@ async def test_an_idle_pool_shrinks_to_one_worker_and_grows_again():
 async def test_closing_ends_what_runs_politely_and_leaves_nobody(family: Family, tmp_path: Path):
     """Whoever still waits learns that the pool was closed; its workers are reaped."""
     listener = Listener()
-    async with trio.open_nursery() as nursery, pool_of(cancel_grace=0.5) as pool:
+    async with trio.open_nursery() as nursery, pool_of(cancel_grace=5.0) as pool:
         nursery.start_soon(learn_of_closing, pool, Shell(tidy(family, tmp_path)), listener)
         await family.until_everyone_is_up()
         worker = pool.workers[0].pid
