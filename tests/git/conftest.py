@@ -1,6 +1,7 @@
 """Real git in scratch repositories, out of reach of the configuration of whoever runs the tests."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -96,10 +97,8 @@ class Scratch:
         return found
 
 
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    """A user with a name and no other configuration."""
-    home = tmp_path / "home"
+def user(home: Path) -> dict[str, str]:
+    """The environment of a user with a name and no other configuration, whose home is made."""
     home.mkdir()
     (home / "gitconfig").write_text(
         "[user]\n\tname = Tester\n\temail = tester@example.org\n[init]\n\tdefaultBranch = main\n"
@@ -110,6 +109,11 @@ def env(tmp_path: Path) -> dict[str, str]:
         "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
         "GIT_CONFIG_NOSYSTEM": "1",
     }
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    return user(tmp_path / "home")
 
 
 @pytest.fixture
@@ -132,16 +136,25 @@ def configure(env: dict[str, str]) -> Callable[..., None]:
     return set_
 
 
-@pytest.fixture
-def repo(tmp_path: Path, env: dict[str, str]) -> Scratch:
-    """A repository with three commits on ``main``."""
-    path = tmp_path / "repo"
-    path.mkdir()
-    scratch = Scratch(path, env)
+@pytest.fixture(scope="session")
+def three_commits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository to be copied: many processes of git make one."""
+    folder = tmp_path_factory.mktemp("three-commits")
+    scratch = Scratch(folder / "repo", user(folder / "home"))
+    scratch.path.mkdir()
     scratch("init", "--quiet")
     scratch.commit("one", a="1\n", b="b\n")
     scratch.commit("two", a="2\n")
     scratch.commit_file("deep/er/c", "c\n", "three")
+    return scratch.path
+
+
+@pytest.fixture
+def repo(tmp_path: Path, env: dict[str, str], three_commits: Path) -> Scratch:
+    """A repository with three commits on ``main``."""
+    scratch = Scratch(tmp_path / "repo", env)
+    shutil.copytree(three_commits, scratch.path)
+    scratch("update-index", "-q", "--refresh")  # its files are others by inode and time of change
     return scratch
 
 
