@@ -9,7 +9,7 @@ and so has two points, ``journal.sync.before`` and ``journal.sync.after``. They 
 unless ``PRODIGY_CRASH_POINTS`` names a folder. Then each process notes the points that it passes in the folder's file
 ``passed``, a line each (``{pid} {who} {point}``), and the first that comes to the point of the file ``plan``
 (``{who} {point} {number}``: on its so manieth time, counted per process) takes the plan away and kills itself with
-SIGKILL. ``who`` is ``worker``, ``coordinator`` or ``keeper``.
+SIGKILL. ``who`` is ``worker``, ``coordinator`` or ``keeper``. A process knows the plan that is there when it starts.
 
 Which calls must stand in such a block is held by ``tests/test_crash_points.py``.
 """
@@ -18,6 +18,7 @@ import os
 import signal
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -31,6 +32,9 @@ class _Rehearsal:
 
     def __init__(self, folder: Path) -> None:
         self._plan = folder / "plan"
+        self._wanted: list[str] = []
+        with suppress(FileNotFoundError):  # nobody dies, or somebody has
+            self._wanted = self._plan.read_text().split()
         self._passed = os.open(
             folder / "passed", os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600
         )
@@ -39,12 +43,12 @@ class _Rehearsal:
     def reached(self, point: str) -> None:
         self._times[point] += 1
         os.write(self._passed, f"{os.getpid()} {_WHO} {point}\n".encode())
-        try:
-            if self._plan.read_text().split() == [_WHO, point, str(self._times[point])]:
+        if self._wanted == [_WHO, point, str(self._times[point])]:
+            try:
                 self._plan.unlink()
-                os.kill(os.getpid(), signal.SIGKILL)
-        except FileNotFoundError:
-            return  # nobody dies, or somebody has
+            except FileNotFoundError:
+                return  # somebody else was first
+            os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _rehearsal() -> _Rehearsal | None:
