@@ -89,6 +89,42 @@ def test_a_launch_whose_time_is_up(world: World, api: MessagesApi, tag: str) -> 
     assert cost["usd"] == cost["estimated_usd"] == pytest.approx(api.cost())
 
 
+def test_a_task_in_the_background_that_never_ends(world: World, api: MessagesApi, tag: str) -> None:
+    """The result is told, and the CLI would stay for ten minutes: it may linger for so long, then its tree is ended."""
+    world.environ["CLAUDE_CODE_DISABLE_BACKGROUND_TASKS"] = "0"
+    world.environ["PRODIGY__CLAUDE__LINGER"] = "2s"
+    task = bash(f"exec -a {tag} python3 -c 'import time; time.sleep(7777)' {tag}", run_in_background=True)
+    api["serve"] = Scenario([Reply("I serve.", [task]), Reply("It serves.")], by_turn=True)
+    done = world.prodigy("run", world.workflow('[{"claude": "[[serve]]"}]'), "--no-merge", timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert not pids_with(tag)
+    [ended] = [event for event in world.events("step_completed") if event["kind"] == "claude"]
+    assert ended["stdout"]["tail"] == "It serves."
+    assert ended["claude"]["cost_usd"] == pytest.approx(api.cost())
+    assert "estimated" not in ended["claude"]
+
+
+def test_a_hang_after_the_result(world: World, api: MessagesApi, tag: str) -> None:
+    """Here it is a hook of the session's end; whatever it is, the result counts and nothing is left running."""
+    world.environ["PRODIGY__CLAUDE__LINGER"] = "2s"
+    hang = f"touch {world.folder}/ending; exec -a {tag} python3 -c 'import time; time.sleep(7777)' {tag}"
+    hook = {"type": "command", "command": hang}
+    options = {
+        "settings": {
+            "hooks": {"SessionEnd": [{"hooks": [{**hook, "timeout": 600}]}]},
+            "env": {"CLAUDE_CODE_SESSIONEND_HOOKS_TIMEOUT_MS": "600000"},
+        }
+    }
+    flow = json.dumps([{"claude": "hello", "claude_options": options}])
+    done = world.prodigy("run", world.workflow(flow), "--no-merge", timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert (world.folder / "ending").exists()
+    assert not pids_with(tag)
+    [ended] = [event for event in world.events("step_completed") if event["kind"] == "claude"]
+    assert ended["stdout"]["tail"] == "Hello."
+    assert ended["claude"]["cost_usd"] == pytest.approx(api.cost())
+
+
 def test_a_result_that_was_told_is_not_bought_again(world: World, api: MessagesApi) -> None:
     """Claude had ended when the run was killed: what it did and said counts, and the API is not asked again."""
     gate = world.folder / "gate"
