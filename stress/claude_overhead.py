@@ -20,7 +20,7 @@ TESTS = Path(__file__).parents[1] / "tests"
 if str(TESTS) not in sys.path:
     sys.path.insert(0, str(TESTS))
 
-from claude.pinned import CLI  # noqa: E402 - the folder of the tests is no package
+from claude.pinned import CLI, environment  # noqa: E402 - the folder of the tests is no package
 from fakes.messages_api import MessagesApi, Reply, Scenario, bash  # noqa: E402
 
 KIND = "bench"
@@ -73,18 +73,10 @@ def prepare(ground: Ground, api: MessagesApi) -> None:
     wrapper.write_text(WRAPPER)
     wrapper.chmod(0o755)
     (ground.scratch / "tmp").mkdir()
+    ground.environ |= environment(ground.scratch, api.url, ground.environ["PATH"])
     ground.environ |= {
         "PATH": f"{wrapper.parent}:{ground.environ['PATH']}",
         "CLI_TIMES": str(ground.scratch / "times"),
-        "TMPDIR": str(ground.scratch / "tmp"),
-        "CLAUDE_CONFIG_DIR": str(ground.scratch / "claude"),
-        "ANTHROPIC_API_KEY": "nobody's",
-        "ANTHROPIC_BASE_URL": api.url,
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        "DISABLE_TELEMETRY": "1",
-        "DISABLE_ERROR_REPORTING": "1",
-        "DISABLE_AUTOUPDATER": "1",
-        "IS_SANDBOX": "1",
     }
 
 

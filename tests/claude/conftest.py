@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from claude.pinned import CLI
+from claude.pinned import CLI, environment
 from fakes.messages_api import MessagesApi
 from worlds import World, made_world, pids_with
 
@@ -32,18 +32,7 @@ def world(tmp_path: Path, api: MessagesApi) -> World:
     """A user's world with the CLI in it; the user's environment leads to the fake API and nowhere else."""
     made = made_world(tmp_path)
     (tmp_path / "tmp").mkdir()
-    made.environ |= {
-        "PATH": f"{CLI.parent}:{made.environ['PATH']}",
-        "TMPDIR": str(tmp_path / "tmp"),
-        "CLAUDE_CONFIG_DIR": str(tmp_path / "claude"),
-        "ANTHROPIC_API_KEY": "nobody's",
-        "ANTHROPIC_BASE_URL": api.url,
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        "DISABLE_TELEMETRY": "1",
-        "DISABLE_ERROR_REPORTING": "1",
-        "DISABLE_AUTOUPDATER": "1",
-        "IS_SANDBOX": "1",
-    }
+    made.environ |= environment(tmp_path, api.url, made.environ["PATH"])
     return made
 
 

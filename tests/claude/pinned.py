@@ -15,6 +15,25 @@ VERSION = "2.1.330"
 CLI = Path(__file__).parents[2] / ".cache" / f"claude-{VERSION}" / "claude"
 
 
+def environment(folder: Path, url: str, path: str) -> dict[str, str]:
+    """Variables with which it keeps all that it writes below a folder, and reaches an API on loopback and nothing else.
+
+    ``path`` is the search path without it.
+    """
+    return {
+        "PATH": f"{CLI.parent}:{path}",
+        "TMPDIR": str(folder / "tmp"),
+        "CLAUDE_CONFIG_DIR": str(folder / "claude"),
+        "ANTHROPIC_API_KEY": "nobody's",
+        "ANTHROPIC_BASE_URL": url,
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "DISABLE_TELEMETRY": "1",
+        "DISABLE_ERROR_REPORTING": "1",
+        "DISABLE_AUTOUPDATER": "1",
+        "IS_SANDBOX": "1",
+    }
+
+
 def fetch() -> None:
     """Put the CLI into its place: 160 MB to download, 380 MB on disk."""
     CLI.parent.mkdir(parents=True, exist_ok=True)
