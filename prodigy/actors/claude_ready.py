@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import trio
 
 from prodigy.events import Backend
-from prodigy.job.plan import resolves_with_claude
+from prodigy.job.plan import needs_claude
 from prodigy.steps.backend import Needs
 from prodigy.steps.backends import opened
 from prodigy.workflow.layers import within
@@ -25,8 +25,7 @@ async def check_claude(workflow: Workflow, chosen: Backend, environment: Mapping
         UsageError: ``backend-unknown``.
     """
     steps = [step for step in within(workflow, Step) if isinstance(step.action, Claude)]
-    resolves = resolves_with_claude(workflow)
-    if not steps and not resolves:
+    if not needs_claude(workflow):
         return
     where = str(steps[0].mark) if steps else "on_conflict: claude"
     needs = Needs(where=where, options=tuple(step.claude for step in steps) or (workflow.claude,))

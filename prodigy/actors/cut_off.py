@@ -168,7 +168,7 @@ def claude_log(tasks: TaskFactory, task: AgentTask, item: ItemState, leaf: StepI
     """Claude's own account of the launch of a task that was cut off."""
     if leaf is None or leaf.kind != "claude" or item.claude_session is None:
         return None
-    return tasks.backend.session_file(task.environment, item.claude_session)
+    return tasks.backend.session_file({**task.environment, **task.for_claude}, item.claude_session)
 
 
 def _tail(file: Path) -> str:

@@ -14,6 +14,7 @@ import trio
 from msgspec import structs
 
 from prodigy.actors.recorder import Ledger, RecorderRef, record, subscribe
+from prodigy.actors.tuning import NO_TUNING, Tuning
 from prodigy.errors import ProdigyError, RunError
 from prodigy.events import (
     BudgetExhausted,
@@ -62,14 +63,13 @@ class Rules(msgspec.Struct, frozen=True):
     """What a run lets its launches do.
 
     ``caps`` is what the job may use by the workflow and the command line; ``most`` is how many launches there can be
-    at a time, ``starts`` how many may start at the same time, ``quota_wait_max`` how many seconds the API may
-    turn launches away in a row; ``None``: for ever.
+    at a time, ``starts`` how many may start at the same time.
     """
 
     caps: Callable[[], Caps]
     most: int
     starts: int
-    quota_wait_max: float | None = None
+    tuning: Tuning = NO_TUNING
 
 
 class Governor(Actor[Message]):
@@ -211,7 +211,7 @@ class Governor(Actor[Message]):
         account, model = lane
         known = self._state.quota(lane)
         since = at if known is None or known.since is None else known.since.timestamp()
-        longest = self._rules.quota_wait_max
+        longest = self._rules.tuning.quota_wait_max
         blocked = QuotaBlocked(
             account=account,
             model=model,
@@ -275,7 +275,9 @@ class Governor(Actor[Message]):
             until = None if quota is None or quota.until is None else quota.until.timestamp()
             width = None if quota is None else quota.width
             row = 0 if quota is None else quota.row
-            self._lanes[lane] = Breaker(self._rules.most, until, row, width)
+            tuning = self._rules.tuning
+            least = tuning.least_parallel if tuning.adaptive else self._rules.most
+            self._lanes[lane] = Breaker(self._rules.most, until, row, width, least=least)
         return self._lanes[lane]
 
     @property

@@ -18,7 +18,7 @@ import trio
 
 from prodigy import __version__, ids
 from prodigy.actors import environment
-from prodigy.actors.preparing import Prepared, prepare
+from prodigy.actors.preparing import NO_CLAUDE_VARIABLES, ClaudeVariables, Prepared, prepare
 from prodigy.actors.registration import registered
 from prodigy.errors import MachineError
 from prodigy.events import Metadata
@@ -137,9 +137,19 @@ def layout_for(home: Path, ground: Ground, now: datetime) -> Layout:
     return Layout(home, registered(home, git_dir, worktree, now).name)
 
 
-async def forge_for(ground: Ground, layout: Layout, session: ids.SessionId) -> Forge:
-    """What merges are made with."""
-    return await open_forge(ground.repository, ground.git, layout.git_lock, layout.bench(session))
+async def forge_for(plan: RunPlan, ground: Ground, layout: Layout) -> Forge:
+    """What the merges of a run are made with."""
+    said = plan.configured or {}
+    parts = {"NAME": said.get("git.author_name"), "EMAIL": said.get("git.author_email")}
+    author = {f"GIT_AUTHOR_{part}": text for part, text in parts.items() if text is not None}
+    return await open_forge(
+        ground.repository,
+        ground.git,
+        layout.git_lock,
+        layout.bench(plan.session_id),
+        author=author,
+        always_git=said.get("git.force_cli", False),
+    )
 
 
 async def prepare_environment(
@@ -148,10 +158,11 @@ async def prepare_environment(
     environ: Mapping[str, str],
     profile: str | None = None,
     computed: Mapping[str, str] | None = None,
+    claude: ClaudeVariables = NO_CLAUDE_VARIABLES,
 ) -> Prepared:
     """Work out the workflow's environment; ``profile``, else ``PRODIGY_PROFILE``, else the workflow's own is in force.
 
-    ``computed`` is what commands printed when the run was begun; they are not run again.
+    ``computed`` is what commands printed when the run was begun; they are not run again. ``claude`` is for Claude alone.
 
     Raises:
         ProdigyError: as ``preparing.prepare``.
@@ -167,6 +178,7 @@ async def prepare_environment(
             "workflow": {"name": workflow.name},
         },
         computed=computed,
+        claude=claude,
     )
 
 

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from prodigy.actors.answering import Answerer
 from prodigy.errors import MachineError, WorkflowError
@@ -42,6 +42,16 @@ class Layer(Struct, frozen=True, kw_only=True):
     """Variables that are worked out anew for each step."""
 
 
+class ClaudeVariables(Struct, frozen=True):
+    """What only Claude gets, over what it inherits and under what the workflow declares; and which of it are secrets."""
+
+    values: Mapping[str, str] = {}
+    secrets: frozenset[str] = frozenset()
+
+
+NO_CLAUDE_VARIABLES: Final = ClaudeVariables()
+
+
 class Prepared(Struct, frozen=True, kw_only=True):
     """The environment of a run.
 
@@ -52,6 +62,7 @@ class Prepared(Struct, frozen=True, kw_only=True):
     inherited: Mapping[str, str] = {}
     run: Layer = Layer()
     phases: Mapping[Phase, Layer] = {}
+    claude: ClaudeVariables = ClaudeVariables()
     profile: str | None = None
     masker: Masker = Masker({})
     computed: Mapping[str, str] = {}
@@ -69,8 +80,20 @@ class Prepared(Struct, frozen=True, kw_only=True):
         return tuple(dict.fromkeys([*self.run.values, *own.values, *later]))
 
     def secrets(self, phase: Phase) -> tuple[str, ...]:
-        """Names of the variables of a phase that hold secrets."""
-        return tuple(sorted(self.run.secrets | self._of(phase).secrets))
+        """Names of the variables of a phase that hold secrets, those of Claude among them."""
+        hidden = self.claude.secrets & self.for_claude(phase).keys()
+        return tuple(sorted(self.run.secrets | self._of(phase).secrets | hidden))
+
+    @property
+    def seen_by_claude(self) -> dict[str, str]:
+        """What Claude inherits in every phase."""
+        own = {name: value for name, value in self.claude.values.items() if name not in self.run.values}
+        return {**self.inherited, **own, **self.run.values}
+
+    def for_claude(self, phase: Phase) -> dict[str, str]:
+        """What Claude steps of a phase get besides, where the workflow does not declare it itself."""
+        declared = frozenset(self.declared(phase))
+        return {name: value for name, value in self.claude.values.items() if name not in declared}
 
     def later(self, phase: Phase) -> tuple[EnvVar, ...]:
         """Variables that each step of a phase works out anew, lowest first."""
@@ -90,6 +113,7 @@ async def prepare(
     profile: str | None = None,
     roots: Mapping[str, Any] | None = None,
     computed: Mapping[str, str] | None = None,
+    claude: ClaudeVariables = NO_CLAUDE_VARIABLES,
 ) -> Prepared:
     """Work out the environment of a run.
 
@@ -100,6 +124,7 @@ async def prepare(
         profile: the one that was asked for, if any.
         roots: variables besides the environment that values may use: parameters, ``branch``.
         computed: of an earlier preparation of the same run; these commands are not run again.
+        claude: what only Claude gets.
 
     Raises:
         WorkflowError: ``profile-unknown``, ``env-cycle``, ``secret-missing``, ``undefined-variable``, ``bad-value``.
@@ -110,7 +135,8 @@ async def prepare(
     async with AsyncExitStack() as stack:
         answerer = Answerer(repository, stack, computed or {})
         preparing = _Preparing(workflow, repository, inherited, name, Plain(roots or {}), answerer)
-        return await preparing.run(kept)
+        preparing.hide({name: claude.values[name] for name in sorted(claude.secrets)})
+        return structs.replace(await preparing.run(kept), claude=claude)
 
 
 class _Preparing:
@@ -180,13 +206,20 @@ class _Preparing:
             only_secrets=only_secrets,
         )
         found = await self._answered(answers, base)
-        secrets = {name: found.values[name] for name in sorted(found.secrets)}
+        self.hide({name: found.values[name] for name in sorted(found.secrets)})
+        return found
+
+    def hide(self, secrets: Mapping[str, str]) -> None:
+        """Let nothing that is written from here on hold these values.
+
+        Raises:
+            WorkflowError: ``bad-value``: one is too short.
+        """
         for name, value in secrets.items():
             if is_too_short(value):
                 message = f"The secret `{name}` has fewer than {SHORTEST} characters, too few to be hidden"
                 raise WorkflowError("bad-value", message)
         self.masker = self.masker.also(secrets)
-        return found
 
     async def _answered(self, answers: Answers, base: Mapping[str, str]) -> Resolved:
         try:

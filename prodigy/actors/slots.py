@@ -5,6 +5,7 @@ what could not be rescued is never touched again and its place is taken by anoth
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
@@ -53,9 +54,11 @@ class _Slot(msgspec.Struct):
     number: int
     path: str
     worktree: Worktree | None = None
-    """``None`` until it is made, and again when it is in doubt."""
+    """``None`` until it is made, and again when it is in doubt, or was not needed for long."""
     touched: tuple[bytes, ...] | None = None
     """What its last user left changed of the files of its base, if that is known."""
+    idle_since: float = 0.0
+    """On the event loop's clock."""
 
 
 class Slots:
@@ -161,6 +164,26 @@ class Slots:
                 slot.worktree = None
         await self._give_back(slot)
 
+    async def thin_out(self, limit: float) -> None:
+        """Remove every slot that nobody needed for ``limit`` seconds; its place is there for another. For ever."""
+        while True:
+            due = [slot.idle_since + limit for slot in self._idle if slot.worktree is not None]
+            await trio.sleep_until(min(due, default=trio.current_time() + limit))
+            while (slot := self._unneeded(limit)) is not None:
+                self._idle.remove(slot)
+                try:
+                    with suppress(ProdigyError):  # it is made anew when it is needed
+                        await self._worktrees.remove(slot.path)
+                finally:
+                    slot.worktree = None
+                    self._idle.insert(0, slot)
+
+    def _unneeded(self, limit: float) -> _Slot | None:
+        before = trio.current_time() - limit
+        return next(
+            (slot for slot in self._idle if slot.worktree is not None and slot.idle_since <= before), None
+        )
+
     async def refuse(self) -> None:
         """Give out no slot from now on, and let nobody wait for one."""
         self._refused = True
@@ -205,6 +228,7 @@ class Slots:
         with trio.CancelScope(shield=True):
             async with self._freed:
                 self._leased.pop(slot.number, None)
+                slot.idle_since = trio.current_time()
                 self._idle.append(slot)
                 self._freed.notify()
 

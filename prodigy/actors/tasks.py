@@ -345,6 +345,7 @@ class TaskFactory:
             variables=self._common(phase, worktree),
             fields=self._common_fields(),
             environment=self._common_environment(phase, worktree),
+            for_claude=self._prepared.for_claude(phase),
             secrets=self._prepared.secrets(phase),
             declared=self._prepared.declared(phase),
             later=self._prepared.later(phase),
@@ -401,8 +402,9 @@ class TaskFactory:
         return opened(self._plan.backend)
 
     def environment_of(self, phase: Phase) -> Mapping[str, str]:
-        """What the children of a phase inherit."""
-        return self._common_environment(phase, str(self.session_worktree))
+        """What Claude inherits in a phase."""
+        common = self._common_environment(phase, str(self.session_worktree))
+        return common | self._prepared.for_claude(phase)
 
     def logs_of(self, phase: Phase, item_id: str | None, attempt: int) -> Path:
         """Folder of the logs of an attempt at an item, or of a phase."""

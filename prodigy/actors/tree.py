@@ -46,6 +46,7 @@ from prodigy.actors.services import Services
 from prodigy.actors.snapshotting import Snapshots
 from prodigy.actors.task import Task
 from prodigy.actors.tasks import TaskFactory
+from prodigy.actors.tuning import NO_TUNING, Tuning
 from prodigy.actors.workspaces import Workspaces
 from prodigy.errors import ProdigyError
 from prodigy.git.forge import Forge
@@ -113,8 +114,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     stamp: Stamp
     workers: int
     """How many worker processes may run."""
-    quota_wait_max: float | None = None
-    """Seconds that the run waits for an API that turns Claude away; ``None``: for ever."""
+    tuning: Tuning = NO_TUNING
     ask_merge: AskMerge
     observers: Sequence[Observer] = ()
     spawned: SpawnedWorker | None = None
@@ -186,7 +186,9 @@ class Tree:
         private = Private(around.prepared.masker, frozenset(included_in(layout.included(plan.job_id))))
         workspaces = ChildSpec(
             "workspaces",
-            lambda: Workspaces(plan, layout, git, worktrees, hold, ledger, recorder),
+            lambda: Workspaces(
+                plan, layout, git, worktrees, hold, ledger, recorder, around.tuning.idle_slots
+            ),
         )
         merger = ChildSpec(
             "merger",
@@ -221,7 +223,7 @@ class Tree:
     def _rules(self) -> Rules:
         most = self._plan.max_parallel or UNKNOWN_PARALLEL
         starts = self._plan.workflow.max_concurrent_starts
-        return Rules(self._caps, most, starts, self._around.quota_wait_max)
+        return Rules(self._caps, most, starts, self._around.tuning)
 
     def _caps(self) -> events.Caps:
         """What the job may use, by the workflow; where that cannot be known the run fails before any step."""
@@ -284,10 +286,10 @@ class Tree:
 
     def _given(self, state: JobState) -> events.Caps | None:
         """What the job may use from now on, if that is said anew: by another workflow, or over what was in force."""
-        replaced = self._going_on is not None and self._going_on.workflow_sha256 not in {
-            None,
-            state.workflow_sha256,
-        }
+        replaced = self._going_on is not None and (
+            self._going_on.settings_taken
+            or self._going_on.workflow_sha256 not in {None, state.workflow_sha256}
+        )
         known = None if replaced else state.money.caps
         if self._budget is None:
             return self._caps() if replaced else None
@@ -302,6 +304,7 @@ class Tree:
             size=size,
             jobs_per_worker=math.ceil(parallel / size),
             cancel_grace=self._plan.workflow.grace,
+            recycle_after=self._around.tuning.recycle_after,
             hold_fds=tuple(self._around.hold),
             adopted=self._around.spawned,
             listener=self._heard_pool,

@@ -4,13 +4,13 @@ The same tree as for running it, with workers only where steps belong to the mer
 run's own journal, under its lock.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import trio
 
 from prodigy.actors import launch
 from prodigy.actors.finish import AskMerge
-from prodigy.actors.preparing import Prepared
+from prodigy.actors.preparing import ClaudeVariables, Prepared
 from prodigy.actors.recorder import Stamp
 from prodigy.actors.tree import Purpose, Surroundings, Tree
 from prodigy.job.plan import RunPlan, plan_of
@@ -22,6 +22,12 @@ from prodigy.store.locks import JobLock
 from prodigy.store.projections import Projections
 from prodigy.store.repos import where
 from prodigy.store.runs import Run, load_state
+from prodigy.workflow.model import Workflow
+
+
+def nothing_for_claude(_workflow: Workflow, _backend: str) -> ClaudeVariables:
+    """No variables."""
+    return ClaudeVariables()
 
 
 async def take_up(
@@ -31,8 +37,12 @@ async def take_up(
     environ: Mapping[str, str],
     stamp: Stamp,
     argv: Sequence[str] = (),
+    *,
+    claude: Callable[[Workflow, str], ClaudeVariables] = nothing_for_claude,
 ) -> JobState:
     """Merge or clean up a run and return its state afterwards.
+
+    ``claude`` says what only Claude gets, for a workflow and the name of a backend.
 
     Raises:
         RunError: ``already-running``: another process works at it; or why the merge could not be done.
@@ -42,12 +52,17 @@ async def take_up(
     with JobLock.acquire(run.layout.job_lock(run.job_id), since=now, argv=argv):
         plan = _plan(run, purpose)
         ground = await launch.survey(where(run.layout, plan.repository), environ)
-        forge = await launch.forge_for(ground, run.layout, plan.session_id)
+        forge = await launch.forge_for(plan, ground, run.layout)
         by_steps = purpose == "merge" and plan.merges_by_steps
         prepared = Prepared()
         if by_steps:
             prepared = await launch.prepare_environment(
-                plan.workflow, ground, environ, plan.profile, plan.computed
+                plan.workflow,
+                ground,
+                environ,
+                plan.profile,
+                plan.computed,
+                claude(plan.workflow, plan.backend.name),
             )
         projections = Projections(run.layout, stamp.now)
         tree = Tree(

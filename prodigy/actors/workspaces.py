@@ -77,6 +77,7 @@ class Workspaces(Actor[Message]):
         worktrees: makes and removes them.
         hold: keeps garbage from being collected meanwhile.
         ledger, recorder: what is known, and where it is written.
+        idle_slots: seconds that a slot stays which nobody needs; ``None``: as long as the run.
     """
 
     def __init__(
@@ -88,7 +89,9 @@ class Workspaces(Actor[Message]):
         hold: GcHold,
         ledger: Ledger,
         recorder: RecorderRef,
+        idle_slots: float | None = None,
     ) -> None:
+        self._idle_slots = idle_slots
         self._hold = hold
         self._plan = plan
         self._layout = layout
@@ -131,6 +134,8 @@ class Workspaces(Actor[Message]):
         """Serve each request in a task of its own; a refused one is its asker's error, not a crash."""
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._hold.keep)
+            if self._idle_slots is not None:
+                nursery.start_soon(self._slots.thin_out, self._idle_slots)
             async for message in mailbox:
                 nursery.start_soon(self._serve, message)
             nursery.cancel_scope.cancel()

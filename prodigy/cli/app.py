@@ -13,9 +13,11 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from prodigy.cli import terminal
+from prodigy.cli.appearance import Appearance, appearance
+from prodigy.cli.configured import Sources
 from prodigy.cli.git_folder import main_worktree
 from prodigy.cli.help import TwoColumns, help_console
-from prodigy.cli.invocation import Invocation
+from prodigy.cli.invocation import Invocation, sources_of
 from prodigy.cli.options import ARGUMENTS_GROUP, EVERYWHERE, FLAGS_GROUP, VERBS_GROUP, Options, guessed
 from prodigy.cli.printer import Printer
 from prodigy.cli.surroundings import Surroundings, abandon
@@ -81,7 +83,9 @@ def perform(tokens: Sequence[str], around: Surroundings) -> int:
     """Do what ``tokens`` ask for; every outcome, a bug included, becomes an exit code and a message."""
     # The parser takes a lone hyphen for a flag without a name.
     tokens = [STDIN if word == "-" else word for word in tokens]
-    invocation = _invocation(guessed(tokens), tokens, around)
+    guess = guessed(tokens)
+    plain = Appearance(level=guess.level, colour=guess.colour)
+    invocation = _invocation(guess, tokens, around, sources_of(guess, around), plain)
     try:
         app = build()
         command, bound = _read(app.meta, tokens, app)
@@ -89,7 +93,9 @@ def perform(tokens: Sequence[str], around: Surroundings) -> int:
             return _page(app, command, bound, around)
         options: Options = bound.arguments.get("options", _NO_OPTIONS)
         options.check()
-        invocation = _invocation(options, tokens, around)
+        sources = sources_of(options, around)
+        look = appearance(options, sources, around.environ)
+        invocation = _invocation(options, tokens, around, sources, look)
         return _verb(app, _by_present_names(bound.args, invocation.printer), invocation)
     except ProdigyError as error:
         return _failed(error, invocation)
@@ -102,16 +108,20 @@ def perform(tokens: Sequence[str], around: Surroundings) -> int:
         return _failed(_internal_error(bug, invocation), invocation)
 
 
-def _invocation(options: Options, tokens: Sequence[str], around: Surroundings) -> Invocation:
+def _invocation(
+    options: Options, tokens: Sequence[str], around: Surroundings, sources: Sources, look: Appearance
+) -> Invocation:
     printer = Printer(
         around.stdout,
         around.stderr,
         around.environ,
         form=options.form,
-        level=options.level,
-        colour=options.colour,
+        level=look.level,
+        colour=look.colour,
+        signs=look.signs,
+        zone=look.zone,
     )
-    return Invocation(printer, options, around, tuple(tokens))
+    return Invocation(printer, options, around, tuple(tokens), sources)
 
 
 def _verb(app: App, tokens: Sequence[str], invocation: Invocation) -> int:

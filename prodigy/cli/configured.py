@@ -5,13 +5,15 @@ configuration folder, ``.prodigy/config.yml`` of the repository's main worktree,
 Where nobody says anything, nothing is imported that could read it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
 from prodigy.cli.printer import Form, Level, Printer
+from prodigy.configuration.variables import in_order, is_setting
 from prodigy.errors import MachineError
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 PROJECT_FILE: Final = Path(".prodigy/config.yml")
 _SYSTEM_FILE: Final = Path("/etc/prodigy/config.yml")
-_PREFIX: Final = "PRODIGY__"
 
 
 class Found(Struct, frozen=True):
@@ -37,22 +38,56 @@ class Found(Struct, frozen=True):
         return any(problem.severity == "error" for problem in self.problems)
 
 
-def configured(
-    home: Path, project: Path | None, environ: Mapping[str, str], printer: Printer
-) -> "Configuration":
-    """Read all that says something; what is odd about it is told.
+class Sources:
+    """All files and variables that say something; each is read once, when somebody asks.
 
     Args:
-        home: Prodigy's.
-        project: the repository's main worktree, if there is one.
+        paths: where files may lie, lowest first; see ``files_of``.
         environ: the caller's environment.
-        printer: shows what is wrong or odd.
+    """
+
+    def __init__(self, paths: Callable[[], Iterable[Path]], environ: Mapping[str, str]) -> None:
+        self._paths = paths
+        self._environ = environ
+
+    @cached_property
+    def _files(self) -> "tuple[File, ...]":
+        return tuple(_read(self._paths()))
+
+    def mention(self, words: Iterable[bytes]) -> bool:
+        """Whether any of the words stands in a file.
+
+        Raises:
+            MachineError: ``storage-denied``.
+        """
+        return any(word in file.data for file in self._files for word in words)
+
+    @cached_property
+    def found(self) -> Found:
+        """What they say.
+
+        Raises:
+            MachineError: ``storage-denied``.
+        """
+        return _found(self._files, self._environ)
+
+
+class File(Struct, frozen=True):
+    """A file of configuration; ``shared`` is that of a project."""
+
+    path: Path
+    data: bytes
+    shared: bool
+
+
+def configured(sources: Sources, printer: Printer) -> "Configuration":
+    """What all sources say; what is odd about it is told.
 
     Raises:
         ConfigurationInvalid: every problem has been shown.
         MachineError: ``storage-denied``.
     """
-    found = found_sources(files_of(home, project, environ), environ)
+    found = sources.found
     if found.invalid:
         raise _refused(found, printer)
     if found.problems:
@@ -73,28 +108,37 @@ def files_of(home: Path, project: Path | None, environ: Mapping[str, str]) -> It
         yield project / PROJECT_FILE
 
 
-def found_sources(paths: Iterable[Path], environ: Mapping[str, str]) -> Found:
-    """Read those of the files that exist, and the variables of the environment.
+def found_in(path: Path) -> Found:
+    """What one file says by itself.
 
     Raises:
         MachineError: ``storage-denied``.
     """
+    return _found(tuple(_read([path])), {})
+
+
+def _read(paths: Iterable[Path]) -> Iterator[File]:
+    for path in paths:
+        if (data := _content(path)) is not None:
+            yield File(path, data, shared=path.parts[-2:] == PROJECT_FILE.parts)
+
+
+def _found(files: Sequence[File], environ: Mapping[str, str]) -> Found:
     from prodigy.configuration.effective import Configuration
 
-    files = [(str(path), data) for path in paths if (data := _content(path)) is not None]
-    variables = [name for name in sorted(environ) if name.startswith(_PREFIX)]
-    if not files and not variables:
+    names = in_order([name for name in environ if is_setting(name)])
+    if not files and not names:
         return Found(Configuration())
     from prodigy.configuration.reading import read_layer, read_variable
     from prodigy.workflow.problems import Problems
 
     layers: list[Layer] = []
     problems: list[Problem] = []
-    for path, data in files:
-        own = Problems(path)
-        layers.append(read_layer(data, path, own))
+    for file in files:
+        own = Problems(str(file.path))
+        layers.append(read_layer(file.data, str(file.path), own, shared=file.shared))
         problems += own.sorted()
-    for name in variables:
+    for name in names:
         own = Problems(name)
         layers.append(read_variable(name, environ[name], own))
         problems += own.sorted()

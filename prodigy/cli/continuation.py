@@ -10,7 +10,8 @@ from prodigy.actors.claude_ready import check_claude
 from prodigy.actors.finish import Answer
 from prodigy.actors.survivors import end_survivors, left_behind
 from prodigy.actors.tree import Opening
-from prodigy.cli.backend import Chosen
+from prodigy.cli.backend import CLAUDE, Chosen, configured_claude
+from prodigy.cli.claude_variables import claude_variables
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.replacement import Replacement
 from prodigy.cli.session import Session
@@ -91,6 +92,24 @@ class Continuation:
         """What Claude steps run from now on, if that is said anew."""
         return None if agent is None else agent.settled(self._run.layout.state(self._run.job_id))
 
+    def _changed_settings(self, plan: RunPlan, *, taken: bool) -> tuple[str, ...]:
+        """What the configuration says otherwise than when the run was begun; that is told unless it is taken."""
+        if plan.configured is None:
+            return ()
+        changed = self._invocation.configuration.changed(plan.configured)
+        if changed and not taken:
+            names = ", ".join(f"`{key}`" for key in changed)
+            self._printer.note(
+                f"the configuration says otherwise than when the run was begun: {names}; what is recorded is used,"
+                " `--reload` takes it as it is now"
+            )
+        return changed
+
+    def _reloaded(self, plan: RunPlan, settings: tuple[str, ...], *, taken: bool) -> Chosen | None:
+        """How Claude is launched by now, where the configuration says that otherwise and is taken."""
+        otherwise = taken and any(key.startswith("claude.") for key in settings)
+        return configured_claude(self._invocation) if otherwise and plan.backend.name == CLAUDE else None
+
     def _asked(self, state: JobState) -> RunPlan:
         """What the run was asked to do, with the workflow in force.
 
@@ -134,11 +153,16 @@ class Continuation:
             plan.job_id, lock, left_behind(found.state), plan.workflow.grace, self._printer.note
         )
         prepared = await launch.prepare_environment(
-            plan.workflow, ground, self._invocation.environ, plan.profile, plan.computed
+            plan.workflow,
+            ground,
+            self._invocation.environ,
+            plan.profile,
+            plan.computed,
+            claude_variables(self._invocation, plan.workflow, plan.backend.name),
         )
         retries = isinstance(opening, DlqRetryStarted)
         if retries or found.state.status != "completed":
-            await check_claude(plan.workflow, plan.backend, {**prepared.inherited, **prepared.run.values})
+            await check_claude(plan.workflow, plan.backend, prepared.seen_by_claude)
         plan = msgspec.structs.replace(plan, computed=dict(prepared.computed))
         if replacement is not None:
             self._keep(replacement, plan, prepared.masker, known(found.state.started_at))

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated
 
@@ -124,11 +124,11 @@ def _in_file(file: Path, wanted: EventFilter, invocation: Invocation) -> Iterato
 
 
 # -- lines ---------------------------------------------------------------------------------------------------------
-def event_row(record: Record) -> tuple[Part, ...]:
+def event_row(record: Record, zone: tzinfo | None) -> tuple[Part, ...]:
     """When, which number, what, whose, by whom, and what else."""
     event = record.event
     return (
-        local_time(record.timestamp),
+        local_time(record.timestamp, zone),
         str(record.seq),
         Span(event_type(event), "accent"),
         item_of(event) or "",

@@ -1,25 +1,29 @@
 """What a verb is given besides its own arguments."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
 
 from prodigy import paths
-from prodigy.cli.configured import configured
+from prodigy.cli.configured import Sources, configured, files_of
 from prodigy.cli.git_folder import main_worktree
 from prodigy.cli.options import Options
 from prodigy.cli.printer import Printer
 from prodigy.cli.surroundings import Surroundings
+from prodigy.errors import UsageError
 
 if TYPE_CHECKING:
     from prodigy.configuration.effective import Configuration
 
-STREAMING = "PRODIGY_CLAUDE_STREAMING"
+STREAMING: Final = "PRODIGY_CLAUDE_STREAMING"
 """Whether Claude tells what it does while it does it."""
+CONSOLE: Final = "PRODIGY_CLAUDE_CONSOLE_OUTPUT"
+"""Whether that is shown whatever the level."""
+_TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class Invocation:
     options: Options
     around: Surroundings
     argv: tuple[str, ...]
+    sources: Sources
+    """Of configuration."""
 
     @property
     def home(self) -> Path:
@@ -44,22 +50,57 @@ class Invocation:
             ConfigurationInvalid: every problem has been shown.
             MachineError: ``storage-denied``.
         """
-        return configured(self.home, main_worktree(self.place), self.around.environ, self.printer)
+        return configured(self.sources, self.printer)
 
     @property
     def environ(self) -> Mapping[str, str]:
-        """The environment that a run inherits: the caller's, with what the configuration adds to it."""
-        streaming = self.configuration.given("claude.streaming")
-        own = {} if streaming is None else {STREAMING: str(streaming).lower()}
-        return {**own, **self.around.environ}
+        """The environment that a run inherits: the caller's, with what the configuration adds to it.
+
+        Raises:
+            UsageError: ``bad-value``: a variable that is true or false is neither.
+        """
+        streams = is_true(self.around.environ, STREAMING)
+        if streams is None:
+            streams = self.configuration.given("claude.streaming")
+        own = {} if streams is None else {STREAMING: str(streams).lower()}
+        return {**self.around.environ, **own}
 
     @property
     def place(self) -> Path:
         """The folder whose repository is acted on; it need not exist."""
-        chosen = self.options.path
-        if chosen is None:
-            return self.around.directory
-        return (self.around.directory / chosen.expanduser()).resolve()
+        return place_of(self.options, self.around)
+
+
+def is_true(environ: Mapping[str, str], name: str) -> bool | None:
+    """The value of a variable of the environment that is true or false; ``None`` if it is not set.
+
+    Raises:
+        UsageError: ``bad-value``.
+    """
+    value = environ.get(name)
+    if value is None:
+        return None
+    if value.lower() not in _TRUE | _FALSE:
+        raise UsageError(
+            "bad-value", f"`{value}` is no value for `{name}`", hint="it takes `true` or `false`"
+        )
+    return value.lower() in _TRUE
+
+
+def place_of(options: Options, around: Surroundings) -> Path:
+    """The folder whose repository is acted on."""
+    if options.path is None:
+        return around.directory
+    return (around.directory / options.path.expanduser()).resolve()
+
+
+def sources_of(options: Options, around: Surroundings) -> Sources:
+    """All that speaks of configuration for that folder."""
+
+    def paths_() -> Iterable[Path]:
+        return files_of(paths.home(around.environ), main_worktree(place_of(options, around)), around.environ)
+
+    return Sources(paths_, around.environ)
 
 
 Given = Annotated[Invocation, Parameter(parse=False)]

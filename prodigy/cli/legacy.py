@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from prodigy.cli.git_folder import common_folder, main_worktree
-from prodigy.cli.invocation import Invocation
+from prodigy.cli.invocation import Invocation, is_true
 from prodigy.cli.text import counted
-from prodigy.errors import ProdigyError, UsageError
+from prodigy.errors import ProdigyError
 
 VERBS = frozenset(
     {"run", "resume", "resume-job", "dlq", "events", "sessions", "checkpoints", "status", "worktree"}
@@ -15,7 +15,6 @@ VERBS = frozenset(
 """Those that take over what is there."""
 _REMOVE = "PRODIGY_REMOVE_LOCAL_AFTER_MIGRATION"
 _STAYS = "PRODIGY_USE_LOCAL_STORAGE"
-_TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 
 
 def take_over(verb: str, invocation: Invocation) -> None:
@@ -24,8 +23,8 @@ def take_over(verb: str, invocation: Invocation) -> None:
     Raises:
         UsageError: ``bad-value``: a variable of the environment is neither true nor false.
     """
-    removes = is_set(_REMOVE, invocation)
-    stays = is_set(_STAYS, invocation)
+    removes = bool(is_true(invocation.around.environ, _REMOVE))
+    stays = bool(is_true(invocation.around.environ, _STAYS))
     if verb not in VERBS or "--dry-run" in invocation.argv:
         return
     if stays:
@@ -40,20 +39,6 @@ def take_over(verb: str, invocation: Invocation) -> None:
     except (ProdigyError, OSError) as problem:
         why = problem.message if isinstance(problem, ProdigyError) else str(problem)
         invocation.printer.warn(f"what is in {worktree / '.prodigy'} could not all be taken over: {why}")
-
-
-def is_set(name: str, invocation: Invocation) -> bool:
-    """The value of a variable of the environment that is true or false.
-
-    Raises:
-        UsageError: ``bad-value``.
-    """
-    value = invocation.around.environ.get(name, "")
-    if value.lower() not in _TRUE | _FALSE:
-        raise UsageError(
-            "bad-value", f"`{value}` is no value for `{name}`", hint="it takes `true` or `false`"
-        )
-    return value.lower() in _TRUE
 
 
 def _take_over(git_dir: Path, worktree: Path, invocation: Invocation, *, removes: bool) -> None:

@@ -1,6 +1,7 @@
 """What the verbs of the dead letter queue share: whose items are meant, and an item as a card."""
 
 from collections.abc import Iterator, Sequence
+from datetime import tzinfo
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -65,15 +66,17 @@ def job_with(item: str, job: str | None, invocation: Invocation) -> JobState:
     )
 
 
-def cards(views: Sequence[DeadLetterView], home: str | None) -> Iterator[tuple[Part, ...]]:
+def cards(
+    views: Sequence[DeadLetterView], home: str | None, zone: tzinfo | None
+) -> Iterator[tuple[Part, ...]]:
     """Items as people read them."""
     for position, view in enumerate(views):
         if position:
             yield ()
-        yield from _card(view, home)
+        yield from _card(view, home, zone)
 
 
-def _card(item: DeadLetterView, home: str | None) -> Iterator[tuple[Part, ...]]:
+def _card(item: DeadLetterView, home: str | None, zone: tzinfo | None) -> Iterator[tuple[Part, ...]]:
     heal = "may heal by itself" if item.reprocess_eligible else "needs a change"
     yield (
         Span(item.text, "strong"),
@@ -81,13 +84,13 @@ def _card(item: DeadLetterView, home: str | None) -> Iterator[tuple[Part, ...]]:
     )
     yield (f"  {counted(item.failure_count, 'failed attempt')}, {heal}, signature {item.error_signature}",)
     for attempt in item.failure_history:
-        yield from _attempt(attempt, home)
+        yield from _attempt(attempt, home, zone)
 
 
-def _attempt(attempt: FailureDetail, home: str | None) -> Iterator[tuple[Part, ...]]:
+def _attempt(attempt: FailureDetail, home: str | None, zone: tzinfo | None) -> Iterator[tuple[Part, ...]]:
     step = f"step {attempt.step_failed}" if attempt.step_failed else attempt.phase
     how = f"exit {attempt.exit_code}" if attempt.exit_code is not None else attempt.error_type
-    facts = f"{local_time(attempt.timestamp)}  {step}  {how}  {duration(attempt.duration_ms / 1000)}"
+    facts = f"{local_time(attempt.timestamp, zone)}  {step}  {how}  {duration(attempt.duration_ms / 1000)}"
     yield Span(f"  attempt {attempt.attempt_number}", "accent"), f"  {facts}"
     yield (Span(f"    {attempt.error_message}", "bad"),)
     output = (attempt.stderr_tail or attempt.stdout_tail).rstrip().splitlines()

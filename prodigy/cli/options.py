@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import Group, Parameter
 
 from prodigy.cli.printer import Form, Level
-from prodigy.cli.terminal import ColourChoice
+from prodigy.cli.terminal import Choice
 from prodigy.errors import UsageError
 
 EVERYWHERE = Group("Everywhere", sort_key=100)
@@ -49,7 +49,7 @@ class Options:
     quiet: Annotated[bool, Parameter(name=("--quiet", "-q"))] = False
     json: bool = False
     jsonl: bool = False
-    color: ColourChoice = "auto"
+    color: Choice = "auto"
     no_color: bool = False
     progress: ProgressChoice = "auto"
     path: Annotated[Path | None, Parameter(name=("--path", "-p"), metavar="DIR")] = None
@@ -67,7 +67,7 @@ class Options:
         return Level.QUIET if self.quiet else Level(min(self.verbose, Level.EVERYTHING))
 
     @property
-    def colour(self) -> ColourChoice:
+    def colour(self) -> Choice:
         """The choice of colour from both flags."""
         return "never" if self.no_color else self.color
 

@@ -9,17 +9,17 @@ Rules:
 """
 
 import re
-import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import tzinfo
 from enum import Enum, IntEnum
 from typing import Literal, NamedTuple, TextIO
 
 import msgspec
 
 from prodigy.cli import terminal
-from prodigy.cli.terminal import ColourChoice, Marks
+from prodigy.cli.terminal import Choice, Marks
 from prodigy.cli.text import cells, cut, pad, printable
 from prodigy.errors import ProdigyError, RunError
 
@@ -125,6 +125,8 @@ class Printer:
         form: what stdout carries.
         level: how much is said on stderr.
         colour: the user's choice.
+        signs: likewise, of signs beyond ASCII.
+        zone: that times are shown in; ``None``: the reader's.
     """
 
     def __init__(
@@ -135,13 +137,16 @@ class Printer:
         *,
         form: Form = Form.TEXT,
         level: Level = Level.NORMAL,
-        colour: ColourChoice = "auto",
+        colour: Choice = "auto",
+        signs: Choice = "auto",
+        zone: tzinfo | None = None,
     ) -> None:
         self.form = form
+        self.zone = zone
         self.level = level
         self.environ = environ
-        self.marks: Marks = terminal.marks_for(out, environ)
-        self.talk_marks: Marks = terminal.marks_for(err, environ)
+        self.marks: Marks = terminal.marks_for(out, environ, signs)
+        self.talk_marks: Marks = terminal.marks_for(err, environ, signs)
         self._out = out
         self._err = err
         self._out_colour = terminal.has_colour(out, environ, colour)
@@ -300,15 +305,6 @@ class Printer:
             self._err.flush()
         except OSError:
             self._err_gone = True
-
-
-def printer_for_process(
-    environ: Mapping[str, str], *, form: Form, level: Level, colour: ColourChoice
-) -> Printer:
-    """The printer on this process's own streams; what they cannot encode is shown as escapes."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    return Printer(sys.stdout, sys.stderr, environ, form=form, level=level, colour=colour)
 
 
 def _json_line(value: msgspec.Struct) -> str:

@@ -43,6 +43,7 @@ def replacement(plan: RunPlan, invocation: Invocation, name: str | None = None) 
         workflow_path=source.path,
         workflow_sha256=source.sha256,
         merge_target=merge.target if merge is not None else None,
+        configured=invocation.configuration.recorded,
     )
     require_same_kind(plan, taken)
     return Replacement(taken, reading.text)

@@ -5,7 +5,7 @@ A state comes in, lines come out; only the whole output of a step is read from i
 
 import re
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Final
 
@@ -107,11 +107,11 @@ def _log_lines(log: Path, tail: str) -> Iterator[str]:
         yield from tail.splitlines()
 
 
-def run_error(state: JobState) -> ProdigyError | None:
-    """Why the run failed, as the error to show; ``None`` for a run that did not."""
+def run_error(state: JobState, zone: tzinfo | None = None) -> ProdigyError | None:
+    """Why the run failed, as the error to show, with times in ``zone``; ``None`` for a run that did not."""
     if state.status == "budget-exhausted" and state.money.exhausted is not None:
         return _out_of_budget(state, state.money.exhausted)
-    if state.status == "paused" and (resting := _at_rest(state)) is not None:
+    if state.status == "paused" and (resting := _at_rest(state, zone)) is not None:
         return resting
     failure = state.error
     if failure is None:
@@ -141,17 +141,17 @@ def _out_of_budget(state: JobState, exhausted: BudgetExhausted) -> RunError:
     )
 
 
-def _at_rest(state: JobState) -> RunError | None:
+def _at_rest(state: JobState, zone: tzinfo | None) -> RunError | None:
     if state.turned_down is not None:
         return _does_not_work(state, state.turned_down)
     if state.given_up is not None:
-        return _turned_away(state, state.given_up)
+        return _turned_away(state, state.given_up, zone)
     return None if state.refused is None else _refused_by_disk(state, state.refused)
 
 
-def _turned_away(state: JobState, block: QuotaBlocked) -> RunError:
+def _turned_away(state: JobState, block: QuotaBlocked, zone: tzinfo | None) -> RunError:
     tail = tail_of(state.started.job_id) if state.started is not None else ""
-    until = local_time(block.until) if block.known else None
+    until = local_time(block.until, zone) if block.known else None
     return RunError(
         "quota-blocked",
         f"{block.model or 'Claude'} is turned away by the API" + (f" until {until}" if until else ""),

@@ -187,21 +187,29 @@ class _Resumption(Continuation):
             )
         asked = self._asked(state)
         self._compare(asked)
-        taken = self._taken(asked)
+        settings = self._changed_settings(asked, taken=self._changes.reload)
+        taken = self._taken(asked, settings)
         new = taken.plan if taken is not None else None
-        changes = msgspec.structs.replace(self._changes, backend=self._backend(self._agent))
-        opening = resumed(state, changes, asked, new)
+        changes = msgspec.structs.replace(
+            self._changes,
+            backend=self._backend(self._agent or self._reloaded(asked, settings, taken=self._changes.reload)),
+        )
+        opening = msgspec.structs.replace(
+            resumed(state, changes, asked, new),
+            settings=settings,
+            settings_taken=bool(settings) and taken is not None,
+        )
         plan = in_force(new or asked, state, opening)
         agreed: Answer | None = "flag-yes" if _agreed(plan, state) else None
         ground = await self._ground(plan)
         return await self._live(plan, found, ground, self._merge or agreed, opening, taken, self._budget)
 
-    def _taken(self, plan: RunPlan) -> Replacement | None:
-        """The workflow as its file says it now, if that is wanted and it says anything new."""
+    def _taken(self, plan: RunPlan, settings: tuple[str, ...]) -> Replacement | None:
+        """The workflow as its file and the configuration say it now, if that is wanted and they say anything new."""
         if not self._changes.reload:
             return None
         taken = replacement(plan, self._invocation)
-        if taken.plan.workflow_sha256 == plan.workflow_sha256:
+        if taken.plan.workflow_sha256 == plan.workflow_sha256 and not settings:
             self._printer.note(f"{plan.workflow_path} is what the run goes on with anyway")
             return None
         return taken

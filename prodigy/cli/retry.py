@@ -127,11 +127,19 @@ class _Retry(Continuation):
             return lambda: 0
         plan = self._asked(state)
         taken = self._taken(plan)
+        settings = self._changed_settings(plan, taken=taken is not None)
         plan = rebased(taken.plan if taken is not None else plan, state)
         if taken is None and differs(plan):
             self._printer.note(f"{plan.workflow_path} was changed since; `--reload` takes it as it is now")
         ground = await self._ground(plan)
-        event = self._event(plan, state, letters, *await self._place(plan, state, ground))
+        event = msgspec.structs.replace(
+            self._event(plan, state, letters, *await self._place(plan, state, ground)),
+            backend=self._backend(
+                self._wanted.agent or self._reloaded(plan, settings, taken=taken is not None)
+            ),
+            settings=settings,
+            settings_taken=bool(settings) and taken is not None,
+        )
         if event.branch_number != state.branch_number:
             plan = msgspec.structs.replace(
                 plan, branch_number=event.branch_number, base_commit=event.base_commit
@@ -172,7 +180,6 @@ class _Retry(Continuation):
             reduce=wanted.reduce,
             auto_merge=self._merge == "flag-yes",
             model=wanted.model,
-            backend=self._backend(wanted.agent),
             workflow_sha256=plan.workflow_sha256,
             template_sha256=plan.template_sha256,
             steps=plan.steps(),

@@ -11,13 +11,15 @@ from prodigy.actors.finish import Answer
 from prodigy.actors.preparing import Prepared
 from prodigy.actors.recorder import Stamp
 from prodigy.actors.tree import Opening, Surroundings, Tree
+from prodigy.actors.tuning import Tuning
 from prodigy.cli.claude_follower import ClaudeFollower
-from prodigy.cli.invocation import Invocation
+from prodigy.cli.invocation import CONSOLE, Invocation, is_true
 from prodigy.cli.lines.line import Style
 from prodigy.cli.options import ProgressChoice
 from prodigy.cli.printer import Form, Level, Part
 from prodigy.cli.result import output_lines, result_lines, run_error
 from prodigy.cli.watch import Watcher, mode_of
+from prodigy.configuration.effective import Configuration
 from prodigy.errors import ProdigyError
 from prodigy.job.plan import RunPlan
 from prodigy.job.report import report
@@ -62,7 +64,8 @@ class Session:
         self._printer = invocation.printer
         self._progress = _progress(invocation)
         self._workers = invocation.configuration.given("workers.count")
-        self._quota_wait_max = invocation.configuration.get("governor.quota_wait_max")
+        self._tuning = tuning(invocation.configuration)
+        self._tells_claude = bool(is_true(invocation.around.environ, CONSOLE))
         self._around = invocation.around
         self._merge = merge
         self._strict = strict
@@ -84,7 +87,7 @@ class Session:
 
         ``opening``, ``journal`` and ``budget`` as the tree takes them.
         """
-        self._watcher = self._make_watcher(plan, layout)
+        self._watcher = self._make_watcher(plan, layout, prepared)
         projections = Projections(layout, self._around.now)
         share = SharedLock(layout.workers_lock(plan.job_id))
         try:
@@ -105,7 +108,7 @@ class Session:
         projections: Projections,
         share: int,
     ) -> Surroundings:
-        forge = await launch.forge_for(ground, layout, plan.session_id)
+        forge = await launch.forge_for(plan, ground, layout)
         return Surroundings(
             layout=layout,
             forge=forge,
@@ -114,7 +117,7 @@ class Session:
             metadata=launch.this_process(plan.session_id),
             stamp=Stamp(self._around.now, launch.random_uuid),
             workers=self._workers or launch.worker_count(),
-            quota_wait_max=self._quota_wait_max,
+            tuning=self._tuning,
             ask_merge=self._ask_merge,
             observers=(projections.heard, self._watcher.heard),
             hold=(share,),
@@ -128,26 +131,28 @@ class Session:
                 await trio.sleep(_PAUSE)
                 projections.catch_up(tree.ledger.state)
 
-    def _make_watcher(self, plan: RunPlan, layout: Layout) -> Watcher:
+    def _make_watcher(self, plan: RunPlan, layout: Layout, prepared: Prepared) -> Watcher:
         style = Style(
             marks=self._printer.talk_marks,
             home=self._around.environ.get("HOME"),
             steps=plan.step_counts(),
             failures=plan.failures_told(),
             width=self._printer.talk_width if self._printer.level < Level.VERBOSE else None,
+            zone=self._printer.zone,
         )
         mode = mode_of(self._progress, self._printer)
-        return Watcher(self._printer, mode, style, self._around.now, self._make_follower(plan, layout))
+        return Watcher(
+            self._printer, mode, style, self._around.now, self._make_follower(plan, layout, prepared)
+        )
 
-    def _make_follower(self, plan: RunPlan, layout: Layout) -> ClaudeFollower | None:
+    def _make_follower(self, plan: RunPlan, layout: Layout, prepared: Prepared) -> ClaudeFollower | None:
         """Tells what Claude does: where everything is told, and where the environment asks for it at any level."""
         environ = self._around.environ
-        asked = environ.get("PRODIGY_CLAUDE_CONSOLE_OUTPUT", "").lower() in {"1", "true", "yes", "on"}
-        if not asked and self._printer.level < Level.VERBOSE:
+        if not self._tells_claude and self._printer.level < Level.VERBOSE:
             return None
         level = min(self._printer.level, Level.VERBOSE)
         say = partial(self._talk, level)
-        find = partial(opened(plan.backend).session_file, environ)
+        find = partial(opened(plan.backend).session_file, {**environ, **prepared.claude.values})
         home = environ.get("HOME")
         return ClaudeFollower(layout, plan.job_id, find, home, self._printer.talk_marks, say)
 
@@ -166,7 +171,7 @@ class Session:
             The exit code.
         """
         state, now = tree.ledger.state, self._around.now()
-        error = tree.ledger.problem or run_error(state)
+        error = tree.ledger.problem or run_error(state, self._printer.zone)
         if error is not None:
             error = without_secrets(error, masker)
         code = 128 + self._signal if self._signal is not None else self._verdict(state, error)
@@ -195,6 +200,18 @@ class Session:
         if self._retrying and state.retry is not None:
             return _retry_verdict(state, state.retry, strict=self._strict)
         return 1 if self._strict and state.dead_letters else 0
+
+
+def tuning(configuration: Configuration) -> Tuning:
+    """How this process conducts runs, as configured."""
+    get = configuration.get
+    return Tuning(
+        recycle_after=get("workers.recycle_after"),
+        quota_wait_max=get("governor.quota_wait_max"),
+        idle_slots=get("worktree.cleanup_policy.idle_timeout"),
+        least_parallel=get("governor.min_parallel"),
+        adaptive=get("governor.adaptive"),
+    )
 
 
 def _progress(invocation: Invocation) -> ProgressChoice:

@@ -10,6 +10,7 @@ from prodigy.actors.preparing import Prepared
 from prodigy.cli.arguments import Arguments
 from prodigy.cli.backend import CLAUDE, Chosen, configured_claude
 from prodigy.cli.claude_commands import lacking_commands
+from prodigy.cli.claude_variables import claude_variables
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.reading import Reading
 from prodigy.cli.session import Session, Shown
@@ -84,6 +85,7 @@ class Start:
             profile=prepared.profile,
             computed=dict(prepared.computed),
             flags=self._flags,
+            configured=self._invocation.configuration.recorded,
         )
         session = Session(self._invocation, self._merge, strict=self._strict, shown=self._shown)
         with JobLock.acquire(layout.job_lock(plan.job_id), since=now, argv=plan.argv):
@@ -97,10 +99,16 @@ class Start:
     async def _prepared(self, ground: launch.Ground) -> Prepared:
         """The environment, before anything is made; what is odd about it is said."""
         workflow = self._source.workflow
-        prepared = await launch.prepare_environment(workflow, ground, self._invocation.environ, self._profile)
+        prepared = await launch.prepare_environment(
+            workflow,
+            ground,
+            self._invocation.environ,
+            self._profile,
+            claude=claude_variables(self._invocation, workflow, self._agent.name),
+        )
         for warning in prepared.warnings:
             self._printer.note(warning)
-        await self._agent.check(workflow, {**prepared.inherited, **prepared.run.values})
+        await self._agent.check(workflow, prepared.seen_by_claude)
         return prepared
 
     def _announce(self, plan: RunPlan, layout: Layout, left_out: int) -> None:

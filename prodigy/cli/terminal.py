@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TextIO
 
-ColourChoice = Literal["auto", "always", "never"]
+Choice = Literal["auto", "always", "never"]
 
 _LOCALE_VARIABLES = ("LC_ALL", "LC_CTYPE", "LANG")
 """In the order in which a C library asks them; the first that is set decides."""
@@ -40,7 +40,7 @@ def is_terminal(stream: TextIO) -> bool:
         return False
 
 
-def has_colour(stream: TextIO, environ: Mapping[str, str], choice: ColourChoice) -> bool:
+def has_colour(stream: TextIO, environ: Mapping[str, str], choice: Choice) -> bool:
     """Whether to colour: the flag decides, else ``NO_COLOR``, ``FORCE_COLOR``, ``TERM`` and the stream itself."""
     if choice != "auto":
         return choice == "always"
@@ -64,8 +64,10 @@ def width_of(stream: TextIO, environ: Mapping[str, str]) -> int | None:
         return None
 
 
-def marks_for(stream: TextIO, environ: Mapping[str, str]) -> Marks:
-    """UTF-8 marks where the locale and the stream both speak UTF-8, else ASCII."""
+def marks_for(stream: TextIO, environ: Mapping[str, str], choice: Choice = "auto") -> Marks:
+    """UTF-8 marks as was chosen, else where the locale and the stream both speak UTF-8; ASCII where not."""
+    if choice != "auto":
+        return UNICODE if choice == "always" else ASCII
     encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
     locale = next((environ[name] for name in _LOCALE_VARIABLES if environ.get(name)), "")
     speaks = "utf8" in locale.lower().replace("-", "")

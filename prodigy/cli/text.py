@@ -4,7 +4,7 @@ Pure but for one lazy import: Rich's cell tables are loaded only when a text is 
 """
 
 import unicodedata
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 
 _DANGEROUS = frozenset({"Cc", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories that move the cursor, break lines, or have no agreed appearance."""
@@ -135,9 +135,9 @@ def clock_time(at: datetime, now: datetime) -> str:
     return f"{here:%H:%M}" if here.date() == today else f"{here:%b %d %H:%M}"
 
 
-def local_time(moment: datetime) -> str:
-    """``2026-11-22 09:15:00`` on the reader's clock."""
-    return f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+def local_time(moment: datetime, zone: tzinfo | None = None) -> str:
+    """``2026-11-22 09:15:00`` in a zone; ``None``: on the reader's clock."""
+    return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}"
 
 
 def home_short(path: str, home: str | None) -> str:

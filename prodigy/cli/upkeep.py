@@ -1,6 +1,7 @@
 """Taking up runs that have ended, one after the other; ``worktree merge``."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import msgspec
 import trio
@@ -10,6 +11,7 @@ from prodigy.actors.finish import Answer
 from prodigy.actors.recorder import Stamp
 from prodigy.actors.tree import Purpose
 from prodigy.actors.upkeep import take_up
+from prodigy.cli.claude_variables import claude_variables
 from prodigy.cli.here import repository_here, run_called
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.prompt import confirm
@@ -65,8 +67,8 @@ class Upkeep:
             return await confirm(f"Merge {session} to {branch}?", self.printer, self.invocation.around.stdin)
 
         stamp = Stamp(self.invocation.around.now, launch.random_uuid)
-        environ = self.invocation.around.environ
-        return trio.run(take_up, run, purpose, ask, environ, stamp, self.invocation.argv)
+        work = partial(take_up, claude=partial(claude_variables, self.invocation))
+        return trio.run(work, run, purpose, ask, self.invocation.around.environ, stamp, self.invocation.argv)
 
     def confirmed(self, question: str) -> bool:
         """Ask before something of value is removed.

@@ -6,9 +6,10 @@ nothing (``standards``). Of limits and budgets the tighter one of workflow and f
 """
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Mapping as MappingOf
 from typing import Any, Final
 
-from msgspec import Struct, structs
+from msgspec import Struct, structs, to_builtins
 
 from prodigy.configuration.reading import Entry, Layer
 from prodigy.configuration.settings import BY_NAME, MAX_PARALLEL, SETTINGS
@@ -34,6 +35,13 @@ class Effective(Struct, frozen=True):
     value: Any
     source: str
     chain: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def shown(self) -> "Effective":
+        """The same as people may see it: without the values of secrets."""
+        hidden = BY_NAME[self.key].shown
+        chain = tuple((source, hidden(value)) for source, value in self.chain)
+        return Effective(self.key, hidden(self.value), self.source, chain)
 
 
 class Configuration:
@@ -65,6 +73,8 @@ class Configuration:
         chain = [(layer.source, entry.value) for layer, entry in reversed(said)]
         chain.append((DEFAULT, setting.default))
         source, value = chain[0]
+        if setting.kind in {"names", "env"} and said:  # name by name, as mappings are merged
+            value = {name: one for _, entry in said for name, one in entry.value.items()}
         return Effective(setting.name, value, source, tuple(chain))
 
     def every(self) -> Iterator[Effective]:
@@ -72,6 +82,17 @@ class Configuration:
         for setting in SETTINGS:
             if setting.standing is Standing.ACTING:
                 yield self.effective(setting.name)
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What somebody gave and a run keeps as it was when it was begun, by key, as plain data."""
+        kept = (one for one in self.every() if one.source != DEFAULT and not BY_NAME[one.key].anew)
+        return {one.key: to_builtins(one.value) for one in kept}
+
+    def changed(self, recorded: MappingOf[str, Any]) -> tuple[str, ...]:
+        """The keys of which something else was recorded than is said now."""
+        now = self.recorded
+        return tuple(key for key in sorted({*now, *recorded}) if now.get(key) != recorded.get(key))
 
     @property
     def texts(self) -> dict[str, str]:

@@ -3,23 +3,36 @@
 Pure. Every unknown key and every bad value is a problem with its place.
 """
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
-from prodigy.configuration.settings import BY_NAME, SECTIONS, Setting
+from prodigy.configuration.setting import HIDDEN, Setting, names_secret
+from prodigy.configuration.settings import BY_NAME, SECTIONS, SETTINGS
+from prodigy.configuration.variables import OLD, VARIABLE
 from prodigy.errors import WorkflowError
 from prodigy.workflow.fields import Field, Reader
 from prodigy.workflow.nearest import nearest
 from prodigy.workflow.nodes import Mapping as MappingNode
-from prodigy.workflow.nodes import Node, Scalar
+from prodigy.workflow.nodes import Node, Scalar, value_of
 from prodigy.workflow.problems import Problem, Problems, quoted, render
 from prodigy.workflow.source import decode, read
 from prodigy.workflow.vocabulary import Standing
 
-VARIABLE: Final = "PRODIGY__"
-"""What names of variables begin with that hold a setting: ``PRODIGY__BUDGET__USD``."""
+_VALUE: Final = re.compile(r"((?:_key|_token|password|secret)[\"']?\s*:\s*)[^\s,}]+", re.IGNORECASE)
+"""A value whose name says that it is a secret."""
+_SWITCHES: Final = {
+    "1": "true",
+    "yes": "true",
+    "on": "true",
+    "0": "false",
+    "no": "false",
+    "off": "false",
+    "": "false",
+}
+"""How the environment spells true and false besides."""
 
 
 class Entry(Struct, frozen=True):
@@ -61,42 +74,65 @@ class ConfigurationInvalid(WorkflowError):
         return render(self.problems, self.texts)
 
 
-def read_layer(data: bytes, source: str, problems: Problems) -> Layer:
+def read_layer(data: bytes, source: str, problems: Problems, *, shared: bool = False) -> Layer:
     """What a file says.
 
     Args:
         data: the file, UTF-8 YAML.
         source: its name.
         problems: of this file; unknown keys are warnings.
+        shared: whether it is a project's, which may not say everything.
     """
     text = decode(data, problems)
     root = None if text is None else read(text, problems)
-    reader = _Settings(problems)
+    reader = _Settings(problems, shared=shared)
     if isinstance(root, MappingNode):
         reader.section(root, "")
     elif root is not None and not (isinstance(root, Scalar) and root.is_null):
         problems.error("wrong-type", "a configuration is a mapping", root)
-    return Layer(source, reader.entries, text or "")
+    return Layer(source, reader.entries, _VALUE.sub(rf"\1{HIDDEN}", text or ""))
 
 
 def read_variable(name: str, text: str, problems: Problems) -> Layer:
     """What a variable of the environment says; its value is YAML."""
-    path = name.removeprefix(VARIABLE).lower().replace("__", ".")
-    node = read(text, problems)
+    path, inner = _path(name)
+    setting = BY_NAME.get(path)
+    if setting is not None and setting.kind == "flag":
+        text = _SWITCHES.get(text.lower(), text)
+    at = Scalar(text, True, 1, 1, 1, max(2, len(text) + 1))
+    plain = setting is not None and (setting.is_secret or setting.kind == "env")
+    node = at if plain else read(text, problems)
     reader = _Settings(problems)
-    at = Scalar("", True, 1, 1, 1, max(2, len(text) + 1))
     if node is None and not problems.invalid:
-        node = at
+        node = structs.replace(at, text="")
     if node is not None:
-        reader.entry(path, Scalar(path, True, at.line, at.column, at.end_line, at.end_column), node)
-    return Layer(name, reader.entries, text, from_environment=True)
+        place = (at.line, at.column, at.end_line, at.end_column)
+        if inner:
+            node = MappingNode([(Scalar(inner, True, *place), node)], *place)
+        reader.entry(path, Scalar(path, True, *place), node)
+    return Layer(
+        name, reader.entries, "" if setting is not None and setting.is_secret else text, from_environment=True
+    )
+
+
+def _path(name: str) -> tuple[str, str]:
+    """The setting that a variable speaks of, and in one that is a mapping the name, whose case counts."""
+    if name in OLD:
+        return OLD[name], ""
+    words = name.removeprefix(VARIABLE)
+    for setting in SETTINGS:
+        section = f"{setting.name.upper().replace('.', '__')}__"
+        if setting.kind in {"names", "env"} and words.startswith(section):
+            return setting.name, words.removeprefix(section)
+    return words.lower().replace("__", "."), ""
 
 
 class _Settings(Reader):
     """Reads the keys of one source into ``entries``."""
 
-    def __init__(self, problems: Problems) -> None:
+    def __init__(self, problems: Problems, *, shared: bool = False) -> None:
         super().__init__(problems)
+        self.shared = shared
         self.entries: dict[str, Entry] = {}
 
     def section(self, node: MappingNode, prefix: str) -> None:
@@ -120,8 +156,11 @@ class _Settings(Reader):
         if setting.name in self.entries:
             message = f"{quoted(setting.name)} and {quoted(setting.also[0])} are one setting"
             self.problems.error("conflicting-keys", message, key, "keep one of them")
+        elif self.shared and not setting.shared:
+            message = f"{quoted(setting.name)} is for the user alone to say"
+            self.problems.error("not-shared", message, key, "say it in `config.yml` of the home folder")
         elif setting.standing is Standing.LATER:
-            self.not_yet(key, quoted(setting.name))
+            self.not_yet(key, quoted(setting.name), *filter(None, (setting.hint,)))
         elif setting.standing is Standing.INERT:
             self.no_effect(key, f"{quoted(setting.name)} has no effect", *filter(None, (setting.hint,)))
         elif isinstance(node, Scalar) and node.is_null:
@@ -143,9 +182,44 @@ class _Settings(Reader):
             "size": self.fixed_size,
             "share": self.fraction,
             "choice": lambda entry: self.choice(entry, setting.words),
+            "names": self._names,
+            "env": self._environment,
         }
         value = readers[setting.kind](Field(setting.name, key, node))
-        self.entries[setting.name] = Entry(key, node, value)
+        if value is not None or setting.kind == "limit":
+            self.entries[setting.name] = Entry(key, node, value)
+        if setting.name == "claude_api_key":
+            hint = "keep the key in a variable of the environment, and name that with `claude.api_key_env`"
+            self.deprecated(key, "a file is no place for a key", hint)
+
+    def _names(self, entry: Field) -> dict[str, Any] | None:
+        """Values by names; they are recorded, so that no secret may be among them."""
+        node = self._mapping(entry)
+        if node is None:
+            return None
+        for key, _ in node.entries:
+            if names_secret(key.text):
+                message = f"{quoted(key.text)} looks like a secret, and these values are recorded"
+                hint = "declare it under `secrets` of the workflow, or name it otherwise"
+                self.problems.error("secret-recorded", message, key, hint)
+        return {key.text: value_of(value) for key, value in node.entries}
+
+    def _environment(self, entry: Field) -> dict[str, str] | None:
+        """Texts by names of variables."""
+        node = self._mapping(entry)
+        if node is None:
+            return None
+        for key, _ in node.entries:
+            if not key.text.isidentifier() or not key.text.isascii():
+                self.problems.error("bad-value", f"{quoted(key.text)} cannot be a variable", key)
+        read = {key.text: self.text(Field(key.text, key, value)) for key, value in node.entries}
+        return {name: text for name, text in read.items() if text is not None}
+
+    def _mapping(self, entry: Field) -> MappingNode | None:
+        if isinstance(entry.value, MappingNode):
+            return entry.value
+        self.wrong_type(entry.value, quoted(entry.name), "a mapping")
+        return None
 
     def _unknown_name(self, name: str, key: Scalar) -> None:
         meant = nearest(name, BY_NAME)

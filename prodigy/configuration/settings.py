@@ -5,44 +5,22 @@ Many keys are defaults of keys of a workflow: ``workflow`` says which, as a path
 """
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
-from msgspec import Struct
-
+from prodigy.configuration.setting import Kind, Setting
 from prodigy.workflow.vocabulary import Standing
-
-Kind = Literal[
-    "text", "texts", "flag", "count", "whole", "usd", "seconds", "limit", "size", "share", "choice"
-]
-"""``count`` is a whole number above zero, ``whole`` one from zero on; ``limit`` is a time above zero, or ``none``."""
-
 
 MAX_PARALLEL: Final = ("map", "max_parallel")
 _DAY: Final = 86_400.0
 """Seconds."""
+_MIB: Final = 1024 * 1024
 
 
-class Setting(Struct, frozen=True, kw_only=True):
-    """One key."""
-
-    name: str
-    """With dots, as in ``claude.model``."""
-    kind: Kind = "text"
-    default: Any = None
-    """What holds without it; ``None``: nothing, or what somebody else decides."""
-    also: tuple[str, ...] = ()
-    """Other names of the same setting."""
-    words: tuple[str, ...] = ()
-    """Of a ``choice``."""
-    workflow: tuple[str, ...] = ()
-    standing: Standing = Standing.ACTING
-    hint: str | None = None
-    about: str = ""
-    """One line for people."""
-
-
-def _later(*names: str) -> tuple[Setting, ...]:
-    return tuple(Setting(name=name, standing=Standing.LATER) for name in names)
+def _later(**hints: str) -> tuple[Setting, ...]:
+    return tuple(
+        Setting(name=name.replace("__", "."), standing=Standing.LATER, hint=hint)
+        for name, hint in hints.items()
+    )
 
 
 def _inert(**hints: str) -> tuple[Setting, ...]:
@@ -58,11 +36,15 @@ def _limit(name: str, kind: Kind, about: str) -> Setting:
 
 def _retention(kind: str, default: float | None) -> Setting:
     about = f"how long `clean` lets {kind} stay"
-    return Setting(name=f"retention.{kind}", kind="limit", default=default, about=about)
+    return Setting(name=f"retention.{kind}", kind="limit", default=default, anew=True, about=about)
 
 
 def _budget(name: str, kind: Kind, about: str, default: Any = None) -> Setting:
     return Setting(name=f"budget.{name}", kind=kind, default=default, workflow=("budget", name), about=about)
+
+
+def _ui(name: str, about: str, *words: str) -> Setting:
+    return Setting(name=f"ui.{name}", kind="choice", default=words[0], words=words, anew=True, about=about)
 
 
 _CLAUDE: Final = (
@@ -84,7 +66,9 @@ _CLAUDE: Final = (
         workflow=("claude_options", "extra_args"),
         about="further arguments of every launch",
     ),
-    Setting(name="claude.streaming", kind="flag", default=True, about="whether events come as they happen"),
+    Setting(name="claude.env", kind="env", anew=True, about="variables of Claude alone, over those that it inherits"),
+    Setting(name="claude.api_key_env", anew=True, about="the variable that holds Claude's API key"),
+    Setting(name="claude.streaming", kind="flag", default=True, anew=True, about="whether events come as they happen"),
     Setting(
         name="claude.idle_timeout",
         kind="limit",
@@ -101,6 +85,25 @@ _CLAUDE: Final = (
 
 SETTINGS: Final = (
     Setting(
+        name="log_level",
+        kind="choice",
+        default="warn",
+        words=("error", "warn", "info", "debug", "trace"),
+        anew=True,
+        about="how much is said; `-q` and `-v` say it for one command",
+    ),
+    Setting(name="claude_api_key", anew=True, about="the key itself; better kept in a variable"),
+    *(
+        Setting(name=f"project.{name}", workflow=("defaults", "project", name), about=f"`${{project.{name}}}` in workflows")
+        for name in ("name", "description", "version", "spec_dir")
+    ),
+    Setting(
+        name="project.variables",
+        kind="names",
+        workflow=("defaults",),
+        about="variables of every workflow, which whatever it says itself replaces",
+    ),
+    Setting(
         name="auto_commit",
         kind="flag",
         default=True,
@@ -114,6 +117,19 @@ SETTINGS: Final = (
         default=10,
         workflow=MAX_PARALLEL,
         about="agents at a time, where the workflow does not say it",
+    ),
+    Setting(
+        name="worktree.cleanup_policy.idle_timeout",
+        kind="limit",
+        default=300.0,
+        anew=True,
+        about="how long a worktree of agents stays while none of them needs it",
+    ),
+    Setting(
+        name="worktree.cleanup_policy.max_age",
+        kind="limit",
+        anew=True,
+        about="how long `clean` lets worktrees stay, where `retention.worktrees` does not say it",
     ),
     Setting(
         name="merge.on_conflict",
@@ -175,7 +191,14 @@ SETTINGS: Final = (
         about="between asking a process to end and ending it",
     ),
     Setting(
-        name="workers.count", kind="count", about="worker processes; one for each processor unless given"
+        name="workers.count", kind="count", anew=True, about="worker processes; one for each processor unless given"
+    ),
+    Setting(
+        name="workers.recycle_after",
+        kind="count",
+        default=500,
+        anew=True,
+        about="agents that a worker runs before another one takes its place",
     ),
     Setting(
         name="governor.max_concurrent_starts",
@@ -188,18 +211,36 @@ SETTINGS: Final = (
         name="governor.quota_wait_max",
         kind="limit",
         default=21600.0,
+        anew=True,
         about="an API that turns Claude away; then the run rests",
+    ),
+    Setting(
+        name="governor.adaptive",
+        kind="flag",
+        default=True,
+        anew=True,
+        about="after a block, whether launches come back a few at first and more with each answer, or all at once",
+    ),
+    Setting(
+        name="governor.min_parallel",
+        kind="count",
+        default=1,
+        anew=True,
+        about="launches that there may be at a time even then",
     ),
     _budget("usd", "usd", "US dollars of a run"),
     _budget("tokens", "size", "of a run"),
     _budget("wall", "limit", "of a run"),
     _budget("launches", "count", "of a run"),
     _budget("soft", "share", "from which part of a bound on nothing more is started", 0.9),
-    Setting(name="dlq.retry_parallel", kind="count", default=5, about="agents at a time in `dlq retry`"),
+    Setting(
+        name="dlq.retry_parallel", kind="count", default=5, anew=True, about="agents at a time in `dlq retry`"
+    ),
     Setting(
         name="dlq.circuit",
         kind="count",
         default=5,
+        anew=True,
         about="so many items that fail alike, one after the other, stop `dlq retry`",
     ),
     _retention("worktrees", 7 * _DAY),
@@ -210,20 +251,19 @@ SETTINGS: Final = (
     _retention("dlq", None),
     _retention("rescue", None),
     _retention("archive", 365 * _DAY),
-    Setting(
-        name="ui.progress",
-        kind="choice",
-        default="auto",
-        words=("auto", "live", "plain", "none"),
-        about="how a run shows where it stands",
-    ),
+    Setting(name="git.author_name", about="of the commits of a run, instead of git's own"),
+    Setting(name="git.author_email", about="of the commits of a run, instead of git's own"),
+    Setting(name="git.force_cli", kind="flag", default=False, about="whether git itself makes every merge"),
+    _ui("color", "colour of what is printed", "auto", "always", "never"),
+    _ui("progress", "how a run shows where it stands", "auto", "live", "plain", "none"),
+    _ui("unicode", "signs beyond ASCII", "auto", "always", "never"),
+    _ui("times", "on whose clock times are shown", "local", "utc"),
     *_later(
-        "log_level", "project.name", "project.description", "project.version", "project.spec_dir",
-        "project.variables", "claude.env", "claude.api_key_env", "claude_api_key", "worktree.path",
-        "worktree.cleanup_policy", "host.min_free_memory", "host.min_free_disk",
-        "workers.recycle_after", "governor.min_parallel", "governor.adaptive",
-        "storage.local", "git.author_name", "git.author_email", "git.force_cli", "ui.color",
-        "ui.unicode", "ui.times", "templates.dir",
+        host__min_free_memory="limit what agents may use: `limits.memory`",
+        host__min_free_disk="limit what agents may use: `limits.output`",
+        worktree__path="worktrees lie under the home folder: set `PRODIGY_HOME`",
+        storage__local="set `PRODIGY_HOME`",
+        templates__dir="there is no store of templates: a workflow names the file of one",
     ),
     *_inert(
         max_concurrent_specs="use `worktree.max_parallel`",

@@ -3,28 +3,34 @@
 Pure.
 """
 
-from itertools import groupby
 from typing import Any
 
 import msgspec
 
-from prodigy.configuration.settings import SETTINGS, Setting
+from prodigy.configuration.setting import Setting
+from prodigy.configuration.settings import SETTINGS
 from prodigy.workflow.vocabulary import Standing
 
 _HEAD = """# What holds for every run in this repository, where its workflow and the command line say nothing else.
 # `prodigy config show` shows what is in force, `prodigy config validate` what is wrong here.
 """
+_INDENT = "  "
 
 
 def configuration_text() -> str:
     """The whole file."""
-    acting = [setting for setting in SETTINGS if setting.standing is Standing.ACTING]
-    parts = [_HEAD]
-    for section, settings in groupby(acting, key=lambda setting: setting.name.rpartition(".")[0]):
-        indent = "  " if section else ""
-        parts.append("\n")
-        parts += [f"# {section}:\n"] if section else []
-        parts += [f"# {indent}{_line(setting)}\n" for setting in settings]
+    parts, before = [_HEAD, "\n"], list[str]()
+    for setting in SETTINGS:
+        if setting.standing is not Standing.ACTING or setting.is_secret:
+            continue
+        *sections, _ = setting.name.split(".")
+        if sections[:1] != before[:1]:
+            parts.append("\n")
+        for depth, section in enumerate(sections):
+            if sections[: depth + 1] != before[: depth + 1]:
+                parts.append(f"# {_INDENT * depth}{section}:\n")
+        parts.append(f"# {_INDENT * len(sections)}{_line(setting)}\n")
+        before = sections
     return "".join(parts)
 
 

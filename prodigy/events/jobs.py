@@ -72,6 +72,10 @@ class JobResumed(Event, frozen=True, kw_only=True, tag="job_resumed"):
     backend: Backend | None = None
     steps: dict[Phase, int] = {}
     """How many steps each phase of the workflow that takes the place of the one before has; of map, those of each agent."""
+    settings: tuple[str, ...] = ()
+    """Keys of the configuration that say otherwise than what is recorded."""
+    settings_taken: bool = False
+    """Whether what they say holds from now on."""
 
 
 class JournalTruncated(Event, frozen=True, kw_only=True, tag="journal_truncated"):

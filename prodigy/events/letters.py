@@ -71,6 +71,10 @@ class DlqRetryStarted(Event, frozen=True, kw_only=True, tag="dlq_retry_started")
     """What the job may use from now on, where that is said anew."""
     steps: dict[Phase, int] = {}
     """How many steps each phase of the workflow that takes the place of the one before has; of map, those of each agent."""
+    settings: tuple[str, ...] = ()
+    """Keys of the configuration that say otherwise than what is recorded."""
+    settings_taken: bool = False
+    """Whether what they say holds from now on."""
 
 
 class DlqItemsReprocessed(Event, frozen=True, kw_only=True, tag="dlq_items_reprocessed"):

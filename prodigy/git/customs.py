@@ -16,7 +16,7 @@ from prodigy.git.cli import Git
 from prodigy.git.configuration import is_true, settings
 from prodigy.git.users_files import users_file
 
-Custom = Literal["hooks", "driver", "filter", "signing", "settings"]
+Custom = Literal["hooks", "driver", "filter", "signing", "settings", "wanted"]
 
 MERGE_HOOKS = ("pre-merge-commit", "prepare-commit-msg", "commit-msg", "post-merge")
 """The hooks of ``git merge``."""
@@ -56,9 +56,11 @@ class Customs:
     Args:
         git: in the repository.
         common_dir: where its configuration lies.
+        always_git: whether its user wants git itself to make every merge.
     """
 
-    def __init__(self, git: Git, common_dir: str) -> None:
+    def __init__(self, git: Git, common_dir: str, *, always_git: bool = False) -> None:
+        self._always_git = always_git
         self._git = git
         self.common_dir = common_dir
         self._seen: tuple[object, Settings] | None = None
@@ -67,6 +69,8 @@ class Customs:
         """Why a merge into a commit with these attribute files is not to be made without files; nothing: it may be."""
         said = await self._settings()
         found: set[Custom] = set(said.always)
+        if self._always_git:
+            found.add("wanted")
         texts = (*attributes.values(), *said.outside)
         if said.drivers & (named(texts, "merge") | {said.default_driver}):
             found.add("driver")

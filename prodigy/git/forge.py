@@ -29,10 +29,18 @@ class Forge(Struct, frozen=True):
     bench: Bench
     restorer: Restorer
     identity: Mapping[str, str]
-    """Environment that names author and committer where git has no name for them."""
+    """Environment that names author and committer where git has no name for them, or not the one that is wanted."""
 
 
-async def open_forge(repository: Repository, git: Git, lock: Path, bench: Path) -> Forge:
+async def open_forge(
+    repository: Repository,
+    git: Git,
+    lock: Path,
+    bench: Path,
+    *,
+    author: Mapping[str, str] | None = None,
+    always_git: bool = False,
+) -> Forge:
     """The forge of a repository.
 
     Args:
@@ -40,9 +48,12 @@ async def open_forge(repository: Repository, git: Git, lock: Path, bench: Path) 
         git: in it.
         lock: the file that runs on this repository share.
         bench: where a worktree for merges may be made.
+        author: environment that names the author of commits, whatever git would say.
+        always_git: whether git itself makes every merge.
     """
-    objects, customs = open_objects(repository, git), Customs(git, repository.common_dir)
-    names = await identity(git)
+    objects = open_objects(repository, git)
+    customs = Customs(git, repository.common_dir, always_git=always_git)
+    names = await identity(git) | dict(author or {})
     return Forge(
         git=git,
         objects=objects,

@@ -52,6 +52,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     """What ``claude:`` steps run."""
     flags: Overrides = Overrides()
     """What the command line put over the workflow's own choices; the workflow is the one that its file says."""
+    configured: dict[str, Any] | None = None
+    """What configuration said that holds for the whole run, by key; ``None``: of a run that did not record it."""
     argv: tuple[str, ...] = ()
     version: str = ""
 
@@ -205,6 +207,11 @@ def _said(workflow: Workflow) -> OnConflict | None:
 def uses_claude(part: Workflow | Sequence[Step]) -> bool:
     """Whether any step of a workflow, or of steps, wherever it stands, launches Claude."""
     return any(isinstance(step.action, Claude) for step in within(part, Step))
+
+
+def needs_claude(workflow: Workflow) -> bool:
+    """Whether a run of the workflow may launch Claude."""
+    return uses_claude(workflow) or resolves_with_claude(workflow)
 
 
 def without_places(value: Any) -> Any:

@@ -45,15 +45,23 @@ class Breaker:
         until: when the block that is in force ends; ``None``: there is none.
         row: of that block.
         width: how many launches may be under way; ``None``: as many as there are.
+        least: how many may be under way in any case while nothing is blocked.
     """
 
     def __init__(
-        self, most: int, until: float | None = None, row: int = 0, width: float | None = None
+        self,
+        most: int,
+        until: float | None = None,
+        row: int = 0,
+        width: float | None = None,
+        *,
+        least: int = 1,
     ) -> None:
         self._most = most
+        self._least = min(least, most)
         self._until = until
         self._row = row
-        self._width = float(most) if width is None else width
+        self._width = float(most) if width is None else max(width, self._least)
         self._good = self._width / 2
         """Up to where it widens quickly."""
         self._probe: int | None = None
@@ -101,7 +109,7 @@ class Breaker:
                 return False  # it was let in before the block
             self._until = self._probe = None
             self._row = 0
-            self._width = 2.0
+            self._width = max(2.0, self._least)
             return True
         quickly = self._width < self._good
         self._width = min(self._most, self._width + (1.0 if quickly else _SLOWLY / self._width))

@@ -1,7 +1,8 @@
 """What a run goes on with otherwise than before: other limits, items of its queue, another text of its workflow.
 
 Pure. Where another workflow takes the place of the one before, a step whose text, options and place in its list are as they were is not done again; neither is what came before it.
-From the first step on that is another one now, everything of that list is done as the new workflow says.
+From the first step on that is another one now, everything of that list is done as the new workflow says. Of a workflow
+whose text is the same and which is configured otherwise, what was done stays done.
 """
 
 from collections.abc import Sequence
@@ -75,8 +76,9 @@ def require_same_kind(plan: RunPlan, other: RunPlan) -> None:
 
 def unchanged(state: JobState, old: RunPlan, new: RunPlan) -> dict[Phase, int]:
     """How many steps at the beginning of each phase that is under way are as they were."""
+    alike = _alike if old.workflow_sha256 != new.workflow_sha256 else _alike_by_text
     return {
-        name: 0 if _told(old, name) != _told(new, name) else _alike(_steps(old, name), _steps(new, name))
+        name: 0 if _told(old, name) != _told(new, name) else alike(_steps(old, name), _steps(new, name))
         for name, phase in state.phases.items()
         if phase.status in _UNDER_WAY
     }
@@ -94,10 +96,17 @@ def _told(plan: RunPlan, phase: Phase) -> Any:
 
 
 def _alike(old: Sequence[Step], new: Sequence[Step]) -> int:
-    pairs = zip(*(map(without_places, map(to_builtins, steps)) for steps in (old, new)), strict=False)
-    number = 0
-    for one, other in pairs:
-        if one != other:
-            break
-        number += 1
-    return number
+    first, second = ([without_places(to_builtins(step)) for step in steps] for steps in (old, new))
+    return _in_common(first, second)
+
+
+def _alike_by_text(old: Sequence[Step], new: Sequence[Step]) -> int:
+    """Of one and the same text, which only is configured otherwise by now."""
+    first, second = ([(step.kind, step.text) for step in steps] for steps in (old, new))
+    return _in_common(first, second)
+
+
+def _in_common(old: Sequence[Any], new: Sequence[Any]) -> int:
+    """How many things at the beginning are equal."""
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((number for number, (one, other) in pairs if one != other), min(len(old), len(new)))

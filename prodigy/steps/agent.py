@@ -72,7 +72,8 @@ async def _serve(
 ) -> AgentResult:
     git = Git(SlotGit(slots), task.worktree, task.environment).inside(task.worktree)
     place = Place(phase=task.phase, item_id=task.item_id, agent_id=task.agent_id, attempt=task.attempt)
-    hidden = Hidden({name: task.environment[name] for name in task.secrets if name in task.environment})
+    known = {**task.environment, **task.for_claude}
+    hidden = Hidden({name: known[name] for name in task.secrets if name in known})
     clock = Clock()
     recorder = LinkRecorder(link, hidden, clock)
     commands = SlotCommands(slots, task.logs, task.grace, Allowance(task.limits), recorder, place, hidden)
@@ -92,6 +93,7 @@ async def _serve(
         max_capture=task.max_capture,
         read_apart=frozenset(task.read_apart),
         profile=task.profile,
+        for_claude=task.for_claude,
         learn=hidden.learn,
     )
     variables = Variables(

@@ -11,7 +11,7 @@ from prodigy.steps.environment import surroundings
 from prodigy.steps.perform import readable, value_failure
 from prodigy.workflow.deferred import seconds, settled
 from prodigy.workflow.expression import holds, parse_expression
-from prodigy.workflow.model import Step
+from prodigy.workflow.model import Claude, Step
 from prodigy.workflow.texts import asked_by, deciding_texts, uses_of
 
 
@@ -48,7 +48,9 @@ async def prepare(walker: Walker, course: Course) -> None:
     except LeafFailed as failed:
         course.trouble = failed.failure
         return
-    course.environment = {**found.values, **walker.ours, **_changing(course)}
+    theirs = walker.stage.for_claude if isinstance(course.step.action, Claude) else {}
+    besides = {name: value for name, value in theirs.items() if name not in found.declared}
+    course.environment = {**found.values, **besides, **walker.ours, **_changing(course)}
     walker.variables.surrounded(course.environment, found.declared, found.secrets)
     course.command = readable(course.step, walker.variables)
 

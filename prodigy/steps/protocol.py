@@ -69,7 +69,7 @@ class AgentTask(Struct, frozen=True, kw_only=True):
     ``variables`` holds the roots of the variable tables (``item``, ``map``, ``workflow`` …) as plain JSON values.
     ``environment`` is the children's whole environment but for what changes from step to step. ``outcomes`` are the
     leaves already recorded for this attempt, keyed ``path/try``: they are not acted out again. ``secrets`` are names of
-    variables of ``environment`` whose values must never be recorded. ``limits`` hold for the whole attempt, beside those
+    variables of these two whose values must never be recorded. ``limits`` hold for the whole attempt, beside those
     of each step.
     """
 
@@ -102,6 +102,8 @@ class AgentTask(Struct, frozen=True, kw_only=True):
     fields: dict[str, dict[str, Any]] = {}
     """Fields of variables that are no mappings themselves, as in ``${NAME.exit_code}``."""
     environment: dict[str, str] = {}
+    for_claude: dict[str, str] = {}
+    """Variables that Claude steps get besides, and no others."""
     outcomes: dict[str, Outcome] = {}
     conversations: dict[str, ClaudeUse] = {}
     """Conversations with Claude that were cut short, by the leaves that began them, and what they used so far."""

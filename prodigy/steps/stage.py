@@ -1,7 +1,7 @@
 """What all step lists of one agent share: the ports through which they act, and where the worktree stands."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -110,6 +110,7 @@ class Stage:
         max_capture: bytes of a stream that a capture may hold.
         read_apart: names of which some text of the workflow reads one output stream alone.
         profile: name of the active profile of the environment.
+        for_claude: variables that Claude steps get besides, where they do not declare them.
         backend: gives the program behind ``claude:`` steps; made when it is first asked for.
         learn: told secrets that are found on the way, by name, before anything can show them.
     """
@@ -128,4 +129,5 @@ class Stage:
     max_capture: int = 10 * 1024 * 1024
     read_apart: frozenset[str] = frozenset()
     profile: str | None = None
+    for_claude: Mapping[str, str] = field(default_factory=dict)
     learn: Callable[[Mapping[str, str]], None] = forget

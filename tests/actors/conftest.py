@@ -16,6 +16,7 @@ from prodigy.actors import launch
 from prodigy.actors.finish import Answer
 from prodigy.actors.recorder import Stamp
 from prodigy.actors.tree import Surroundings, Tree
+from prodigy.actors.tuning import NO_TUNING, Tuning
 from prodigy.events import AnyEvent, Record
 from prodigy.job.state import JobState
 from prodigy.paths import Layout
@@ -56,7 +57,7 @@ class Stage:
         workflow = load_workflow(flow.encode(), "flow.yml").workflow
         plan = launch.make_plan(ground, launch.Source(workflow, "flow.yml", "0" * 64), layout, now, ())
         plan = structs.replace(plan, **(asked or {}))
-        forge = await launch.forge_for(ground, layout, plan.session_id)
+        forge = await launch.forge_for(plan, ground, layout)
         prepared = await launch.prepare_environment(workflow, ground, self.environ)
 
         async def yes(_session: str, _branch: str) -> Answer:
@@ -76,9 +77,13 @@ class Stage:
         return Tree(plan, Surroundings(**(options | changes)))
 
     async def run(
-        self, flow: str, beside: Callable[[], Awaitable[None]] = trio.sleep_forever, **asked: Any
+        self,
+        flow: str,
+        beside: Callable[[], Awaitable[None]] = trio.sleep_forever,
+        tuning: Tuning = NO_TUNING,
+        **asked: Any,
     ) -> Tree:
-        tree = await self.tree(flow, asked)
+        tree = await self.tree(flow, asked, tuning=tuning)
         await tree.live(beside)
         return tree
 

@@ -10,6 +10,7 @@ import trio
 from crashes import crash_once
 
 from prodigy import events
+from prodigy.actors.tuning import Tuning
 from prodigy.actors.workspaces import Workspaces
 
 FLOW = """
@@ -60,6 +61,22 @@ async def test_a_crash_costs_nothing(
     else:
         assert changed[-1].undone
         assert (stage.folder / "project/.git/config").read_bytes() == config
+
+
+async def test_a_worktree_that_nobody_needs_is_removed(stage: Any) -> None:
+    """While the run goes on; what it held is merged."""
+    flow = """
+    map:
+      input: [1, 2, 3]
+      max_parallel: 3
+      agent_template:
+        - shell: echo > ${item}.txt
+        - when: "${item} == 3"
+          shell: while [ $(ls -d ../slot-* | wc -l) -gt 1 ]; do sleep 0.05; done
+    """
+    tree = await stage.run(flow, tuning=Tuning(idle_slots=0.2))
+    assert tree.ledger.problem is None
+    assert stage.git("ls-tree", "--name-only", "main").split() == ["1.txt", "2.txt", "3.txt", "README.md"]
 
 
 async def test_a_setup_whose_worker_is_killed_is_done_again(stage: Any) -> None:

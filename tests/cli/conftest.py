@@ -14,7 +14,7 @@ from stories import START, Write, write_journal
 from prodigy.cli.app import perform
 from prodigy.cli.printer import Form, Level, Printer
 from prodigy.cli.surroundings import Surroundings
-from prodigy.cli.terminal import ColourChoice
+from prodigy.cli.terminal import Choice
 from prodigy.events import AnyEvent
 from prodigy.store.repos import register
 
@@ -103,7 +103,7 @@ def spoken() -> SpokenFactory:
         encoding: str = "utf-8",
         form: Form = Form.TEXT,
         level: Level = Level.NORMAL,
-        colour: ColourChoice = "auto",
+        colour: Choice = "auto",
         environ: Mapping[str, str] = UTF8,
     ) -> Spoken:
         out, err = Stream(tty=tty, encoding=encoding), Stream(tty=tty, encoding=encoding)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from prodigy.cli import terminal
-from prodigy.cli.terminal import ColourChoice
+from prodigy.cli.terminal import Choice
 
 
 class Tty(io.StringIO):
@@ -35,9 +35,7 @@ class Pipe(io.StringIO):
         (Tty(), {"FORCE_COLOR": "1"}, "never", False),
     ],
 )
-def test_colour(
-    stream: io.StringIO, environ: Mapping[str, str], choice: ColourChoice, coloured: bool
-) -> None:
+def test_colour(stream: io.StringIO, environ: Mapping[str, str], choice: Choice, coloured: bool) -> None:
     assert terminal.has_colour(stream, environ, choice) is coloured
 
 

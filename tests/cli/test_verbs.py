@@ -11,6 +11,10 @@ from msgspec.structs import replace
 from stories import NASTY, OTHER, START, STEM, Write, half, whole
 
 from prodigy import events, ids
+from prodigy.cli.appearance import appearance
+from prodigy.cli.configured import Sources
+from prodigy.cli.options import Options
+from prodigy.cli.printer import Level
 from prodigy.paths import Layout
 from prodigy.store.locks import JobLock
 
@@ -106,8 +110,54 @@ def test_dlq_show_is_a_document_in_a_pipe(desk: Any, write: Write) -> None:
     assert document["items"][0]["failure_history"][0]["stderr_tail"] == "no frob\n"
 
 
-def test_dlq_show_is_cards_on_a_terminal(desk: Any, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prodigy.cli.letters.local_time", lambda moment: f"{moment:%H:%M:%S}")
+def test_how_it_looks_is_configured(desk: Any, write: Write) -> None:
+    """By files, over them by the environment, over all by flags."""
+    write(STEM, whole(STEM, "lint-files"))
+    desk.tty = True
+    desk.home.mkdir(exist_ok=True)
+    config = desk.home / "config.yml"
+    assert "\x1b[" in desk.call("status").out
+    config.write_text("ui: {color: never, unicode: never}\n")
+    assert "\x1b[" not in desk.call("status").out
+    assert "\x1b[" in desk.call("status", "--color", "always").out
+    desk.environ["PRODIGY__UI__COLOR"] = "always"
+    desk.environ["NO_COLOR"] = "1"
+    assert "\x1b[" in desk.call("status").out
+    config.write_text("ui: {color: always}\n")
+    del desk.environ["PRODIGY__UI__COLOR"]
+    assert "\x1b[" not in desk.call("status").out, "the environment counts before a file"
+
+
+def test_how_much_is_said_is_configured(desk: Any) -> None:
+    levels = []
+    cases: tuple[tuple[dict[str, str], tuple[str, ...]], ...] = (
+        ({}, ()),
+        ({"PRODIGY_LOG_LEVEL": "error"}, ()),
+        ({"PRODIGY_LOG_LEVEL": "error", "PRODIGY__LOG_LEVEL": "debug"}, ()),
+        ({"PRODIGY_LOG_LEVEL": "debug"}, ("-v",)),
+        ({"PRODIGY_LOG_LEVEL": "debug"}, ("-q",)),
+    )
+    for environ, flags in cases:
+        options = Options(verbose=flags.count("-v"), quiet="-q" in flags)
+        sources = Sources(lambda: (), environ)
+        levels.append(appearance(options, sources, environ).level)
+    assert levels == [Level.NORMAL, Level.QUIET, Level.OUTPUT, Level.OUTPUT, Level.QUIET]
+
+
+def test_what_is_wrong_with_the_configuration_keeps_nobody_from_reading(desk: Any, write: Write) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    (desk.home / "config.yml").write_text("ui: {color: purple}\nlog_level: loud\n")
+    assert desk.call("status").code == 0
+
+
+def test_variables_of_older_programs_are_named(desk: Any) -> None:
+    desk.environ["PRODIGY_TEST_MODE"] = "1"
+    said = desk.call("config", "validate")
+    assert (said.code, said.err.count("`PRODIGY_TEST_MODE` is of older programs")) == (0, 1)
+
+
+def test_dlq_show_is_cards_on_a_terminal(desk: Any, write: Write) -> None:
+    desk.environ["PRODIGY__UI__TIMES"] = "utc"
     write(STEM, whole(STEM, "lint-files"))
     desk.tty = True
     desk.environ["NO_COLOR"] = "1"
@@ -116,7 +166,7 @@ def test_dlq_show_is_cards_on_a_terminal(desk: Any, write: Write, monkeypatch: p
     assert said.out == (
         "src/\\x1b[2Jb.py  b  #1  of k7m2pq\n"
         "  1 failed attempt, may heal by itself, signature 5555555555555555\n"
-        "  attempt 1  08:15:09  step 1  exit 1  0.3 s\n"
+        "  attempt 1  2026-11-22 08:15:09  step 1  exit 1  0.3 s\n"
         "    Exited with 1\n"
         "    | no frob\n"
         "    log: /l\n"

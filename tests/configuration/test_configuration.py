@@ -6,12 +6,14 @@ import pytest
 import yaml
 
 from prodigy.configuration.effective import DEFAULT, Configuration
-from prodigy.configuration.reading import VARIABLE, Layer, read_layer, read_variable
-from prodigy.configuration.settings import SETTINGS, Setting
+from prodigy.configuration.reading import Layer, read_layer, read_variable
+from prodigy.configuration.setting import Setting
+from prodigy.configuration.settings import SETTINGS
 from prodigy.configuration.template import configuration_text
+from prodigy.configuration.variables import VARIABLE, in_order, unread
 from prodigy.workflow.load import load_workflow
 from prodigy.workflow.model import Foreach, Workflow
-from prodigy.workflow.problems import Problems
+from prodigy.workflow.problems import Problems, render
 from prodigy.workflow.vocabulary import Standing
 
 ACTING = [setting for setting in SETTINGS if setting.standing is Standing.ACTING]
@@ -89,7 +91,10 @@ def test_values_are_typed() -> None:
         ("ui: {progress: dots}", "config.yml:1:16: error[bad-enum]: `dots` is no value of `ui.progress`"),
         ("timeouts: {agent: 0}", "config.yml:1:19: error[bad-value]: `timeouts.agent` of 0 lets nothing run"),
         ("storage: {local: true}", "config.yml:1:11: error[not-yet-supported]: `storage.local` is not supported yet"),
-        ("git: {author_name: A}", "config.yml:1:7: error[not-yet-supported]: `git.author_name` is not supported yet"),
+        ("project: {variables: {api_token: x}}", "config.yml:1:23: error[secret-recorded]: `api_token` looks like a secret, and these values are recorded"),
+        ("project: {variables: [a]}", "config.yml:1:22: error[wrong-type]: `project.variables` must be a mapping, not a list"),
+        ("claude: {env: {a-b: x}}", "config.yml:1:16: error[bad-value]: `a-b` cannot be a variable"),
+        ("claude_api_key: x", "config.yml:1:1: warning[deprecated-key]: a file is no place for a key"),
         ("default_editor: vi", "config.yml:1:1: warning[no-effect]: `default_editor` has no effect"),
         ("claude: {max_tokens: 1}", "config.yml:1:10: warning[no-effect]: `claude.max_tokens` has no effect"),
         ("claude: {model: }", "config.yml:1:10: warning[empty-key]: `model` has no value and counts as absent"),
@@ -169,7 +174,8 @@ def reached(made: Workflow, name: str) -> Any:
 
 
 def test_every_default_of_a_workflow_is_tested() -> None:
-    assert {setting.name for setting in ACTING if setting.workflow} == VALUES.keys()
+    of_workflows = {setting.name for setting in ACTING if setting.workflow}
+    assert {name for name in of_workflows if not name.startswith("project.")} == VALUES.keys()
 
 
 @pytest.mark.parametrize("name", VALUES)
@@ -303,6 +309,77 @@ def test_files_do_not_name_the_parallelism_of_a_workflow() -> None:
     ]
 
 
+# -- the project -----------------------------------------------------------------------------------------------------------
+PROJECT = "project: {name: Shop, spec_dir: specs, variables: {owner: ann, tries: 3}}"
+
+
+def test_a_project_has_variables_for_every_workflow() -> None:
+    """The lowest there are: whatever the workflow says itself replaces them."""
+    own = (
+        "name: x\ndefaults: {owner: bob}\ncommands:\n  - shell: echo ${project.spec_dir} ${owner} ${tries}\n"
+    )
+    made = workflow(own, layer(PROJECT))
+    assert made.parameters == {"project": {"name": "Shop", "spec_dir": "specs"}, "owner": "bob", "tries": 3}
+    bare = workflow("- shell: echo ${owner}\n", layer(PROJECT))
+    assert bare.parameters["owner"] == "ann"
+
+
+def test_a_variable_of_the_environment_keeps_the_case_of_a_name() -> None:
+    one = variable("PROJECT__VARIABLES__Owner", "eve")
+    other = variable("CLAUDE__ENV__HTTP_PROXY", "http://p:1")
+    configuration = Configuration([layer(PROJECT), one, other])
+    assert configuration.get("project.variables") == {"owner": "ann", "tries": 3, "Owner": "eve"}
+    assert configuration.get("claude.env") == {"HTTP_PROXY": "http://p:1"}
+
+
+# -- the environment -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("text", "value"), [("1", True), ("Yes", True), ("off", False), ("", False), ("FALSE", False)]
+)
+def test_how_the_environment_spells_true_and_false(text: str, value: bool) -> None:
+    assert Configuration([variable("AUTO_COMMIT", text)]).get("auto_commit") is value
+
+
+def test_names_of_older_programs_count_before_files_and_after_todays() -> None:
+    assert in_order(["PRODIGY__LOG_LEVEL", "PRODIGY_LOG_LEVEL"]) == [
+        "PRODIGY_LOG_LEVEL",
+        "PRODIGY__LOG_LEVEL",
+    ]
+    problems = Problems("PRODIGY_AUTO_COMMIT")
+    old = read_variable("PRODIGY_AUTO_COMMIT", "no", problems)
+    assert Configuration([layer("auto_commit: true"), old]).get("auto_commit") is False
+    assert unread(["PRODIGY_HOME", "PRODIGY_TEST_MODE", "PRODIGY_EDITOR"]) == [
+        "PRODIGY_EDITOR",
+        "PRODIGY_TEST_MODE",
+    ]
+
+
+# -- secrets ---------------------------------------------------------------------------------------------------------------
+def test_secrets_are_not_shown() -> None:
+    """Neither their values, nor the lines that they stand on, nor what is recorded with a run."""
+    text = "claude_api_key: sk-1234567\nclaude: {env: {AUTH_TOKEN: abcdefgh, REGION: eu}}\n"
+    problems = Problems("config.yml")
+    read = read_layer(text.encode(), "config.yml", problems)
+    configuration = Configuration([read])
+    assert configuration.get("claude_api_key") == "sk-1234567"
+    assert configuration.effective("claude_api_key").shown.chain == (("config.yml", "***"), (DEFAULT, None))
+    assert configuration.effective("claude.env").shown.value == {"AUTH_TOKEN": "***", "REGION": "eu"}
+    assert "sk-1234567" not in render(problems.sorted(), configuration.texts)
+    assert "abcdefgh" not in configuration.texts["config.yml"]
+    assert configuration.recorded == {}
+
+
+# -- what a run keeps ------------------------------------------------------------------------------------------------------
+def test_what_a_run_keeps_and_what_has_changed_since() -> None:
+    first = Configuration(
+        [layer("budget: {usd: 5}\ntimeouts: {step: 2m}\nui: {color: never}\ndlq: {circuit: 2}")]
+    )
+    assert first.recorded == {"budget.usd": 5, "timeouts.step": 120}
+    second = Configuration([layer("timeouts: {step: 3m}\nclaude: {command: [a, b]}\nui: {color: always}")])
+    assert second.changed(first.recorded) == ("budget.usd", "claude.command", "timeouts.step")
+    assert second.changed(second.recorded) == ()
+
+
 # -- a file to begin with ------------------------------------------------------------------------------------------------
 def test_the_file_to_begin_with_says_nothing_and_names_every_key() -> None:
     text = configuration_text()
@@ -311,7 +388,7 @@ def test_the_file_to_begin_with_says_nothing_and_names_every_key() -> None:
     uncommented = "\n".join(lines)
     assert found(uncommented) == [] or all("empty-key" in problem for problem in found(uncommented))
     written = yaml.safe_load(uncommented)
-    assert all(_names(setting, written) for setting in ACTING)
+    assert all(_names(setting, written) is not setting.is_secret for setting in ACTING)
 
 
 def _names(setting: Setting, written: Any) -> bool:

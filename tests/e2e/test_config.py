@@ -76,6 +76,101 @@ def test_workers(world: World) -> None:
     assert len(world.events("worker_started")) == 1
 
 
+def test_workers_are_renewed(world: World) -> None:
+    user(world, "workers: {count: 1, recycle_after: 2}\nworktree: {max_parallel: 1}")
+    run(world, FLOW)
+    assert len(world.events("worker_started")) == 3
+
+
+SPY = """#!/bin/sh
+echo "$ANTHROPIC_API_KEY $HTTP_PROXY $REGION" >> {log}
+exec {fake} "$@"
+"""
+
+
+def spied(world: World) -> Path:
+    """A Claude that notes some of its environment."""
+    program, log = world.folder / "spied", world.folder / "seen"
+    program.write_text(SPY.format(log=log, fake=FAKE))
+    program.chmod(0o755)
+    world.environ["CLAUDE_CONFIG_DIR"] = str(world.folder / "claude")
+    world.environ["PRODIGY__CLAUDE__COMMAND"] = str(program)
+    return log
+
+
+def test_variables_of_claude(world: World) -> None:
+    """Over what Claude inherits, under what the workflow declares; no command gets them, and secrets are nowhere."""
+    log = spied(world)
+    world.environ |= {"HTTP_PROXY": "http://inherited", "MY_KEY": "sk-abcdefgh"}
+    user(world, "claude: {api_key_env: MY_KEY, env: {HTTP_PROXY: 'http://configured', REGION: eu}}")
+    flow = """
+env: {REGION: us}
+commands:
+  - claude: /say $ANTHROPIC_API_KEY
+  - shell: test "$HTTP_PROXY $REGION ${ANTHROPIC_API_KEY-}" = "http://inherited us "
+"""
+    run(world, flow)
+    assert set(log.read_text().splitlines()) == {"sk-abcdefgh http://configured us"}
+    kept = [path for path in world.home.rglob("*") if path.is_file() and path.suffix != ".sock"]
+    assert not [path for path in kept if b"sk-abcdefgh" in path.read_bytes()]
+
+
+def test_a_key_in_a_file(world: World) -> None:
+    log = spied(world)
+    user(world, "claude_api_key: sk-12345678\n")
+    said = run(world, STEP)
+    assert "a file is no place for a key" in said
+    assert "sk-12345678" not in said
+    world.environ["PRODIGY_CLAUDE_API_KEY"] = "sk-87654321"
+    run(world, STEP)
+    seen = [line.split()[0] for line in log.read_text().splitlines()]
+    assert list(dict.fromkeys(seen)) == ["sk-12345678", "sk-87654321"]
+    assert world.prodigy("config", "show", "claude_api_key").stdout == "claude_api_key: ***\n"
+
+
+def test_a_key_that_is_not_there(world: World) -> None:
+    """It is missed before a run that needs it begins, and by no other."""
+    spied(world)
+    user(world, "claude: {api_key_env: NO_SUCH_KEY}")
+    error = world.json("run", world.workflow(STEP))["error"]
+    assert (error["code"], error["where"]) == ("claude-not-usable", str(world.home / "config.yml"))
+    run(world, FLOW)
+
+
+def test_the_author_of_commits(world: World) -> None:
+    """Of all that is committed in a run, by whomever; who committed it is as git says."""
+    user(world, "git: {author_name: Bot, author_email: bot@x}")
+    flow = """
+mode: mapreduce
+map:
+  input: [a, b]
+  agent_template:
+    - shell: echo > by-us-${item}
+    - shell: echo > by-step-${item}; git add -A; git commit -qm step
+"""
+    run(world, flow)
+    branch = world.events("job_started")[0]["session_branch"]
+    commits = world.git("log", "--format=%an <%ae> %cn", f"main..{branch}").splitlines()
+    assert len(commits) > 4
+    assert set(commits) == {"Bot <bot@x> Ann"}
+
+
+def test_git_makes_every_merge(world: World) -> None:
+    flow = FLOW.replace('"true"', "echo > file-${item}")
+    strategies = []
+    for text in ("{}", "git: {force_cli: true}"):
+        user(world, text)
+        run(world, flow)
+        merges = world.events("worktree_merged")
+        strategies.append({merge["strategy"] for merge in merges[1:]})  # the first one needs no merge
+    assert strategies == [{"merge-tree"}, {"git"}]
+
+
+def test_variables_of_the_project(world: World) -> None:
+    project(world, "project: {name: Shop, variables: {owner: ann}}")
+    run(world, 'commands:\n  - shell: test "${project.name} ${owner} $(echo ${owner})" = "Shop ann ann"\n')
+
+
 def test_progress(world: World) -> None:
     """How a run shows where it stands, unless the command line says it."""
     project(world, "ui: {progress: none}")
@@ -157,13 +252,13 @@ def test_a_linked_worktree_has_the_configuration_of_the_main_one(world: World) -
 
 
 def test_bad_configuration_is_refused_before_anything_is_made(world: World) -> None:
-    file = project(world, "budget:\n  usd: lots\nnonsense: 1\nlog_level: info\n")
+    file = project(world, "budget:\n  usd: lots\nnonsense: 1\ntemplates: {dir: t}\n")
     done = world.prodigy("run", world.workflow(FLOW))
     assert done.returncode == 2
     assert done.stderr.count("error[wrong-type]") == 1
     assert f"{file}:2:8: error[wrong-type]: `budget.usd` is `lots`: expected a number" in done.stderr
     assert f"{file}:3:1: warning[unknown-key]: there is no setting `nonsense`" in done.stderr
-    assert f"{file}:4:1: error[not-yet-supported]" in done.stderr
+    assert f"{file}:4:13: error[not-yet-supported]" in done.stderr
     error = world.json("run", world.workflow(FLOW))["error"]
     assert (error["code"], error["where"]) == ("config-invalid", f"{file}:2:8")
     assert not (world.home / "state").exists()
@@ -172,6 +267,40 @@ def test_bad_configuration_is_refused_before_anything_is_made(world: World) -> N
 def test_an_unknown_key_is_told_and_the_run_goes_on(world: World) -> None:
     project(world, "nonsense: 1\n")
     assert "warning[unknown-key]: there is no setting `nonsense`" in run(world, FLOW)
+
+
+# -- runs that are taken up ----------------------------------------------------------------------------------------------
+ILL = """
+commands:
+  - shell: echo >> {log}; echo > first
+  - shell: test -e {well} -a "$PRODIGY_COMMAND_TIMEOUT" = {limit}
+"""
+
+
+def test_a_run_goes_on_as_it_was_configured(world: World) -> None:
+    """What is said otherwise by now is told, and recorded; only a reload takes it, and does nothing again."""
+    log, well = world.folder / "log", world.folder / "well"
+    user(world, "timeouts: {step: 60}\nui: {progress: plain}")
+    flow = world.workflow(ILL.format(log=log, well=well, limit=60))
+    assert world.prodigy("run", flow, "--no-merge").returncode == 1
+    user(world, "timeouts: {step: 70}\nui: {progress: none}\nbudget: {usd: 3}")
+    again = world.prodigy("resume", "--no-merge")
+    assert again.returncode == 1
+    assert "otherwise than when the run was begun: `budget.usd`, `timeouts.step`;" in again.stderr
+    well.touch()
+    reloaded = world.prodigy("resume", "--no-merge", "--reload")
+    assert reloaded.returncode == 1, "the step wants the other limit"
+    assert "otherwise than" not in reloaded.stderr
+    user(world, "timeouts: {step: 60}")
+    assert world.prodigy("resume", "--no-merge", "--reload").returncode == 0
+    assert log.read_text() == "\n"
+    assert [(one.get("settings"), one.get("settings_taken")) for one in world.events("job_resumed")] == [
+        (["budget.usd", "timeouts.step"], None),
+        (["budget.usd", "timeouts.step"], True),
+        (["budget.usd", "timeouts.step"], True),
+    ]
+    budgets = [(one.get("budget") or {}).get("usd") for one in world.events("job_resumed")]
+    assert budgets == [None, 3, None]
 
 
 # -- verbs ---------------------------------------------------------------------------------------------------------------
@@ -201,7 +330,7 @@ def test_validate(world: World) -> None:
     ("words", "code"),
     [
         (("config", "show", "bugdet"), "bad-value"),
-        (("config", "trace", "log_level"), "bad-value"),
+        (("config", "trace", "templates.dir"), "bad-value"),
         (("config", "validate", "nowhere.yml"), "storage-denied"),
     ],
 )

@@ -98,6 +98,17 @@ def test_after_the_probe_it_ramps_up() -> None:
     assert widths[-1] < 20  # slowly above half of what went well before
 
 
+def test_it_comes_back_as_wide_as_its_user_wants() -> None:
+    """Never wider than there are launches at a time, and not before the probe is answered."""
+    for least, width in ((1, 2), (5, 5), (40, 8)):
+        breaker = Breaker(most=8, until=50.0, row=2, width=2, least=least)
+        breaker.began(1)
+        assert not breaker.admits(60.0)
+        assert breaker.answered(1)
+        assert breaker.width == width
+    assert Breaker(8, width=2, least=4).width == 4
+
+
 def test_it_is_taken_up_as_it_was() -> None:
     assert not Breaker(8, until=50.0, row=2).admits(49.0)
     probe = Breaker(8, until=50.0, row=2)

@@ -1,6 +1,7 @@
 """What every line of a run is made of: how loud it is, and the words that many of them have."""
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import tzinfo
 from typing import Any, NamedTuple
 
 from prodigy import events
@@ -33,6 +34,8 @@ class Style(NamedTuple):
     """After how many failed items they are told; ``None``: when the map phase ends."""
     width: int | None = None
     """Cells that a step's command may take with what stands before it; ``None``: however long it is."""
+    zone: tzinfo | None = None
+    """That times are shown in; ``None``: the reader's."""
 
 
 Teller = Callable[[JobState, Any, Style], Iterator[Told]]

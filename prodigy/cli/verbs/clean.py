@@ -61,7 +61,14 @@ def clean(
 
 def _retention(kind: Kind, invocation: Invocation) -> timedelta | None:
     """How long a kind is kept, as configured; ``None``: for ever."""
-    kept: float | None = invocation.configuration.get(f"retention.{kind}")
+    from prodigy.configuration.effective import DEFAULT
+
+    configuration = invocation.configuration
+    name = f"retention.{kind}"
+    if kind == "worktrees" and configuration.effective(name).source == DEFAULT:
+        aged = configuration.effective("worktree.cleanup_policy.max_age")
+        name = name if aged.source == DEFAULT else aged.key
+    kept: float | None = configuration.get(name)
     return None if kept is None else timedelta(seconds=kept)
 
 

@@ -7,14 +7,14 @@ from typing import Any
 import msgspec
 from cyclopts import App
 
-from prodigy.cli.configured import Found, files_of, found_sources
+from prodigy.cli.configured import Found, found_in
 from prodigy.cli.findings import FileView, ValidateDocument, problem_view
-from prodigy.cli.git_folder import main_worktree
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP
 from prodigy.cli.printer import Column, Part, Span
 from prodigy.configuration.effective import DEFAULT, Configuration, Effective
 from prodigy.configuration.settings import BY_NAME, SECTIONS
+from prodigy.configuration.variables import unread
 from prodigy.errors import MachineError, UsageError
 from prodigy.workflow.nearest import nearest
 from prodigy.workflow.problems import Problem, render
@@ -111,6 +111,9 @@ def validate(file: Path | None = None, /, *, invocation: Given) -> int:
         invocation: Who asks.
     """
     found = _sources(file, invocation)
+    if file is None:
+        for name in unread(invocation.around.environ):
+            invocation.printer.note(f"`{name}` is of older programs; nobody reads it")
     problems = tuple(map(_strict, found.problems))
     texts = found.configuration.texts
     views = tuple(_view(name, problems) for name in found.sources)
@@ -137,22 +140,22 @@ def _chosen(key: str | None, configuration: Configuration) -> Iterator[Effective
         meant = nearest(key, [setting.key for setting in configuration.every()])
         hint = f"did you mean `{meant}`?" if meant else "`prodigy config show` lists them"
         raise UsageError("bad-value", f"There is no setting `{key}`", hint=hint)
+    name = key if known is None else known.name
     for setting in configuration.every():
-        if key is None or setting.key == key or setting.key.startswith(f"{key}."):
-            yield setting
+        if key is None or setting.key == name or setting.key.startswith(f"{key}."):
+            yield setting.shown
 
 
 def _sources(file: Path | None, invocation: Invocation) -> Found:
     around = invocation.around
     if file is None:
-        paths = files_of(invocation.home, main_worktree(invocation.place), around.environ)
-        return found_sources(paths, around.environ)
+        return invocation.sources.found
     path = around.directory / file.expanduser()
     if not path.is_file():
         raise MachineError(
             "storage-denied", f"`{file}` cannot be read: there is no such file", where=str(path)
         )
-    return found_sources([path], {})
+    return found_in(path)
 
 
 def _strict(problem: Problem) -> Problem:
@@ -193,6 +196,8 @@ def _text(value: Any) -> str:
             return "none"
         case str():
             return value
+        case bool():
+            return str(value).lower()
         case float():
             return f"{value:g}"
         case _:

@@ -125,7 +125,7 @@ def show_items(job: Job, *items: str, invocation: Given) -> None:
         return
     if not document.items:
         printer.line(f"No item of {tail_of(document.job_id)} is in the dead letter queue")
-    for line in cards(document.items, invocation.around.environ.get("HOME")):
+    for line in cards(document.items, invocation.around.environ.get("HOME"), invocation.printer.zone):
         printer.line(*line)
 
 
@@ -163,7 +163,7 @@ def inspect(item: str, /, *, job: JobFlag = None, invocation: Given) -> None:
     [view] = dead_letter_views(job_with(item, job, invocation), [item])
     if invocation.printer.document(view, in_pipe=True):
         return
-    for line in cards([view], invocation.around.environ.get("HOME")):
+    for line in cards([view], invocation.around.environ.get("HOME"), invocation.printer.zone):
         invocation.printer.line(*line)
 
 

@@ -70,7 +70,7 @@ def _told(document: DlqAnalysisDocument, invocation: Invocation) -> Iterator[tup
     yield (Span("failed attempts by hour", "strong"),)
     for hour in document.temporal_distribution:
         bar = "#" * max(1, round(_BAR * hour.count / most))
-        yield (f"  {local_time(hour.hour)}  {hour.count:>6,}  {bar}",)
+        yield (f"  {local_time(hour.hour, invocation.printer.zone)}  {hour.count:>6,}  {bar}",)
 
 
 def stats(job: JobOption = None, *, all_repos: bool = False, invocation: Given) -> None:

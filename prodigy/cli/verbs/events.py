@@ -1,7 +1,7 @@
 """``prodigy events``: the records of runs, as they were written and as they come."""
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -156,7 +156,7 @@ def follow(job: JobOption = None, *, filters: Filters = EVERYTHING, invocation: 
     for record in followed(run, wait):
         if matcher.fits(record):
             printer.record(record)
-            printer.line(*_line(record))
+            printer.line(*_line(record, printer.zone))
 
 
 app.command(stats, sort_key=4)
@@ -203,22 +203,22 @@ def _show_events(document: EventsDocument, invocation: Invocation, *, several: b
         return
     if document.events:
         columns = (Column("run"), *_EVENT_COLUMNS) if several else _EVENT_COLUMNS
-        printer.table(columns, _rows(document.events, several=several))
+        printer.table(columns, _rows(document.events, printer.zone, several=several))
     else:
         printer.line("No event fits")
     if document.shown < document.total:
         printer.note(f"the newest {document.shown} of {document.total} events; see all with `--limit 0`")
 
 
-def _rows(shown: Iterable[Record], *, several: bool) -> Iterable[tuple[Part, ...]]:
+def _rows(shown: Iterable[Record], zone: tzinfo | None, *, several: bool) -> Iterable[tuple[Part, ...]]:
     for record in shown:
         run = (Span(tail_of(record.job_id), "strong"),) if isinstance(record, RunRecord) and several else ()
-        yield (*run, *event_row(record))
+        yield (*run, *event_row(record, zone))
 
 
-def _line(record: Record) -> tuple[Part, ...]:
+def _line(record: Record, zone: tzinfo | None) -> tuple[Part, ...]:
     """A row that cannot know how wide the others are."""
-    time, seq, kind, item, agent, text = event_row(record)
+    time, seq, kind, item, agent, text = event_row(record, zone)
     name = kind.text if isinstance(kind, Span) else kind
     whose = "  ".join(str(part) for part in (item, agent) if part)
     return (

@@ -51,8 +51,8 @@ def stats(
             group.key or "(none)",
             f"{group.count:,}",
             f"{group.share:.1%}",
-            local_time(group.first),
-            local_time(group.last),
+            local_time(group.first, printer.zone),
+            local_time(group.last, printer.zone),
         )
         for group in document.groups
     )

@@ -1,7 +1,7 @@
 """``prodigy sessions``: runs as their sessions, and what is known of one."""
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, tzinfo
 from typing import Annotated
 
 from cyclopts import App, Parameter
@@ -154,12 +154,13 @@ def _lines(document: SessionDocument, invocation: Invocation) -> Iterator[tuple[
     run, state, home = document.run, document.state, invocation.around.environ.get("HOME")
     now = invocation.around.now()
     yield Span(run.session_id, "strong"), f"  {status_text(run, now)}", f"  {age(run.updated_at, now)}"
+    zone = invocation.printer.zone
     facts = {
         "workflow": f"{run.workflow}  {home_short(run.workflow_path, home)}",
         "job": run.job_id,
         "values": ", ".join(run.arguments),
-        "started": local_time(run.started_at),
-        "ended": local_time(run.ended_at) if run.ended_at else "",
+        "started": local_time(run.started_at, zone),
+        "ended": local_time(run.ended_at, zone) if run.ended_at else "",
         "phase": f"{run.phase or ''}{f' step {run.current_step}' if run.current_step else ''}",
         "paused": _pause(run, now),
         "items": _items(run),
@@ -169,7 +170,7 @@ def _lines(document: SessionDocument, invocation: Invocation) -> Iterator[tuple[
         "variables": ", ".join(document.variables),
         "worktree": home_short(document.worktree, home) if document.worktree else "removed",
         "error": run.error or "",
-        "held by": _holder(document),
+        "held by": _holder(document, zone),
     }
     width = max(len(name) for name, value in facts.items() if value) + 2
     for name, value in facts.items():
@@ -199,10 +200,10 @@ def _items(run: JobSummary) -> str:
     return f"{items.done} done, {items.failed} failed, {items.skipped} skipped, {left} left of {items.total}"
 
 
-def _holder(document: SessionDocument) -> str:
+def _holder(document: SessionDocument, zone: tzinfo | None) -> str:
     """Who works at it, as the lock says that is held at this moment."""
     holder = document.holder
     if holder is None:
         return ""
-    since = f" since {local_time(holder.since)}" if holder.since else ""
+    since = f" since {local_time(holder.since, zone)}" if holder.since else ""
     return f"pid {holder.pid} on {holder.host}{since}"

@@ -72,7 +72,7 @@ def _show(invocation: Invocation, *, all_repos: bool) -> int:
     printer = invocation.printer
     printer.document(document)
     printer.record(document)
-    rows = list(_rows(document, invocation.around.now(), all_repos=all_repos))
+    rows = list(_rows(document, invocation.around.now().astimezone(printer.zone), all_repos=all_repos))
     if not rows:
         printer.line("Nothing runs, waits or is left to merge")
     printer.table(_COLUMNS, rows, heading=False)
