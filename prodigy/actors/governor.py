@@ -1,5 +1,6 @@
 """The governor: every launch of Claude asks it before it begins.
 
+While the API turns launches away, agents that wait for it and do nothing else are parked: others get their places.
 It decides by what is recorded, one launch after the other: an admission is on disk, and so counts, before the next one
 is decided. What the job may spend is in ``job.budget``, what the API lets it do in ``job.quota``, by account and model.
 What it was doing when it crashed is asked of it again; what it knows is in the ledger.
@@ -17,6 +18,8 @@ from prodigy.actors.recorder import Ledger, RecorderRef, record, subscribe
 from prodigy.actors.tuning import NO_TUNING, Tuning
 from prodigy.errors import ProdigyError, RunError
 from prodigy.events import (
+    AgentParked,
+    AgentReturned,
     BudgetExhausted,
     BudgetSet,
     Caps,
@@ -35,6 +38,7 @@ from prodigy.job.budget import Grant, Wait, decide, next_look, out_of_time, warn
 from prodigy.job.money import conversation
 from prodigy.job.policy import unit
 from prodigy.job.quota import START_UP, Breaker
+from prodigy.job.standing import alone
 from prodigy.job.state import JobState, Lane
 from prodigy.steps.protocol import Recorded
 from prodigy.store.journal import StorageFailed
@@ -159,6 +163,8 @@ class Governor(Actor[Message]):
         for asked in tuple(self._waiting):
             if await self._answer(asked, caps):
                 self._waiting.remove(asked)
+            else:
+                await self._park(asked.event)
         if self._is_over():
             self._refuse_afterwards()
 
@@ -245,7 +251,7 @@ class Governor(Actor[Message]):
         now = self._now().timestamp()
         if self._starts(now) >= self._rules.starts or not self._lane(lane).admits(now):
             return False
-        if self._is_over():
+        if self._is_over() or self._is_parked(event):
             return False
         paid = conversation(self._state, event)
         spent = paid.cost_usd if paid is not None and event.resumes else 0.0
@@ -264,6 +270,28 @@ class Governor(Actor[Message]):
             case Wait():
                 pass
         return False
+
+    async def _park(self, event: ClaudeIntended) -> None:
+        """An agent that has nothing to do but to wait for the API gives up its place, until the window returns it."""
+        state, lane = self._state, (event.account, event.model)
+        item = state.items.get(event.item_id or "")
+        if event.phase != "map" or item is None or self._is_parked(event) or self._lane(lane).until is None:
+            return
+        leaf = state.intents.get(event.intent)
+        beside = tuple(one for one in state.intents.values() if one.item_id == item.item_id)
+        if leaf is None or item.agent_id is None or not alone(beside, leaf):
+            return
+        parked = AgentParked(
+            item_id=item.item_id,
+            agent_id=item.agent_id,
+            attempt=item.attempts,
+            account=event.account,
+            model=event.model,
+        )
+        await record(self._recorder, parked)
+
+    def _is_parked(self, event: ClaudeIntended) -> bool:
+        return event.phase == "map" and event.item_id in self._state.parked_agents
 
     def _starts(self, now: float) -> int:
         """How many launches are starting."""
@@ -309,7 +337,7 @@ def concerns_launches(told: Record) -> bool:
     match told.event:
         case StepCompleted(claude=use) | StepFailed(claude=use):
             return use is not None
-        case ClaudeAnswered() | ClaudeParked() | ClaudeCutOff():
+        case ClaudeAnswered() | ClaudeParked() | ClaudeCutOff() | AgentReturned():
             return True
         case _:
             return False

@@ -31,6 +31,7 @@ from prodigy.job.window import (
     OpenCircuit,
     Resolve,
     Retry,
+    Return,
     Settle,
     Skip,
     Start,
@@ -186,6 +187,8 @@ class MapActor(PhaseActor):
                     await self._start(command, watchers)
                 case Resolve():
                     await self._resolve(command.item_id, watchers)
+                case Return():
+                    await self._record(self._returned(command.item_id))
                 case Bury():
                     await bury(self._services.dead_letters, command.item_id)
                 case Drained():
@@ -197,6 +200,11 @@ class MapActor(PhaseActor):
                 case _:
                     await self._record(self._told(command))
         return False
+
+    def _returned(self, item_id: str) -> events.AnyEvent:
+        item = self._ledger.state.items[item_id]
+        agent_id = str(ids.agent_id(item.index, item.attempts))
+        return events.AgentReturned(item_id=item_id, agent_id=agent_id, attempt=item.attempts)
 
     def _told(self, command: Retry | Unbury | Skip | Halt | OpenCircuit | CloseCircuit) -> events.AnyEvent:
         """The record that carries out a command which is only a decision."""

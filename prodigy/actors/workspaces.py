@@ -108,7 +108,7 @@ class Workspaces(Actor[Message]):
             plan.session_id,
             plan.workflow.worktree.keep,
             self._included,
-            lambda: ledger.state.max_parallel,
+            lambda: ledger.state.max_parallel + len(ledger.state.parked_agents),
             worktrees,
             ledger,
             recorder,

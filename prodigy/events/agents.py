@@ -105,6 +105,17 @@ class AgentInterrupted(AttemptEvent, frozen=True, kw_only=True, tag="agent_inter
     reason: str
 
 
+class AgentParked(AttemptEvent, frozen=True, kw_only=True, tag="agent_parked"):
+    """An agent has nothing to do until the API no longer turns Claude away: its place is another's meanwhile."""
+
+    account: str
+    model: str | None
+
+
+class AgentReturned(AttemptEvent, frozen=True, kw_only=True, tag="agent_returned"):
+    """An agent that was parked has a place again, and may go on."""
+
+
 class AgentRetrying(Event, frozen=True, kw_only=True, tag="agent_retrying"):
     """A further attempt at an item will be made."""
 
@@ -129,4 +140,6 @@ AgentEvent = (
     | AgentFailed
     | AgentInterrupted
     | AgentRetrying
+    | AgentParked
+    | AgentReturned
 )

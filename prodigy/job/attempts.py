@@ -133,12 +133,21 @@ def _agent_retrying(state: JobState, event: events.AgentRetrying, record: Record
     move(state, item, "pending")
 
 
+def _agent_parked(state: JobState, event: events.AgentParked, _: Record) -> None:
+    state.parked_agents[event.item_id] = (event.account, event.model)
+
+
+def _agent_returned(state: JobState, event: events.AgentReturned, _: Record) -> None:
+    state.parked_agents.pop(event.item_id, None)
+
+
 def _attempt_ended(state: JobState, item_id: str, duration_ms: int, cost_usd: float) -> ItemState:
     item = state.items[item_id]
     item.duration_ms += duration_ms
     item.cost_usd += cost_usd
     item.spent_usd = 0.0
     state.cost_usd += cost_usd
+    state.parked_agents.pop(item_id, None)
     item.slot = item.step = item.step_name = None
     item.foreseen = ()
     forget_leaves(state, item)
@@ -194,4 +203,6 @@ ITEM_RULES: Final[Mapping[type[events.Event], Rule]] = {
     events.AgentFailed: _agent_failed,
     events.AgentInterrupted: _agent_interrupted,
     events.AgentRetrying: _agent_retrying,
+    events.AgentParked: _agent_parked,
+    events.AgentReturned: _agent_returned,
 }

@@ -411,6 +411,8 @@ class JobState(Struct, kw_only=True):
     """Why no launch of Claude would come to anything."""
     parked: set[int] = set()
     """Leaves whose conversations wait for the quota, by their intents."""
+    parked_agents: dict[str, Lane] = {}
+    """Items whose agents wait for a quota without a place, first parked first: whose quota it is."""
     launches: dict[int, events.ClaudeIntended] = {}
     """Launches of Claude that were admitted and of which nobody has told the end, by their intents."""
     git_intents: dict[int, GitIntent] = {}

@@ -12,6 +12,11 @@ Times are seconds on the clock of the records. An item is in exactly one place:
 
 In a retry of dead letters the items are those of the retry, and one that is done leaves the queue (``Unbury``).
 
+While the API turns Claude away, agents that have nothing else to do are *parked*: ``agent_parked`` frees their place for
+other items, ``Return`` gives them one again, first parked first and before anybody new starts. As long as the block
+lasts nobody returns; when its time is over one does, as a probe. There are as many parked agents as places at most,
+since each keeps its worktree.
+
 A place in the window is taken from ``Start`` until the agent's process tree is gone (``agent_completed`` or
 ``agent_failed``), not until its merge is done, unless items start from the tip. What becomes of a failed item, and when the phase gives up, is said
 by ``job.policy``; pauses by ``job.breaker``. A phase that gave up starts nothing more: what waits then stays as it is.
@@ -27,6 +32,7 @@ from msgspec import Struct
 from prodigy import events
 from prodigy.events import Failure, HaltReason
 from prodigy.job.breaker import Breaker, Close, Decision, GiveUp, Open
+from prodigy.job.parking import Parking
 from prodigy.job.policy import (
     Again,
     Charges,
@@ -49,6 +55,12 @@ class Start(Struct, frozen=True):
     item_id: str
     attempt: int
     from_tip: bool = False
+
+
+class Return(Struct, frozen=True):
+    """Record that a parked agent has a place again."""
+
+    item_id: str
 
 
 class Retry(Struct, frozen=True):
@@ -113,7 +125,18 @@ class Settle(Struct, frozen=True):
 
 
 Command = (
-    Start | Retry | Resolve | Bury | Unbury | Skip | Halt | OpenCircuit | CloseCircuit | Drained | Settle
+    Start
+    | Return
+    | Retry
+    | Resolve
+    | Bury
+    | Unbury
+    | Skip
+    | Halt
+    | OpenCircuit
+    | CloseCircuit
+    | Drained
+    | Settle
 )
 
 
@@ -138,6 +161,7 @@ class Window:
         self._waiting: deque[str] = deque()
         self._delayed: list[tuple[float, int, str]] = []
         self._running: set[str] = set()
+        self._parking = Parking(state)
         self._merging: set[str] = set()
         self._deciding: set[str] = set()
         self._conflicts: deque[str] = deque()
@@ -160,7 +184,7 @@ class Window:
         charges = Charges(item.retries, item.conflicts, item.resolutions, spent=_spent(item))
         self._items[item.item_id] = _Item(item.attempts, charges, item.trial)
         match item.status:
-            case "running":
+            case "running" if item.item_id not in self._parking:
                 self._running.add(item.item_id)
             case "merging" if item.error is None:
                 self._merging.add(item.item_id)
@@ -198,12 +222,10 @@ class Window:
 
     def wakes_at(self, at: float) -> float | None:
         """When, after ``at``, something may start although nothing happens; ``None`` if only events matter."""
-        times = [self._breaker.paused_until, self._delayed[0][0] if self._delayed else None]
-        return (
-            None
-            if self._stopped
-            else min((time for time in times if time is not None and time > at), default=None)
-        )
+        times = [self._parking.wakes_at]
+        if not self._stopped:
+            times += [self._breaker.paused_until, self._delayed[0][0] if self._delayed else None]
+        return min((time for time in times if time is not None and time > at), default=None)
 
     def on(self, event: events.AnyEvent, at: float) -> list[Command]:
         """What follows from a record of time ``at``."""
@@ -211,9 +233,11 @@ class Window:
             case events.AgentStarted():
                 item = self._items[event.item_id]
                 item.attempts, item.trial = event.attempt, self._breaker.testing
+            case events.AgentParked() | events.QuotaBlocked() | events.QuotaCleared():
+                self._waits_for_quota(event)
             case events.AgentRetrying():
                 self._deciding.discard(event.item_id)
-                self._running.discard(event.item_id)  # if it was interrupted
+                self._left(event.item_id)  # if it was interrupted
                 self._items[event.item_id].charges.spent += event.backoff_ms / 1000
                 self._wait(event.item_id, at + event.backoff_ms / 1000)
             case (
@@ -234,6 +258,17 @@ class Window:
             case _:
                 return [*self._ended(event), *self._fill(at)]
         return self._fill(at)
+
+    def _waits_for_quota(self, event: events.AgentParked | events.QuotaBlocked | events.QuotaCleared) -> None:
+        lane = (event.account, event.model)
+        match event:
+            case events.AgentParked():
+                self._running.discard(event.item_id)
+                self._parking.parked(event.item_id, lane)
+            case events.QuotaBlocked():
+                self._parking.blocked(lane, event.until.timestamp())
+            case events.QuotaCleared():
+                self._parking.cleared(lane)
 
     # -- how attempts end ----------------------------------------------------------------------------------------------
     def _ended(self, event: events.AnyEvent) -> list[Command]:
@@ -281,8 +316,13 @@ class Window:
                 assert_never(event)
         return self._decide(item_id, error, merged=True)
 
+    def _left(self, item_id: str) -> None:
+        """An agent is gone, wherever it was."""
+        self._running.discard(item_id)
+        self._parking.left(item_id)
+
     def _completed(self, event: events.AgentCompleted) -> list[Command]:
-        self._running.discard(event.item_id)
+        self._left(event.item_id)
         self._items[event.item_id].charges.spent += event.duration_ms / 1000
         if event.commits:
             self._merging.add(event.item_id)
@@ -300,7 +340,7 @@ class Window:
         return [Unbury(item_id)]
 
     def _attempt_failed(self, event: events.AgentFailed) -> list[Command]:
-        self._running.discard(event.item_id)
+        self._left(event.item_id)
         item = self._items[event.item_id]
         item.attempts = event.attempt
         item.charges.spent += event.duration_ms / 1000
@@ -391,14 +431,20 @@ class Window:
         if self._resolving is None and self._conflicts:
             self._resolving = self._conflicts.popleft()
             commands.append(Resolve(self._resolving))
+        while self._busy() < self._rules.max_parallel:
+            returning = self._parking.next(at)
+            if returning is None:
+                break
+            self._running.add(returning)
+            commands.append(Return(returning))
         testing = self._breaker.testing
         trials = sum(self._items[item_id].trial for item_id in self._running) if testing else 0
-        while not self._stopped and self._waiting and self._busy() < self._rules.max_parallel:
+        while not self._stopped and self._waiting and self._has_room():
             if self._breaker.room(trials, at) < 1:
                 break
             commands.append(self._start(self._waiting.popleft()))
             trials += testing
-        if not (self._settled or self._running or self._merging or self._deciding):
+        if not (self._settled or self._running or self._parking or self._merging or self._deciding):
             left = (self._waiting or self._delayed) and not self._halted
             self._settled = self._draining or not left
             if self._settled:
@@ -409,6 +455,11 @@ class Window:
     def _stopped(self) -> bool:
         """Whether no more items are started."""
         return self._halted or self._draining
+
+    def _has_room(self) -> bool:
+        """Whether another item may start: there is a place, and not too many worktrees wait with their agents."""
+        parallel = self._rules.max_parallel
+        return self._busy() < parallel and len(self._running) + len(self._parking) < 2 * parallel
 
     def _busy(self) -> int:
         """How many places are taken; work that others are to start from takes one until it is merged."""

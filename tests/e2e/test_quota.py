@@ -52,6 +52,42 @@ def test_items_wait_for_the_quota_and_go_on_in_their_conversations(limited: Worl
     assert len([json.loads(line) for line in log]) == 8 + len(turned_away)
 
 
+def test_agents_that_wait_leave_their_places_to_others(limited: World) -> None:
+    """What others do before they need Claude is done meanwhile; who waits first returns first, and no place is used twice."""
+    bucket = limited.folder / "bucket"
+    bucket.write_text(f"[1, {time.time()}]")
+    flow = f"""
+    mode: mapreduce
+    map:
+      input: {{list: [a, b, c, d, e, f, g, h]}}
+      item_id: ${{item}}
+      max_parallel: 2
+      agent_template:
+        - shell: echo begun > ${{item}}.txt
+        - claude: /quota {bucket} 4 6
+    """
+    report = limited.json("run", limited.workflow(flow), "-y")
+    assert (report["status"], report["items"]["done"]) == ("completed", 8)
+    busy: set[str] = set()
+    waiting: list[str] = []
+    most = worktrees = 0
+    for event in limited.events():
+        match event["event_type"]:
+            case "agent_started":
+                busy.add(event["item_id"])
+            case "agent_parked":
+                busy.remove(event["item_id"])
+                waiting.append(event["item_id"])
+            case "agent_returned":
+                assert waiting.pop(0) == event["item_id"]
+                busy.add(event["item_id"])
+            case "agent_completed":
+                busy.remove(event["item_id"])
+        most, worktrees = max(most, len(busy)), max(worktrees, len(busy) + len(waiting))
+    assert (most, worktrees) == (2, 4)
+    probes_only(limited)
+
+
 def test_waiting_for_the_quota_is_nobodys_time(limited: World) -> None:
     """Neither the run's nor that of a loop around the step; once it flows again, they would be up in a moment."""
     bucket = limited.folder / "bucket"

@@ -15,7 +15,7 @@ from prodigy.events import Failure
 from prodigy.job.fold import fold
 from prodigy.job.policy import Rules
 from prodigy.job.state import DeadLetter, ItemState, JobState
-from prodigy.job.window import Bury, Resolve, Settle, Start, Window, failed_everything
+from prodigy.job.window import Bury, Resolve, Return, Settle, Start, Window, failed_everything
 from prodigy.job.window import Retry as Repeat
 from prodigy.workflow.model import Backoff, CircuitBreaker, Retry
 
@@ -52,6 +52,44 @@ def letter(index: int) -> DeadLetter:
 # -- the order of things -------------------------------------------------------------------------------------------
 def test_no_items_settle_at_once() -> None:
     assert window(Rules()).begin(0) == [Settle()]
+
+
+def parked(name: str) -> events.AgentParked:
+    return events.AgentParked(item_id=name, agent_id="agent", attempt=1, account="a", model=None)
+
+
+BLOCKED = events.QuotaBlocked(account="a", model=None, until=datetime.fromtimestamp(100, UTC))
+CLEARED = events.QuotaCleared(account="a", model=None)
+
+
+def test_a_parked_agent_leaves_its_place_to_another() -> None:
+    """Until there are as many of them as places; then all of them return before anybody new begins."""
+    one = window(Rules(max_parallel=2), *map(item, range(9)))
+    assert one.begin(0) == [Start("i0", 1), Start("i1", 1)]
+    assert one.on(BLOCKED, 0) == []
+    assert one.on(parked("i1"), 0) == [Start("i2", 1)]
+    assert one.on(parked("i0"), 0) == [Start("i3", 1)]
+    assert one.on(parked("i2"), 0) == []
+    assert one.on(parked("i3"), 0) == []
+    assert one.wakes_at(0) == 100
+    assert one.tick(100) == [Return("i1")]
+    assert one.on(CLEARED, 101) == [Return("i0")]
+    assert one.on(done("i1"), 102) == [Return("i2")]
+    assert one.on(done("i0"), 103) == [Return("i3")]
+    assert one.on(done("i2"), 104) == [Start("i4", 1)]
+
+
+def test_a_phase_that_gave_up_still_waits_for_those_that_are_parked() -> None:
+    rules = Rules(max_parallel=1, stop=True)
+    one = window(
+        rules, item(0, status="running", attempts=1), halted=FAILED, parked_agents={"i0": ("a", None)}
+    )
+    assert one.begin(0) == [Return("i0")]
+    assert one.on(done("i0"), 1) == [Settle()]
+
+
+def done(name: str) -> events.AgentCompleted:
+    return events.AgentCompleted(item_id=name, agent_id="agent", attempt=1, duration_ms=1, head="h")
 
 
 def test_items_start_in_order_up_to_the_limit() -> None:

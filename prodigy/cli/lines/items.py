@@ -32,6 +32,18 @@ def _agent_interrupted(state: JobState, event: events.AgentInterrupted, _: Style
     yield say(Level.VERBOSE, name, f" goes on in another worker: {event.reason}")
 
 
+def _agent_parked(state: JobState, event: events.AgentParked, style: Style) -> Iterator[Told]:
+    name = Span(f"[{item_name(state, event.item_id)}]", "accent")
+    yield say(
+        Level.VERBOSE, name, f" waits for Claude {style.marks.dash} another item has its place meanwhile"
+    )
+
+
+def _agent_returned(state: JobState, event: events.AgentReturned, _: Style) -> Iterator[Told]:
+    name = Span(f"[{item_name(state, event.item_id)}]", "accent")
+    yield say(Level.VERBOSE, name, " has a place again")
+
+
 def _agent_retrying(state: JobState, event: events.AgentRetrying, _: Style) -> Iterator[Told]:
     pause = f" in {duration(event.backoff_ms / 1000)}" if event.backoff_ms else ""
     name = Span(f"[{item_name(state, event.item_id)}]", "accent")
@@ -84,4 +96,6 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.AgentFailed: _agent_failed,
     events.AgentInterrupted: _agent_interrupted,
     events.AgentRetrying: _agent_retrying,
+    events.AgentParked: _agent_parked,
+    events.AgentReturned: _agent_returned,
 }
