@@ -23,7 +23,7 @@ from prodigy.git.index_file import Layouts
 from prodigy.git.local import TrioRunner
 from prodigy.git.repository import discover
 from prodigy.git.reuse import SlotDoubtful
-from prodigy.git.traces import Basis, Tracker
+from prodigy.git.traces import Basis, Residue, Tracker
 from prodigy.git.worktrees import Worktrees
 from stress._items import Ground
 from stress._report import Report, scaled
@@ -98,12 +98,12 @@ async def reset_often(ground: Ground, chance: random.Random, times: int, ways: C
     for number in range(times):
         for _ in range(chance.randrange(1, 6)):
             spoil(ground, chance, place, commits)
-        touched = None
+        residue = None
         if chance.random() > UNSEEN:
-            touched = await look(git.inside(str(place)), worktrees.kept_index(slot, commit), commit, ways)
+            residue = await look(git.inside(str(place)), worktrees.kept_index(slot, commit), commit, ways)
         before, commit = commit, chance.choice(commits) if chance.random() < ELSEWHERE else commit
         try:
-            await worktrees.reset(slot, commit, f"slot-{number}", touched=touched)
+            await worktrees.reset(slot, commit, f"slot-{number}", residue=residue)
             ways["short" if commit == before else "long"] += 1
         except SlotDoubtful:
             slot = await worktrees.renew(str(place), commit, f"slot-anew-{number}")
@@ -111,7 +111,7 @@ async def reset_often(ground: Ground, chance: random.Random, times: int, ways: C
         ways["wrong"] += contents(place) != fresh[commit] or not is_clean(ground, place, commit)
 
 
-async def look(git: Git, kept: str | None, commit: str, ways: Counter[str]) -> tuple[bytes, ...] | None:
+async def look(git: Git, kept: str | None, commit: str, ways: Counter[str]) -> Residue | None:
     """What is not as it was; it must be what git says of it, in full."""
     tree = (await git.run("rev-parse", "HEAD^{tree}", ok=None)).text
     traces = (
@@ -124,7 +124,7 @@ async def look(git: Git, kept: str | None, commit: str, ways: Counter[str]) -> t
     ways["seen"] += 1
     found, said = await snapshot(git), traces.snapshot
     ways["mistaken"] += found != said
-    return traces.touched
+    return traces.residue
 
 
 async def fresh_contents(ground: Ground, worktrees: Worktrees, commit: str) -> Contents:

@@ -270,7 +270,7 @@ class AgentHandle(Task):
                 unchanged=not files,
             ),
         )
-        await release(self._services.workspaces, leased, Condition.GOOD, result.touched)
+        await release(self._services.workspaces, leased, Condition.GOOD, result.residue)
         if result.commits:
             await merge_agent(self._services.merger, self._item.item_id, self._agent_id, result.head)
 

@@ -17,6 +17,7 @@ from prodigy.actors.recorder import Ledger, RecorderRef, record
 from prodigy.errors import ProdigyError, RunError
 from prodigy.git.included import copy_missing
 from prodigy.git.reuse import SlotDoubtful, Worktree
+from prodigy.git.traces import Residue
 from prodigy.git.worktrees import Worktrees
 from prodigy.ids import SessionId
 from prodigy.paths import Layout
@@ -55,8 +56,8 @@ class _Slot(msgspec.Struct):
     path: str
     worktree: Worktree | None = None
     """``None`` until it is made, and again when it is in doubt, or was not needed for long."""
-    touched: tuple[bytes, ...] | None = None
-    """What its last user left changed of the files of its base, if that is known."""
+    residue: Residue | None = None
+    """How its last user left it, if that is known."""
     idle_since: float = 0.0
     """On the event loop's clock."""
 
@@ -145,12 +146,10 @@ class Slots:
             await record(self._recorder, leased)
         return Leased(number, self._slot(number).path, item_id, agent_id, branch, kept)
 
-    async def release(
-        self, leased: Leased, condition: Condition, touched: tuple[bytes, ...] | None = None
-    ) -> None:
+    async def release(self, leased: Leased, condition: Condition, residue: Residue | None = None) -> None:
         """Take a slot back; one that is kept stays leased for good, as far as the journal knows."""
         slot = self._leased[leased.slot]
-        slot.touched = touched
+        slot.residue = residue
         if condition is Condition.KEEP:
             del self._leased[slot.number]
             self._made += 1
@@ -243,10 +242,10 @@ class Slots:
     async def _make_clean(self, slot: _Slot, branch: str, base: str) -> None:
         # What outlives its agent may write into any slot at any time.
         outlived = any(one.until != "agent" for one in self._ledger.state.detached)
-        touched, slot.touched = None if outlived else slot.touched, None
+        residue, slot.residue = None if outlived else slot.residue, None
         if slot.worktree is not None:
             try:
-                await self._worktrees.reset(slot.worktree, base, branch, self._keep, touched)
+                await self._worktrees.reset(slot.worktree, base, branch, self._keep, residue)
             except SlotDoubtful:
                 slot.worktree = None
             else:

@@ -7,6 +7,7 @@ from prodigy.actors.returning import Cut
 from prodigy.actors.shared_state import Whose
 from prodigy.actors.slots import Condition, Leased
 from prodigy.git.resolution import Begun
+from prodigy.git.traces import Residue
 from prodigy.job.standing import Standing
 from supervisors import ActorRef, Reply
 
@@ -153,8 +154,8 @@ class Release(msgspec.Struct, frozen=True):
 
     leased: Leased
     condition: Condition
-    touched: tuple[bytes, ...] | None
-    """What is not as it was when it was leased, of the files that were there then; ``None`` if nobody knows."""
+    residue: Residue | None
+    """How it is not as when it was leased; ``None`` if nobody knows."""
     reply: Reply[None]
 
 

@@ -58,6 +58,7 @@ from prodigy.git.readiness import is_ready, remember_ready, setup_key
 from prodigy.git.repository import branch_tip
 from prodigy.git.resolution import Begun
 from prodigy.git.reuse import Worktree
+from prodigy.git.traces import Residue
 from prodigy.git.worktrees import Worktrees, remove_empty
 from prodigy.job.plan import RunPlan
 from prodigy.job.standing import Standing
@@ -206,8 +207,8 @@ class Workspaces(Actor[Message]):
                 await _answer(reply, lambda: self._lease(item_id, agent_id, branch, base))
             case Rescue(leased, attempt, base, reason, reply):
                 await _answer(reply, lambda: self._rescue(leased, attempt, base, reason))
-            case Release(leased, condition, touched, reply):
-                await _answer(reply, lambda: self._release(leased, condition, touched))
+            case Release(leased, condition, residue, reply):
+                await _answer(reply, lambda: self._release(leased, condition, residue))
             case SetupDue(path, reply):
                 await _answer(reply, lambda: self._setup_due(path))
             case SetupDone(path, key, reply):
@@ -239,7 +240,7 @@ class Workspaces(Actor[Message]):
     def _run(self) -> Whose:
         return Whose(phase=self._ledger.state.phase or "map", path=self._path, branch=self._plan.branch)
 
-    async def _release(self, leased: Leased, condition: Condition, touched: tuple[bytes, ...] | None) -> None:
+    async def _release(self, leased: Leased, condition: Condition, residue: Residue | None) -> None:
         """Take a slot back; what was made in submodules is nowhere but there, even where all else is handed over."""
         if condition is Condition.GOOD:
             base = self._ledger.state.items[leased.item_id].base_commit or self._plan.base_commit
@@ -247,7 +248,7 @@ class Workspaces(Actor[Message]):
                 await self._keeper.submodules(leased.path, base, "its worktree goes", leased.agent_id)
             except ProdigyError:
                 condition = Condition.KEEP
-        await self._slots.release(leased, condition, touched)
+        await self._slots.release(leased, condition, residue)
 
     async def _rescue(self, leased: Leased, attempt: int, base: str, reason: str) -> str | None:
         return await self._keeper.attempt(leased.path, leased.item_id, leased.agent_id, attempt, base, reason)
@@ -507,10 +508,10 @@ async def release(
     workspaces: WorkspacesRef,
     leased: Leased,
     condition: Condition,
-    touched: tuple[bytes, ...] | None = None,
+    residue: Residue | None = None,
 ) -> None:
     """Give a slot back."""
-    await persistently(workspaces, partial(Release, leased, condition, touched))
+    await persistently(workspaces, partial(Release, leased, condition, residue))
 
 
 async def setup_due(workspaces: WorkspacesRef, path: str) -> str | None:

@@ -21,6 +21,11 @@ Custom = Literal["hooks", "driver", "filter", "signing", "settings", "wanted"]
 MERGE_HOOKS = ("pre-merge-commit", "prepare-commit-msg", "commit-msg", "post-merge")
 """The hooks of ``git merge``."""
 
+COMMIT_HOOKS = (
+    "pre-commit", "prepare-commit-msg", "commit-msg", "post-commit", "post-index-change", "post-rewrite", "reference-transaction",
+)  # fmt: skip
+"""The hooks of ``git add`` and ``git commit``."""
+
 REF_HOOK = "reference-transaction"
 """Runs wherever a ref moves."""
 
@@ -79,6 +84,16 @@ class Customs:
         if said.hooks is None or _has_hooks(said.hooks):
             found.add("hooks")
         return frozenset(found)
+
+    async def commits_write(self, attributes: Attributes) -> bool:
+        """Whether a program of the user's may run when somebody stages and commits files with these attributes."""
+        said = await self._settings()
+        if "hooks" in said.always or said.hooks is None:
+            return True
+        texts = (*attributes.values(), *said.outside)
+        return any(_is_hook(said.hooks, name) for name in COMMIT_HOOKS) or bool(
+            said.filters & named(texts, "filter")
+        )
 
     async def follow_refs(self) -> bool:
         """Whether a hook may run wherever a ref moves."""

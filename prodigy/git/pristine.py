@@ -21,6 +21,7 @@ from prodigy.crash_points import crash_point
 from prodigy.git.cli import Git
 from prodigy.git.private_folder import KEPT_INDEX, delete_tree
 from prodigy.git.restoring import Restorer
+from prodigy.git.traces import Residue
 from prodigy.git.verification import Folders
 
 
@@ -59,27 +60,30 @@ class Pristine:
         known = kept is not None and kept == _Kept(commit, _stamp(git_dir))
         return f"{git_dir}/{KEPT_INDEX}" if known else None
 
-    async def rewrite(
-        self, git: Git, git_dir: str, commit: str, touched: Sequence[bytes] | None = None
-    ) -> None:
+    async def counts(self, residue: Residue, commit: str) -> bool:
+        """Whether nothing can have been written after the look: no hook or filter ran when it was committed."""
+        quiet = self._restorer is not None and not await self._restorer.commits_write(commit)
+        return quiet or not residue.committed
+
+    async def rewrite(self, git: Git, git_dir: str, commit: str, residue: Residue | None = None) -> None:
         """Write anew whatever is not as it was kept; half of the way back.
 
         Args:
             git: at the top of the worktree.
             git_dir: its private folder.
             commit: that was kept.
-            touched: the files that are not as they were kept, if that is known; without it git looks.
+            residue: how the worktree is not as it was, if that is known; without it git looks.
 
         Raises:
             GitFailed, OSError: files could not be written.
         """
         self.forget(git_dir)
         kept = f"{git_dir}/{KEPT_INDEX}"
-        if touched is not None and await self._restored(git.cwd, kept, commit, touched):
+        if residue is not None and await self._restored(git.cwd, kept, commit, residue.touched):
             return
         index = {"GIT_INDEX_FILE": kept}
-        which = ("--all",) if touched is None else ("-z", "--stdin")
-        names = b"".join(path + b"\0" for path in touched or ())
+        which = ("--all",) if residue is None else ("-z", "--stdin")
+        names = b"" if residue is None else b"".join(path + b"\0" for path in residue.touched)
         await git.run("checkout-index", "--force", "--index", "--quiet", *which, stdin=names, env=index)
 
     async def _restored(self, path: str, kept: str, commit: str, touched: Sequence[bytes]) -> bool:
@@ -87,7 +91,9 @@ class Pristine:
             return await self._restorer.restore(path, kept, commit, touched)
         return not touched
 
-    def finish(self, path: str, git_dir: str, commit: str, folders: Folders) -> str | None:
+    def finish(
+        self, path: str, git_dir: str, commit: str, folders: Folders, residue: Residue | None = None
+    ) -> str | None:
         """Delete what the commit has not; the other half. What stands against the worktree then, for people.
 
         Args:
@@ -95,9 +101,12 @@ class Pristine:
             git_dir: its private folder.
             commit: that it holds.
             folders: of the commit.
+            residue: as for `rewrite`.
         """
+        worktree = os.fsencode(path)
         try:
-            for stranger in _strangers(os.fsencode(path), folders):
+            strangers = _strangers(worktree, folders) if residue is None else _added(worktree, residue)
+            for stranger in strangers:
                 delete_tree(os.fsdecode(stranger))
             _copy(Path(git_dir, KEPT_INDEX), Path(git_dir, "index"))
         except (OSError, ValueError) as problem:
@@ -123,6 +132,10 @@ def _strangers(worktree: bytes, folders: Folders) -> Iterator[bytes]:
             raise ValueError("a file of the commit is missing")
         if len(found) > len(names):
             yield from (place + b"/" + name for name in found if name not in names)
+
+
+def _added(worktree: bytes, residue: Residue) -> Iterator[bytes]:
+    return (worktree + b"/" + path for path in residue.added)
 
 
 def _stamp(git_dir: str) -> tuple[int, ...]:

@@ -76,6 +76,13 @@ class Restorer:
         await trio.to_thread.run_sync(_write, originals, kept, Path(index))
         return True
 
+    async def commits_write(self, commit: str) -> bool:
+        """Whether a hook or a filter may write into a worktree of the commit, or of one with its attributes, as it is committed."""
+        try:
+            return await self._customs.commits_write(await self._attributes.at(commit))
+        except ProdigyError:
+            return True
+
     async def _is_plain(self, commit: str) -> bool:
         try:
             texts = (*(await self._attributes.at(commit)).values(), *await self._customs.attributes_outside())

@@ -21,6 +21,7 @@ from prodigy.git.pristine import Pristine
 from prodigy.git.private_folder import forget_moves, stands_on, sweep, ties_of
 from prodigy.git.refs import create_branch, keeps_files, point_head
 from prodigy.git.restoring import Restorer
+from prodigy.git.traces import Residue
 from prodigy.git.verification import Verifier
 
 _SPARSE = "info/sparse-checkout"
@@ -73,13 +74,13 @@ class Reuse:
         commit: str,
         branch: str | None = None,
         keep: Sequence[str] = (),
-        touched: Sequence[bytes] | None = None,
+        residue: Residue | None = None,
     ) -> None:
         """Make a used worktree as good as new: ``commit`` on a new branch (or detached), and nothing else.
 
         The caller has rescued what is to be kept, and no process works in it any more. What git ignores and ``keep``
-        (ignore patterns) names stays. ``touched`` are the files of the commit that are not as the kept index has them, if
-        somebody has looked at all of them since the last process ended (`prodigy.git.traces`).
+        (ignore patterns) names stays. ``residue`` is how it is not as when it was reset last, if somebody has looked since
+        the last process ended (`prodigy.git.traces`); then nobody looks again.
 
         Raises:
             SlotDoubtful: it could not be done, or not be proven.
@@ -87,7 +88,7 @@ class Reuse:
         _begin(worktree)
         try:
             known = not keep and self._pristine.index(worktree.git_dir, commit) is not None
-            if not (known and await self._go_back(worktree, commit, branch, touched)):
+            if not (known and await self._go_back(worktree, commit, branch, residue)):
                 await self._go(worktree, commit, branch, keep)
         except GitFailed as failure:
             raise SlotDoubtful(worktree.path, failure.message) from failure
@@ -95,19 +96,21 @@ class Reuse:
             raise SlotDoubtful(worktree.path, str(error)) from error
 
     async def _go_back(
-        self, worktree: Worktree, commit: str, branch: str | None, touched: Sequence[bytes] | None
+        self, worktree: Worktree, commit: str, branch: str | None, residue: Residue | None
     ) -> bool:
         """Reset to the commit that the worktree was reset to before; false if that cannot be done so."""
         folders = await self._verifier.folders(commit)
         if folders is None:
             return False
-        await self._pristine.rewrite(self._within(worktree), worktree.git_dir, commit, touched)
+        if residue is not None and not await self._pristine.counts(residue, commit):
+            residue = None
+        await self._pristine.rewrite(self._within(worktree), worktree.git_dir, commit, residue)
 
         def finish() -> bool:
-            difference = self._pristine.finish(worktree.path, worktree.git_dir, commit, folders)
+            difference = self._pristine.finish(worktree.path, worktree.git_dir, commit, folders, residue)
             if difference is not None:
                 raise SlotDoubtful(worktree.path, difference)
-            if not (_switch(worktree, branch, commit) and _stands(worktree, branch, commit)):
+            if not (_switch(worktree, branch, commit) and stands_on(worktree.git_dir, branch, commit)):
                 return False
             forget_moves(worktree.git_dir)
             return True

@@ -42,12 +42,22 @@ class Basis(Struct, frozen=True, kw_only=True):
     """The kept index, in the worktree's private folder."""
 
 
+class Residue(Struct, frozen=True):
+    """How a worktree is not as it was."""
+
+    touched: tuple[bytes, ...]
+    """Files of the commit that are changed, replaced, or gone."""
+    added: tuple[bytes, ...]
+    """Files and folders that the commit has not."""
+    committed: bool = False
+    """Whether it was committed after the look, so that hooks and filters may have written since, if there are any."""
+
+
 class Traces(Struct, frozen=True):
     """What a look found."""
 
     snapshot: Snapshot
-    touched: tuple[bytes, ...]
-    """Files of the commit that are not as they were: changed, replaced, or gone."""
+    residue: Residue
 
 
 class Tracker:
@@ -73,19 +83,19 @@ class Tracker:
         try:
             kept = await trio.to_thread.run_sync(Path(self._basis.index).read_bytes)
             layout = self._layouts.of(self._basis.commit, kept)
-            strangers = await trio.to_thread.run_sync(_strangers, os.fsencode(self._git.cwd), layout)
-            touched = await self._touched()
+            added, strangers = await trio.to_thread.run_sync(_strangers, os.fsencode(self._git.cwd), layout)
+            residue = Residue(await self._touched(), added)
         except (OSError, ValueError):
             return None
-        paths = {*touched, *strangers}
-        if len(paths) > _MOST or any(path.rpartition(b"/")[2] in _TELLING for path in touched):
+        paths = {*residue.touched, *strangers}
+        if len(paths) > _MOST or any(path.rpartition(b"/")[2] in _TELLING for path in residue.touched):
             return None
         judge = partial(_Judge(self._git.cwd, self._basis, self._tree_of).judge, kept, layout, paths)
         match await trio.to_thread.run_sync(judge):
             case Snapshot() as found:
-                return Traces(found, touched)
+                return Traces(found, residue)
             case within:
-                return Traces(await snapshot(self._git, within=within), touched)
+                return Traces(await snapshot(self._git, within=within), residue)
 
     async def _touched(self) -> tuple[bytes, ...]:
         """The files that are not as the kept index has them.
@@ -172,23 +182,25 @@ def _standing(git_dir: str) -> tuple[str, str | None]:
     return head, branch
 
 
-def _strangers(worktree: bytes, layout: Layout) -> frozenset[bytes]:
-    """Paths of files that the commit has not.
+def _strangers(worktree: bytes, layout: Layout) -> tuple[tuple[bytes, ...], frozenset[bytes]]:
+    """What lies in the commit's folders beside its own, and all files that this is.
 
     Raises:
         OSError, ValueError: a folder of the commit is none any more, or there are too many.
     """
+    added: list[bytes] = []
     found: set[bytes] = set()
     for folder, names in layout.folders.items():
         place = os.path.join(worktree, folder)  # noqa: PTH118 - bytes
         if not stat.S_ISDIR(os.lstat(place).st_mode):
             raise ValueError(folder)
         for name in set(os.listdir(place)) - names:  # noqa: PTH208 - bytes
+            added.append(folder + b"/" + name if folder else name)
             for file in _files(os.path.join(place, name), name):  # noqa: PTH118 - bytes
                 found.add(os.path.relpath(file, worktree))
                 if len(found) > _MOST:
                     raise ValueError("there are too many")
-    return frozenset(found)
+    return tuple(added), frozenset(found)
 
 
 def _files(place: bytes, name: bytes) -> Iterator[bytes]:

@@ -34,6 +34,7 @@ from prodigy.git.private_folder import (
 from prodigy.git.repository import Registration, worktrees_of
 from prodigy.git.restoring import Restorer
 from prodigy.git.reuse import Reuse, SlotDoubtful, Worktree, place
+from prodigy.git.traces import Residue
 
 _ADMINISTRATIVE = ("core.hooksPath=/dev/null", "submodule.recurse=false", "advice.detachedHead=false")
 
@@ -85,10 +86,10 @@ class Worktrees:
         commit: str,
         branch: str | None = None,
         keep: Sequence[str] = (),
-        touched: Sequence[bytes] | None = None,
+        residue: Residue | None = None,
     ) -> None:
         """Make a used worktree as good as new; see `prodigy.git.reuse.Reuse.reset`."""
-        await self._reuse.reset(worktree, commit, branch, keep, touched)
+        await self._reuse.reset(worktree, commit, branch, keep, residue)
 
     def kept_index(self, worktree: Worktree, commit: str) -> str | None:
         """The index that git wrote before anybody worked in a worktree that holds a commit, if it was kept."""

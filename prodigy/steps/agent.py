@@ -111,7 +111,7 @@ async def _serve(
             return AgentResult(head=task.head, duration_ms=0)
         failure = await _run(interpreter, task, clock)
     result = await _result(interpreter, stage, task, failure)
-    return structs.replace(masked(result, hidden.masker), touched=worktree.touched)
+    return structs.replace(masked(result, hidden.masker), residue=worktree.residue)
 
 
 def _backend(chosen: Backend) -> AgentBackend:

@@ -1,5 +1,7 @@
 """What is true of an agent's worktree, as git tells it or as it has just been written."""
 
+from msgspec import structs
+
 from prodigy.events import Failure
 from prodigy.git import changes
 from prodigy.git.changes import Changes, Standing
@@ -19,12 +21,15 @@ from prodigy.git.evidence import (
     snapshot,
 )
 from prodigy.git.index_file import Layouts
-from prodigy.git.traces import Basis, Traces, Tracker
+from prodigy.git.traces import Basis, Residue, Traces, Tracker
 from prodigy.steps.commands import SlotCommands
 from prodigy.steps.durable import LeafFailed
 from prodigy.steps.hidden import Hidden
 from prodigy.steps.output import short_tail
 from prodigy.steps.protocol import AgentTask
+
+_OF_CONFIGURATION = frozenset({"HOME", "XDG_CONFIG_HOME"})
+"""Variables by which git finds a user's own configuration, beside its own."""
 
 
 class AgentWorktree:
@@ -52,6 +57,9 @@ class AgentWorktree:
         self._hidden = hidden
         self._made = made
         self._commands = commands
+        self._configures_git = any(
+            name in _OF_CONFIGURATION or name.startswith("GIT_") for name in task.declared
+        )
         self._trees = {} if task.base_tree is None else {task.base_commit: task.base_tree}
         self._histories: dict[tuple[str, str], History] = {}
         self._files: dict[tuple[str, str], tuple[str, ...]] = {}
@@ -62,11 +70,11 @@ class AgentWorktree:
             self._tracker = Tracker(git, basis, layouts, self._tree)
 
     @property
-    def touched(self) -> tuple[bytes, ...] | None:
+    def residue(self) -> Residue | None:
         """What is not as it was at the beginning; ``None`` if anything happened since that was looked at."""
         if self._seen is None or self._seen[0] != self._commands.at_rest:
             return None
-        return self._seen[1].touched
+        return self._seen[1].residue
 
     async def snapshot(self) -> Snapshot:
         """HEAD and what is uncommitted."""
@@ -78,6 +86,14 @@ class AgentWorktree:
         assert before is not None, "it was at rest"
         self._seen = before, traces
         return traces.snapshot
+
+    def _tell_committed(self, wish: CommitWish) -> None:
+        """What was seen counts only as far as committing it runs nothing."""
+        if self._seen is not None:
+            at, traces = self._seen
+            residue = structs.replace(traces.residue, committed=True)
+            known = not (wish.sign or self._configures_git)
+            self._seen = (at, structs.replace(traces, residue=residue)) if known else None
 
     def _tree(self, commit: str) -> str | None:
         if commit not in self._trees and (made := self._made.find(commit)) is not None:
@@ -133,7 +149,7 @@ class AgentWorktree:
 
     async def commit_all(self, message: str, wish: CommitWish) -> str:
         """Commit what is uncommitted; the new HEAD."""
-        self._seen = None  # hooks may write what they like
+        self._tell_committed(wish)
         try:
             sha = await auto_commit(self._git, self._hidden.masker.text(message), {}, wish)
         except CommitRefused as refused:

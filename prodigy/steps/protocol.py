@@ -32,6 +32,7 @@ from prodigy.events import (
     StepWarned,
     ValidationScored,
 )
+from prodigy.git.traces import Residue
 from prodigy.workflow.model import EnvVar, Limits, Step
 from supervisors import JobProtocol
 
@@ -155,8 +156,8 @@ class AgentResult(Struct, frozen=True, kw_only=True):
     variables: dict[str, Any] = field(default_factory=dict)
     fields: dict[str, dict[str, Any]] = field(default_factory=dict)
     error: Failure | None = None
-    touched: tuple[bytes, ...] | None = None
-    """Files of the base that are not as they were, if nobody has worked in the worktree since they were looked at."""
+    residue: Residue | None = None
+    """How the worktree is not as at the beginning, if nobody has worked in it since somebody looked."""
 
 
 def outcome_key(path: str, try_: int) -> str:

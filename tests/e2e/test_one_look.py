@@ -31,15 +31,16 @@ def gits(trace: Path) -> list[list[str]]:
     return [event["argv"] for event in events if event["event"] == "start"]
 
 
-def run(world: World, trace: Path, flow: str, post_commit: str = "true") -> list[list[str]]:
+def run(world: World, trace: Path, flow: str, post_commit: str | None = None) -> list[list[str]]:
     """Run three agents, one after the other in one worktree; every git that was started."""
     for name in ITEMS:
         world.write(f"{name}.txt", "seed\n")
     world.write(".gitignore", "*.log\n")
     world.commit()
-    hook = world.repository / ".git/hooks/post-commit"
-    hook.write_text(f"#!/bin/sh\n{post_commit}\n")
-    hook.chmod(0o755)
+    if post_commit is not None:
+        hook = world.repository / ".git/hooks/post-commit"
+        hook.write_text(f"#!/bin/sh\n{post_commit}\n")
+        hook.chmod(0o755)
     trace.mkdir()
     world.environ["GIT_TRACE2_EVENT"] = str(trace)
     done = world.prodigy("run", world.workflow(flow), "-y")
@@ -67,9 +68,18 @@ def test_what_is_left_running_may_write_when_nobody_looks(world: World, tmp_path
     assert sum("checkout-index" in words for words in started) == (1 if until == "agent" else 2)
 
 
-def test_what_hooks_of_a_commit_may_have_written_is_looked_for(world: World, tmp_path: Path) -> None:
-    """The commit of what a step left comes after the look."""
-    flow = FLOW + "    - shell: echo more > more-${item}.txt\n"
+OF_COMMITS = {
+    "nothing": ("", None, 0),
+    "a hook": ("", "echo hooked > three.txt", 2),
+    "another configuration": ("env: {GIT_CONFIG_NOSYSTEM: '0'}\n", None, 2),
+}
+
+
+@pytest.mark.parametrize("how", OF_COMMITS)
+def test_what_a_commit_may_have_written_is_looked_for(world: World, tmp_path: Path, how: str) -> None:
+    """The commit of what a step left comes after the look; only where no program runs at it, nothing is written."""
+    words, hook, times = OF_COMMITS[how]
+    flow = f"{words}{FLOW}    - shell: echo more > more-${{item}}.txt\n"
     flow = flow.replace("git commit", "git -c core.hooksPath=/dev/null commit")
-    started = run(world, tmp_path / "trace", flow, post_commit="echo hooked > three.txt")
-    assert sum("checkout-index" in words for words in started) == 2
+    started = run(world, tmp_path / "trace", flow, hook)
+    assert sum("checkout-index" in words for words in started) == times

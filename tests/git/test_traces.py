@@ -10,7 +10,7 @@ from prodigy.git import evidence
 from prodigy.git.cli import Git, GitResult
 from prodigy.git.index_file import Layouts
 from prodigy.git.reuse import SlotDoubtful, Worktree
-from prodigy.git.traces import Basis, Traces, Tracker
+from prodigy.git.traces import Basis, Residue, Traces, Tracker
 from prodigy.git.worktrees import Worktrees
 from tests.git.conftest import Scratch
 from tests.git.test_merge import Counting
@@ -48,9 +48,9 @@ class Slot:
         head = self.work.head
         return await Tracker(git, Basis(commit=self.base, index=index), Layouts(), {head: tree}.get).look()
 
-    async def reset(self, touched: tuple[bytes, ...] | None) -> None:
+    async def reset(self, residue: Residue | None) -> None:
         self.runner.verbs.clear()
-        await self.worktrees.reset(self.made, self.base, f"prodigy-{os.urandom(4).hex()}", touched=touched)
+        await self.worktrees.reset(self.made, self.base, f"prodigy-{os.urandom(4).hex()}", residue=residue)
 
 
 @pytest.fixture
@@ -191,7 +191,7 @@ async def test_a_look_sees_what_git_sees_and_the_next_agent_sees_nothing(slot, l
     leave(slot)
     seen = await slot.look()
     assert seen is None or seen.snapshot == await evidence.snapshot(slot.work.git())
-    await slot.reset(None if seen is None else seen.touched)
+    await slot.reset(None if seen is None else seen.residue)
     await slot.worktrees.verify_clean(slot.made, slot.base, slot.work("branch", "--show-current"))
     assert os.access(slot.path / SHELL, os.X_OK)
     assert slot.work("status", "--porcelain", "--ignored") == ""
@@ -217,10 +217,10 @@ async def test_files_that_were_seen_to_be_touched_are_written_without_a_process(
     for _ in range(2):
         leave(slot)
         seen = await slot.look()
-        await slot.reset(seen.touched)
+        await slot.reset(seen.residue)
     assert slot.runner.verbs == []
     slot.work("update-index", "--refresh")
-    assert (await slot.look()).touched == ()
+    assert (await slot.look()).residue == Residue((), ())
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ async def test_what_a_checkout_turns_is_gits_to_write(slot, attributes):
     info.write_text(f"{attributes}\n")
     edited(slot)
     seen = await slot.look()
-    await slot.reset(seen.touched)
+    await slot.reset(seen.residue)
     assert slot.runner.verbs[-1] == "checkout-index"
 
 
@@ -242,7 +242,7 @@ async def test_settings_of_line_ends_are_gits_to_heed(slot):
     slot.work("config", "core.autocrlf", "true")
     slot.work.write("d/b", "other\n")
     seen = await slot.look()
-    await slot.reset(seen.touched)
+    await slot.reset(seen.residue)
     assert slot.runner.verbs[-1] == "checkout-index"
     assert (slot.path / "d/b").read_bytes() == b"b\r\n"
 
@@ -254,7 +254,7 @@ async def test_line_ends_that_stay_are_no_reason(slot):
     for _ in range(2):
         edited(slot)
         seen = await slot.look()
-        await slot.reset(seen.touched)
+        await slot.reset(seen.residue)
     assert slot.runner.verbs == []
 
 
@@ -265,4 +265,4 @@ async def test_a_kept_index_that_was_tampered_with_proves_nothing(slot):
     kept.write_bytes(Path(slot.made.git_dir, "index").read_bytes())
     assert slot.worktrees.kept_index(slot.made, slot.base) is None
     with pytest.raises(SlotDoubtful, match="assume-unchanged"):
-        await slot.reset(())
+        await slot.reset(Residue((), ()))
