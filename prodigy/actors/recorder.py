@@ -102,6 +102,7 @@ class Recorder(Actor[Message]):
         self._masker = masker
         self._snapshots = snapshots
         self._last: Record | None = None
+        self._correlations: dict[str | None, UUID] = {}
         self._observers = observers
         self._subscribers: list[trio.MemorySendChannel[Record]] = []
         self._full: StorageFailed | None = None
@@ -220,8 +221,12 @@ class Recorder(Actor[Message]):
 
     def _correlation(self, event: AnyEvent) -> UUID:
         """The job's id, or the item's for what belongs to one."""
-        job = self._ledger.state.correlation_id
-        return self._stamp.uuid() if job is None else ids.correlation(job, item_of(event))
+        job, item = self._ledger.state.correlation_id, item_of(event)
+        if job is None:
+            return self._stamp.uuid()
+        if item not in self._correlations:
+            self._correlations[item] = ids.correlation(job, item)
+        return self._correlations[item]
 
     def _subscribe(self) -> trio.MemoryReceiveChannel[Record]:
         # Unbounded on purpose: a slow reader must cost memory, never hold up the journal.

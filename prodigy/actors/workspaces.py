@@ -229,8 +229,8 @@ class Workspaces(Actor[Message]):
     async def _ended(self, whose: Whose) -> None:
         if whose.agent_id is not None:
             with suppress(ProdigyError):  # in the middle of a merge it stays on its branch
-                await self._worktrees.leave_strange_branch(self._worktrees.open(whose.path), whose.branch)
-        others = len(self._slots.leased_paths()) - (whose.agent_id is not None)
+                await self._worktrees.leave_strange_branch(whose.path, whose.branch)
+        others = len(self._ledger.state.leases) - (whose.agent_id is not None)
         await self._watch.ended(whose, alone=others <= 0)
 
     async def _quiet(self) -> None:

@@ -53,18 +53,19 @@ def private_folder(path: str) -> str:
     Raises:
         OSError, ValueError: it is no worktree.
     """
-    link = Path(path, ".git").read_bytes()
-    if Path(path, ".git").is_symlink() or not link.startswith(b"gitdir: "):
+    link = _content(f"{path}/.git")
+    if os.path.islink(f"{path}/.git") or not link.startswith(b"gitdir: "):  # noqa: PTH114 - text
         raise ValueError(readable(link[:80]))
-    return os.path.normpath(Path(path, os.fsdecode(link.removeprefix(b"gitdir: ").removesuffix(b"\n"))))
+    place = os.fsdecode(link.removeprefix(b"gitdir: ").removesuffix(b"\n"))
+    return os.path.normpath(os.path.join(path, place))  # noqa: PTH118 - text
 
 
 def ties_of(path: str, git_dir: str) -> dict[str, bytes]:
     """The content of ``.git`` and of the private files that must never change."""
-    found = {".git": Path(path, ".git").read_bytes()}
+    found = {".git": _content(f"{path}/.git")}
     for name in _TIES:
         with suppress(FileNotFoundError):
-            found[name] = Path(git_dir, name).read_bytes()
+            found[name] = _content(f"{git_dir}/{name}")
     return found
 
 
@@ -93,16 +94,15 @@ def unlock_ref(ref: Path) -> None:
 
 def stands_on(git_dir: str, branch: str | None, commit: str) -> bool:
     """Whether HEAD is on a branch (or none) at a commit, as far as files say so; if not, git has to be asked."""
-    head = _line(Path(git_dir, "HEAD"))
+    head = _line(f"{git_dir}/HEAD")
     if branch is None:
         return head == commit
-    common = Path(git_dir, _line(Path(git_dir, "commondir")))
-    return head == f"ref: refs/heads/{branch}" and _line(common / "refs/heads" / branch) == commit
+    return head == f"{_ON_BRANCH}{branch}" and _line(f"{_common(git_dir)}/refs/heads/{branch}") == commit
 
 
 def on_branch(git_dir: str, branch: str) -> bool:
     """Whether HEAD is on a branch, as far as its file says so."""
-    return _line(Path(git_dir, "HEAD")) == f"ref: refs/heads/{branch}"
+    return _line(f"{git_dir}/HEAD") == f"{_ON_BRANCH}{branch}"
 
 
 def let_go(git_dir: str) -> bool:
@@ -113,10 +113,10 @@ def let_go(git_dir: str) -> bool:
     Raises:
         OSError: it cannot be written.
     """
-    head = _line(Path(git_dir, "HEAD"))
+    head = _line(f"{git_dir}/HEAD")
     if not head.startswith(_ON_BRANCH):
         return not head.startswith("ref:")
-    common = Path(git_dir, _line(Path(git_dir, "commondir")))
+    common = Path(_common(git_dir))
     in_progress = set(os.listdir(git_dir)) - _PERMANENT - _HARMLESS  # noqa: PTH208 - names
     commit = tip(common, head.removeprefix("ref: ")) if keeps_files(common) else None
     if in_progress or commit is None:
@@ -147,12 +147,22 @@ def _destinations(log: bytes) -> Iterator[str]:
             yield os.fsdecode(move.rpartition(b" to ")[2])
 
 
-def _line(file: Path) -> str:
+def _common(git_dir: str) -> str:
+    """The folder that the worktree shares with all others."""
+    return os.path.join(git_dir, _line(f"{git_dir}/commondir"))  # noqa: PTH118 - text
+
+
+def _line(file: str) -> str:
     """The first line of a file; empty if there is none."""
     try:
-        return os.fsdecode(file.read_bytes().partition(b"\n")[0])
+        return os.fsdecode(_content(file).partition(b"\n")[0])
     except OSError:
         return ""
+
+
+def _content(file: str) -> bytes:
+    with open(file, "rb") as opened:  # noqa: PTH123 - asked around every attempt, and the path is a text already
+        return opened.read()
 
 
 def delete_tree(path: str) -> None:

@@ -163,10 +163,16 @@ class Worktrees:
         """The worktrees on git's list whose path lies below the folder ``under``."""
         return [entry for entry in await worktrees_of(self._git) if _lies_in(entry.path, under)]
 
-    async def leave_strange_branch(self, worktree: Worktree, own: str) -> None:
-        """Let go of whatever branch a worktree stands on that is not its ``own``."""
-        if not on_branch(worktree.git_dir, own):
-            await self.detach(worktree)
+    async def leave_strange_branch(self, path: str, own: str) -> None:
+        """Let go of whatever branch a worktree stands on that is not its ``own``.
+
+        Raises:
+            SlotDoubtful: there is none.
+        """
+        with suppress(OSError, ValueError):
+            if on_branch(private_folder(path), own):
+                return
+        await self.detach(self.open(path))
 
     async def detach(self, worktree: Worktree) -> None:
         """Let go of the branch, so that it can move without the files seeming to change."""

@@ -8,6 +8,7 @@ import trio
 
 from prodigy.errors import RunError
 from prodigy.git import bench
+from prodigy.git.customs import COMMIT_HOOKS
 from prodigy.git.merge import Conflict, Merged, foretell, merge
 
 TARGET = "refs/heads/session"
@@ -320,3 +321,25 @@ async def test_a_bench_that_is_gone_or_left_over_is_made_anew(repo, tmp_path):
     shutil.rmtree(tmp_path / "bench")
     assert isinstance(await merge(forge, TARGET, side(repo, base, two="x\n"), "m"), Merged)
     assert isinstance(await merge(await repo.forge(), TARGET, side(repo, base, three="x\n"), "m"), Merged)
+
+
+@pytest.mark.parametrize("hook", [*COMMIT_HOOKS, "applypatch-msg"])
+async def test_programs_that_run_when_something_is_committed(repo, hook):
+    customs = (await repo.forge()).customs
+    assert not await customs.commits_write({})
+    repo.hook(hook, "true")
+    assert await customs.commits_write({}) == (hook in COMMIT_HOOKS)
+
+
+async def test_hooks_that_a_step_installs_are_seen(repo):
+    customs = (await repo.forge()).customs
+    assert not await customs.commits_write({})
+    repo("config", "core.hooksPath", ".husky")
+    assert await customs.commits_write({})
+
+
+async def test_filters_run_where_attributes_name_them(repo):
+    repo("config", "filter.lfs.clean", "cat")
+    customs = (await repo.forge()).customs
+    assert not await customs.commits_write({b".gitattributes": b"*.bin filter=other\n"})
+    assert await customs.commits_write({b".gitattributes": b"*.bin filter=lfs\n"})
