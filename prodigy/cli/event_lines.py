@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Annotated
@@ -39,6 +39,7 @@ class Filters:
         since: Only events after this: minutes, a duration such as 2h, or a time.
         until: Only events before this.
         file: Those of this file, such as a copy of a journal's segment, an archive or an export.
+        journal_only: What is told is always that of the journal; older scripts say so.
     """
 
     types: Annotated[tuple[str, ...], Parameter(name=("--event-type", "--type"))] = ()
@@ -48,6 +49,7 @@ class Filters:
     since: str | None = None
     until: str | None = None
     file: Path | None = None
+    journal_only: Annotated[bool, Parameter(show=False)] = field(default=False, compare=False)
 
     def meant(self, limit: int, now: datetime) -> EventFilter:
         """The filter, its times counted from ``now``."""

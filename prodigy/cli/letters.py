@@ -15,7 +15,8 @@ from prodigy.errors import UsageError
 from prodigy.ids import tail_of
 from prodigy.job.retrying import named
 from prodigy.job.state import JobState
-from prodigy.store.documents import DeadLetterView, FailureDetail
+from prodigy.store.documents import DeadLetterView, FailureDetail, LegacyLetter
+from prodigy.store.legacy import legacy_letters
 from prodigy.store.runs import Run, load_state, with_dead_letters
 
 NAMES = ("--job", "--job-id", "--workflow-id")
@@ -64,6 +65,12 @@ def job_with(item: str, job: str | None, invocation: Invocation) -> JobState:
         note=", ".join(state.started.job_id for state in found if state.started is not None),
         hint="name the run with `--job-id`",
     )
+
+
+def of_older_program(job: str, items: Sequence[str], invocation: Invocation) -> list[LegacyLetter]:
+    """The items of a run of an older program; all of them, or those that are named."""
+    found = legacy_letters(invocation.home, None, job)
+    return [letter for letter in found if not items or letter.item_id in items]
 
 
 def cards(

@@ -40,6 +40,7 @@ class Start:
         agent: what Claude steps run; the Claude CLI unless it is said.
         profile: of the environment.
         shown: which part of the run stdout is for.
+        older: dead letters of an older program that are its items; see ``RunPlan.older``.
     """
 
     def __init__(  # noqa: PLR0913 - all that a user can say of it
@@ -54,7 +55,9 @@ class Start:
         agent: Chosen | None = None,
         profile: str | None = None,
         shown: Shown = "result",
+        older: tuple[str, ...] = (),
     ) -> None:
+        self._older = older
         self._invocation = invocation
         self._printer = invocation.printer
         self._around = invocation.around
@@ -86,6 +89,7 @@ class Start:
             computed=dict(prepared.computed),
             flags=self._flags,
             configured=self._invocation.configuration.recorded,
+            older=self._older,
         )
         session = Session(self._invocation, self._merge, strict=self._strict, shown=self._shown)
         with JobLock.acquire(layout.job_lock(plan.job_id), since=now, argv=plan.argv):

@@ -54,6 +54,8 @@ class RunPlan(Struct, frozen=True, kw_only=True):
     """What the command line put over the workflow's own choices; the workflow is the one that its file says."""
     configured: dict[str, Any] | None = None
     """What configuration said that holds for the whole run, by key; ``None``: of a run that did not record it."""
+    older: tuple[str, ...] = ()
+    """Dead letters of an older program that it took for its items, as ``{job}/{item}``."""
     argv: tuple[str, ...] = ()
     version: str = ""
 

@@ -165,6 +165,11 @@ class LegacyLetter(Struct, frozen=True, kw_only=True):
     details: dict[str, Any]
     path: str
 
+    @property
+    def name(self) -> str:
+        """What a run of ours calls it that takes it for an item."""
+        return f"{self.job_id}/{self.item_id}"
+
 
 class LegacyDlqDocument(Struct, frozen=True, kw_only=True):
     """``prodigy.dlq-legacy/1``: the items of one run of an older program, by id, each as its file has it."""

@@ -53,7 +53,7 @@ def _session(path: Path) -> LegacySession | None:
 
 
 def legacy_letters(home: Path, repo: str | None, job: str | None = None) -> list[LegacyLetter]:
-    """The items that were taken over, of one job or of all, by job and id."""
+    """The items that were taken over, of one job or of all, by job and id; not those that a run of ours has tried again."""
     pattern = "*" if repo is None else repo
     found = [
         letter
@@ -61,7 +61,26 @@ def legacy_letters(home: Path, repo: str | None, job: str | None = None) -> list
         for letter in _letters(path, path.relative_to(home).parts[2])
         if job in {None, letter.job_id}
     ]
-    return sorted(found, key=lambda letter: (letter.job_id, letter.item_id))
+    again = _tried_again(home, pattern) if found else frozenset()
+    left = (letter for letter in found if letter.name not in again)
+    return sorted(left, key=lambda letter: (letter.job_id, letter.item_id))
+
+
+class _OfPlan(Struct):
+    older: tuple[str, ...] = ()
+
+
+class _Job(Struct):
+    plan: _OfPlan
+
+
+def _tried_again(home: Path, pattern: str) -> frozenset[str]:
+    """The items that runs of ours took for theirs: what becomes of them is told there."""
+    found: set[str] = set()
+    for path in home.glob(f"state/{pattern}/mapreduce/jobs/*/job.json"):
+        with suppress(OSError, msgspec.DecodeError):
+            found.update(msgspec.json.decode(path.read_bytes(), type=_Job).plan.older)
+    return frozenset(found)
 
 
 def _letters(path: Path, job: str) -> Iterator[LegacyLetter]:

@@ -205,3 +205,10 @@ def test_a_file_that_holds_something_else(desk: Any, tmp_path: Path) -> None:
     assert said.code == 2
     assert "Line 1 of the file is no record" in said.err
     assert desk.call("events", "--file", str(tmp_path / "nothing")).code == 2
+
+
+def test_only_the_journal_is_told_whether_one_says_so_or_not(desk: Any, write: Write) -> None:
+    write(STEM, whole(STEM, "lint-files"))
+    for words in (["events"], ["events", "ls", "latest"], ["events", "stats"], ["events", "search", "a"]):
+        said = desk.call(*words, "--journal-only")
+        assert (said.code, said.out) == (0, desk.call(*words).out)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from prodigy.cli.here import repository_here
 from prodigy.cli.invocation import Given, Invocation
-from prodigy.cli.letters import Job, JobFlag, JobOption, cards, job_with, jobs
+from prodigy.cli.letters import Job, JobFlag, JobOption, cards, job_with, jobs, of_older_program
 from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP
 from prodigy.cli.printer import Column, Level, Part, Span
 from prodigy.cli.text import age, counted, home_short
@@ -115,7 +115,7 @@ def show_items(job: Job, *items: str, invocation: Given) -> None:
     try:
         ((_, state),) = jobs(job, invocation)
     except UsageError as error:
-        if error.code == "run-not-found" and (older := _of_older_program(job, items, invocation)):
+        if error.code == "run-not-found" and (older := of_older_program(job, items, invocation)):
             _show_older(older, invocation)
             return
         raise
@@ -127,11 +127,6 @@ def show_items(job: Job, *items: str, invocation: Given) -> None:
         printer.line(f"No item of {tail_of(document.job_id)} is in the dead letter queue")
     for line in cards(document.items, invocation.around.environ.get("HOME"), invocation.printer.zone):
         printer.line(*line)
-
-
-def _of_older_program(job: str, items: Sequence[str], invocation: Invocation) -> list[LegacyLetter]:
-    found = legacy_letters(invocation.home, None, job)
-    return [letter for letter in found if not items or letter.item_id in items]
 
 
 def _show_older(letters: Sequence[LegacyLetter], invocation: Invocation) -> None:

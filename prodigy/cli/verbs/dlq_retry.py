@@ -7,7 +7,7 @@ from cyclopts import Parameter
 from prodigy.cli.budget import BudgetFlag, given_budget
 from prodigy.cli.here import has_dead_letters, run_called
 from prodigy.cli.invocation import Given
-from prodigy.cli.letters import JobFlag
+from prodigy.cli.letters import JobFlag, of_older_program
 from prodigy.cli.options import BackendFlag, Positive, ScriptFlag, merge_answer
 from prodigy.errors import UsageError
 
@@ -94,7 +94,14 @@ def retry(  # noqa: PLR0913 - one parameter per flag
         agent=given_backend(backend, script, invocation),
         budget=given_budget(budget),
     )
-    found = run_called(name, invocation, has_dead_letters)
+    try:
+        found = run_called(name, invocation, has_dead_letters)
+    except UsageError as error:
+        if error.code != "run-not-found" or not (older := of_older_program(name, items, invocation)):
+            raise
+        from prodigy.cli.older_retry import retry_older
+
+        return retry_older(invocation, older, wanted, merge, strict=strict, dry_run=dry_run)
     if dry_run:
         foresee(invocation, found, wanted)
         return 0

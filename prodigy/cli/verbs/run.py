@@ -6,21 +6,19 @@ import msgspec
 import trio
 from cyclopts import App, Parameter
 
-from prodigy.actors import launch
 from prodigy.cli.arguments import Arguments
 from prodigy.cli.backend import given_backend
 from prodigy.cli.budget import BudgetFlag, given_budget
-from prodigy.cli.dry_run import Asked, Forecast, forecast, forecast_lines
-from prodigy.cli.invocation import Given, Invocation
+from prodigy.cli.invocation import Given
 from prodigy.cli.options import BackendFlag, Positive, ScriptFlag, merge_answer
 from prodigy.cli.parameters import given_parameters
+from prodigy.cli.planned import show_plan
 from prodigy.cli.reading import read_workflow
 from prodigy.cli.resume import resume as take_up
 from prodigy.cli.start import Start
 from prodigy.cli.workflow_files import find_workflow
 from prodigy.errors import UsageError
 from prodigy.job.overrides import Overrides, overridden
-from prodigy.workflow.load import Loaded
 from prodigy.workflow.model import OnConflict
 from prodigy.workflow.problems import render
 
@@ -120,10 +118,7 @@ def run(  # noqa: PLR0913 - one parameter per flag
         invocation.printer.talk(line)
     if dry_run:
         source = msgspec.structs.replace(reading.source, workflow=overridden(loaded.workflow, chosen))
-        shown = trio.run(_dry_run, source, loaded, arguments, profile, invocation)
-        invocation.printer.document(shown)
-        for line in forecast_lines(shown):
-            invocation.printer.line(line)
+        show_plan(invocation, source, loaded, arguments, profile)
         return 0
     return trio.run(
         Start(
@@ -137,22 +132,3 @@ def run(  # noqa: PLR0913 - one parameter per flag
             profile=profile,
         ).run
     )
-
-
-# -- the plan alone --------------------------------------------------------------------------------------------------------
-async def _dry_run(
-    source: launch.Source,
-    loaded: Loaded,
-    arguments: Arguments,
-    profile: str | None,
-    invocation: Invocation,
-) -> Forecast:
-    environ = invocation.around.environ
-    ground = await launch.survey(invocation.place, environ)
-    await launch.admit(ground, source.workflow)
-    asked = Asked(
-        profile=profile or environ.get("PRODIGY_PROFILE") or None,
-        arguments=await arguments.found(ground, environ),
-        iterations=arguments.iterations or 1,
-    )
-    return await forecast(source, ground, asked, loaded.problems)
