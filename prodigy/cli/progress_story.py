@@ -4,7 +4,7 @@ Pure: a document comes in.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, tzinfo
 
 from prodigy.cli.story import Cell, Chapter, Row, Story, Title, money, number, status, taken
 from prodigy.cli.text import about, dollars, duration
@@ -13,19 +13,19 @@ from prodigy.job.progress import ItemAtWork, ItemToRetry, ProgressDocument
 _BAR = 40
 
 
-def progress_story(document: ProgressDocument, now: datetime) -> Story:
+def progress_story(document: ProgressDocument, now: datetime, zone: tzinfo | None = None) -> Story:
     """What a person wants to know of a run that goes on; chapters with nothing in them are left out."""
     chapters = (_running(document), _retrying(document, now), _slowest(document))
     return Story(
         title=document.run.session_id,
         status=status(document.run.status),
-        facts=tuple((name, text) for name, text in _facts(document, now) if text),
+        facts=tuple((name, text) for name, text in _facts(document, zone) if text),
         chapters=tuple(chapter for chapter in chapters if chapter.rows),
         next=(document.run.next,) if document.run.next else (),
     )
 
 
-def _facts(document: ProgressDocument, now: datetime) -> Iterator[tuple[str, str]]:
+def _facts(document: ProgressDocument, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
     run, items, cost = document.run, document.items, document.cost
     yield "workflow", run.workflow
     yield "phase", f"{document.phase or run.status}{f' step {document.step}' if document.step else ''}"
@@ -47,7 +47,7 @@ def _facts(document: ProgressDocument, now: datetime) -> Iterator[tuple[str, str
     yield "time", duration(document.elapsed_ms / 1000)
     yield "left", f"about {about(document.eta_ms / 1000)}" if document.eta_ms is not None else ""
     if run.quota_until is not None and run.live:
-        yield "paused", f"by quota until {run.quota_until.astimezone(now.tzinfo):%H:%M}"
+        yield "paused", f"by quota until {run.quota_until.astimezone(zone):%H:%M}"
     if cost.launches:
         cap = None if cost.budget is None else cost.budget.usd
         spent = dollars(cost.usd, cost.reserved_usd, cap)

@@ -4,6 +4,7 @@ Pure: a report comes in. Cells are text as it was recorded; whoever shows them m
 """
 
 from collections.abc import Iterable, Iterator
+from datetime import tzinfo
 from typing import NamedTuple
 
 from prodigy.cli.printer import Tone
@@ -65,36 +66,36 @@ class Story(NamedTuple):
     next: tuple[str, ...]
 
 
-def story(report: Report) -> Story:
-    """The story of a run; chapters with nothing in them are left out."""
+def story(report: Report, zone: tzinfo | None = None) -> Story:
+    """The story of a run, its times in ``zone``, else on the reader's clock; chapters with nothing in them are left out."""
     chapters = (
-        _phases(report),
+        _phases(report, zone),
         _failures(report.failures),
         _items(report),
         _retries(report),
-        _merges(report.merges),
+        _merges(report.merges, zone),
         _steps(report),
         _models(report),
-        _path(report),
+        _path(report, zone),
         _rescues(report),
     )
     return Story(
         title=report.run.session_id,
         status=status(report.status),
-        facts=tuple((name, text) for name, text in _facts(report) if text),
+        facts=tuple((name, text) for name, text in _facts(report, zone) if text),
         chapters=tuple(chapter for chapter in chapters if chapter.rows),
         next=tuple(report.next),
     )
 
 
-def _facts(report: Report) -> Iterator[tuple[str, str]]:
+def _facts(report: Report, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
     run, cost, items = report.run, report.cost, report.items
     yield "workflow", run.workflow if not run.workflow_path else f"{run.workflow}  {run.workflow_path}"
     yield "repository", run.repo
     yield "job", run.job_id
     yield "values", ", ".join(run.arguments)
-    yield "began", local_time(run.started_at)
-    yield "ended", local_time(run.ended_at) if run.ended_at else ""
+    yield "began", local_time(run.started_at, zone)
+    yield "ended", local_time(run.ended_at, zone) if run.ended_at else ""
     yield "took", duration(report.duration_ms / 1000)
     yield "error", run.error or ""
     if items.total:
@@ -152,12 +153,12 @@ def taken(milliseconds: int) -> Cell:
     return Cell(duration(milliseconds / 1000), order=milliseconds)
 
 
-def _phases(report: Report) -> Chapter:
+def _phases(report: Report, zone: tzinfo | None) -> Chapter:
     rows = (
         (
             Cell(phase.phase, "strong"),
             status(phase.status),
-            Cell(local_time(phase.started_at)),
+            Cell(local_time(phase.started_at, zone)),
             taken(phase.duration_ms) if phase.status != "running" else Cell("", order=0),
             Cell(phase.error.message if phase.error else ""),
         )
@@ -231,7 +232,7 @@ def _retries(report: Report) -> Chapter:
     return Chapter("Tried again", columns, tuple(rows))
 
 
-def _merges(merges: Iterable[MergeOutcome]) -> Chapter:
+def _merges(merges: Iterable[MergeOutcome], zone: tzinfo | None) -> Chapter:
     """The final merges, and those that did not go through."""
     shown = (merge for merge in merges if merge.what == "final" or merge.result != "merged")
     columns = (
@@ -242,12 +243,12 @@ def _merges(merges: Iterable[MergeOutcome]) -> Chapter:
         Title("commit"),
         Title("why", elastic=True),
     )
-    return Chapter("Merges", columns, tuple(_merge(merge) for merge in shown))
+    return Chapter("Merges", columns, tuple(_merge(merge, zone) for merge in shown))
 
 
-def _merge(merge: MergeOutcome) -> Row:
+def _merge(merge: MergeOutcome, zone: tzinfo | None) -> Row:
     return (
-        Cell(local_time(merge.at)),
+        Cell(local_time(merge.at, zone)),
         Cell(merge.item_id or merge.what),
         status(merge.result),
         Cell(merge.target_branch),
@@ -293,13 +294,13 @@ def _models(report: Report) -> Chapter:
     return Chapter("Cost by model", columns, tuple(rows))
 
 
-def _path(report: Report) -> Chapter:
+def _path(report: Report, zone: tzinfo | None) -> Chapter:
     rows = (
         (
             Cell(link.phase, "strong"),
             Cell(link.text or ""),
             Cell(f"{link.attempt}" if link.attempt else "", order=link.attempt or 0),
-            Cell(local_time(link.started_at)),
+            Cell(local_time(link.started_at, zone)),
             taken(link.duration_ms),
         )
         for link in report.critical_path

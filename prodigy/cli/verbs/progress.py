@@ -120,7 +120,7 @@ class _View:
         printer, around = self._invocation.printer, self._invocation.around
         printer.document(document)
         printer.record(document)
-        return tell(progress_story(document, around.now()), printer, around.environ.get("HOME"))
+        return tell(progress_story(document, around.now(), printer.zone), printer, around.environ.get("HOME"))
 
 
 def _format_of(name: str) -> ExportFormat:
@@ -136,7 +136,7 @@ def _write(view: _View, name: str, form: ExportFormat, invocation: Invocation) -
         case "csv":
             content = _csv(state).encode("utf-8", "surrogatepass")
         case "html":
-            text = "".join(page(progress_story(document, invocation.around.now())))
+            text = "".join(page(progress_story(document, invocation.around.now(), invocation.printer.zone)))
             content = text.encode("utf-8", "surrogatepass")
     path = (invocation.around.directory / Path(name).expanduser()).resolve()
     write_file(path, content)

@@ -58,9 +58,19 @@ def report(
         holder_pid=holder.pid if holder else None,
         path=critical_path,
     )
-    told = [_written(html, "".join(page(story(document))), invocation)] if html is not None else []
+    told = (
+        [_written(html, "".join(page(story(document, invocation.printer.zone))), invocation)]
+        if html is not None
+        else []
+    )
     if md is not None:
-        told.append(_written(md, "".join(f"{line}\n" for line in markdown(story(document))), invocation))
+        told.append(
+            _written(
+                md,
+                "".join(f"{line}\n" for line in markdown(story(document, invocation.printer.zone))),
+                invocation,
+            )
+        )
     _show(document, invocation, printed=any(told), written=bool(told))
 
 
@@ -70,7 +80,7 @@ def _show(document: Report, invocation: Invocation, *, printed: bool, written: b
     if printed:
         return
     if not printer.document(document) and not written:
-        tell(story(document), printer, invocation.around.environ.get("HOME"))
+        tell(story(document, invocation.printer.zone), printer, invocation.around.environ.get("HOME"))
 
 
 def _written(name: str, text: str, invocation: Invocation) -> bool:
