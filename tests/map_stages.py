@@ -156,7 +156,7 @@ class Stage:
                 place = random.randrange(len(self.pending)) if random is not None else 0
                 self._do(self.pending.pop(place))
             else:
-                wakes_at = self.window.wakes_at(self.at)
+                wakes_at = self.window.wakes_at
                 assert wakes_at is not None, "nothing happens any more, and it has not settled"
                 self.now = datetime.fromtimestamp(wakes_at, UTC)
                 self._take(self.window.tick(self.at))

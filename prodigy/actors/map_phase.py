@@ -170,9 +170,8 @@ class MapActor(PhaseActor):
 
     async def _next(self, stream: trio.MemoryReceiveChannel[Record], window: Window) -> Record | None:
         """The next record; ``None`` when it is time to look at the window without one."""
-        now = self._time()
-        wakes_at = window.wakes_at(now)
-        with trio.move_on_after(float("inf") if wakes_at is None else wakes_at - now):
+        wakes_at = window.wakes_at
+        with trio.move_on_after(float("inf") if wakes_at is None else max(0.0, wakes_at - self._time())):
             return await stream.receive()
         return None
 

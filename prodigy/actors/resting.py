@@ -40,6 +40,8 @@ class Disk:
         self._layout = layout
         self._ledger = ledger
         self._recorder = recorder
+        self._looking = trio.Lock()
+        """Several fail at the same moment, and it is recorded once."""
 
     async def acquit(self, complaint: str = "") -> None:
         """Nothing, if the disk is not to blame for a failure of which git said ``complaint``.
@@ -47,13 +49,14 @@ class Disk:
         Raises:
             NotWritable: it is.
         """
-        known = self._ledger.state.refused
-        if known is None:
-            found = await trio.to_thread.run_sync(refusal, self._places(), complaint)
-            if found is None:
-                return
-            known = WritingRefused(path=found.path, reason=found.reason)
-            await record(self._recorder, known)
+        async with self._looking:
+            known = self._ledger.state.refused
+            if known is None:
+                found = await trio.to_thread.run_sync(refusal, self._places(), complaint)
+                if found is None:
+                    return
+                known = WritingRefused(path=found.path, reason=found.reason)
+                await record(self._recorder, known)
         raise NotWritable(known.path, known.reason)
 
     async def acquit_of(self, failure: Failure) -> None:

@@ -174,6 +174,8 @@ class Window:
         self._failed = 0
         self._halted = state.halted is not None
         self._settled = False
+        self._looked = float("-inf")
+        """As of when it was last decided what may start."""
         self._draining = bool(state.money.warned)
         self._queue = set(state.dead_letters)
         self._alike, self._signature = state.alike, state.alike_signature
@@ -220,12 +222,16 @@ class Window:
         """What follows from the time alone."""
         return self._fill(at)
 
-    def wakes_at(self, at: float) -> float | None:
-        """When, after ``at``, something may start although nothing happens; ``None`` if only events matter."""
+    @property
+    def wakes_at(self) -> float | None:
+        """When something may start although nothing happens; ``None`` if only events matter.
+
+        It may be past by now: a record is heard some time after it was written.
+        """
         times = [self._parking.wakes_at]
         if not self._stopped:
             times += [self._breaker.paused_until, self._delayed[0][0] if self._delayed else None]
-        return min((time for time in times if time is not None and time > at), default=None)
+        return min((time for time in times if time is not None and time > self._looked), default=None)
 
     def on(self, event: events.AnyEvent, at: float) -> list[Command]:
         """What follows from a record of time ``at``."""
@@ -425,6 +431,7 @@ class Window:
 
     def _fill(self, at: float) -> list[Command]:
         """Start what fits; settle when nothing is left anywhere."""
+        self._looked = at
         while self._delayed and self._delayed[0][0] <= at:
             self._waiting.append(heappop(self._delayed)[2])
         commands: list[Command] = []

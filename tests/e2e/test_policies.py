@@ -108,9 +108,10 @@ def test_a_circuit_opens_pauses_and_closes_again(world: World) -> None:
 
 
 def test_a_circuit_that_opens_a_third_time_fails_the_map(world: World) -> None:
+    """Its pauses are over before anybody hears of them."""
     flow = """
     mode: mapreduce
-    error_policy: {circuit_breaker: {failure_threshold: 1, timeout: 50ms}}
+    error_policy: {circuit_breaker: {failure_threshold: 1, timeout: 1ms}}
     map:
       input: {list: [1, 2, 3, 4, 5, 6]}
       max_parallel: 1

@@ -15,7 +15,7 @@ from prodigy.events import Failure
 from prodigy.job.fold import fold
 from prodigy.job.policy import Rules
 from prodigy.job.state import DeadLetter, ItemState, JobState
-from prodigy.job.window import Bury, Resolve, Return, Settle, Start, Window, failed_everything
+from prodigy.job.window import Bury, OpenCircuit, Resolve, Return, Settle, Start, Window, failed_everything
 from prodigy.job.window import Retry as Repeat
 from prodigy.workflow.model import Backoff, CircuitBreaker, Retry
 
@@ -71,7 +71,7 @@ def test_a_parked_agent_leaves_its_place_to_another() -> None:
     assert one.on(parked("i0"), 0) == [Start("i3", 1)]
     assert one.on(parked("i2"), 0) == []
     assert one.on(parked("i3"), 0) == []
-    assert one.wakes_at(0) == 100
+    assert one.wakes_at == 100
     assert one.tick(100) == [Return("i1")]
     assert one.on(CLEARED, 101) == [Return("i0")]
     assert one.on(done("i1"), 102) == [Return("i2")]
@@ -343,6 +343,34 @@ def test_what_was_running_when_the_circuit_opened_is_no_trial() -> None:
         record.event.opening for record in stage.records if isinstance(record.event, events.CircuitOpened)
     ]
     assert opened == [1]
+
+
+def test_a_pause_that_was_over_before_it_was_heard_of_still_ends() -> None:
+    """Its record is older than whatever the clock says by then."""
+    breaker = CircuitBreaker(failure_threshold=1, success_threshold=1, timeout=1.0, half_open_requests=1)
+    late = window(Rules(max_parallel=1, breaker=breaker), item(0), item(1))
+    assert late.begin(0) == [Start("i0", 1)]
+    failed = events.AgentFailed(
+        item_id="i0", agent_id="agent-0-1", attempt=1, duration_ms=1, error=FAILED, signature="5" * 16
+    )
+    assert late.on(failed, 5) == [Bury("i0"), OpenCircuit(1, 1, 1.0)]
+    assert late.on(events.CircuitOpened(failures=1, opening=1, pause_ms=1000), 5) == []
+    assert late.wakes_at == 6
+    assert late.tick(9) == [Start("i1", 1)]
+    assert late.wakes_at is None
+
+
+def test_a_delay_that_was_over_before_it_was_heard_of_still_ends() -> None:
+    late = window(Rules(max_parallel=1, retry=Retry(attempts=2)), item(0))
+    assert late.begin(0) == [Start("i0", 1)]
+    retrying = events.AgentRetrying(
+        item_id="i0", agent_id="agent-0-1", next_attempt=2, charged_to="item", backoff_ms=1000
+    )
+    assert late.on(retrying, 5) == []
+    assert late.wakes_at == 6
+    assert late.tick(5.5) == []
+    assert late.wakes_at == 6, "a clock that is early is asked once more"
+    assert late.tick(9) == [Start("i0", 1)]
 
 
 # -- laws over any story -------------------------------------------------------------------------------------------
