@@ -126,13 +126,14 @@ class Governor(Actor[Message]):
     async def _govern(self) -> None:
         while True:
             self._changed = trio.Event()
+            looked = self._now()
             try:
                 await self._look()
             except StorageFailed as error:
                 self._failed = error
             if self._failed is not None:
                 self._refuse(self._failed)
-            wait = self._patience()
+            wait = self._patience(looked)
             with trio.move_on_after(float("inf") if wait is None else wait):
                 await self._changed.wait()
 
@@ -320,16 +321,17 @@ class Governor(Actor[Message]):
         """Seconds that the job has run."""
         return self._state.money.active(self._now())
 
-    def _patience(self) -> float | None:
-        """Seconds until time alone changes something."""
+    def _patience(self, looked: datetime) -> float | None:
+        """Seconds until time alone changes something since it was last looked; none, if it did meanwhile."""
         if self._is_over() or self._failed is not None:
             return None
-        now = self._now().timestamp()
-        waits = [next_look(self._caps, self._wall())]
+        then = looked.timestamp()
+        waits = [next_look(self._caps, self._state.money.active(looked))]
         if self._waiting:
-            waits += [breaker.until - now for breaker in self._lanes.values() if breaker.until is not None]
-            waits += [begun + START_UP - now for begun in self._starting.values()]
-        return min((wait for wait in waits if wait is not None and wait > 0), default=None)
+            waits += [breaker.until - then for breaker in self._lanes.values() if breaker.until is not None]
+            waits += [begun + START_UP - then for begun in self._starting.values()]
+        wait = min((wait for wait in waits if wait is not None and wait > 0), default=None)
+        return None if wait is None else max(0.0, wait - (self._now().timestamp() - then))
 
 
 def concerns_launches(told: Record) -> bool:

@@ -30,7 +30,7 @@ STANDING = Standing(
 async def serving(path: Path, nursery: trio.Nursery) -> None:
     """Begin to answer; done when somebody was answered."""
     nursery.start_soon(answer_questions, path, lambda: STANDING)
-    with trio.fail_after(20):
+    with trio.fail_after(120):
         while await answer_of(path) is None:
             await trio.sleep(0.001)
 
