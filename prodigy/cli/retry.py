@@ -106,7 +106,7 @@ class _Retry(Continuation):
             workflow_sha256=plan.workflow_sha256,
             max_parallel=parallel(plan, state, self._wanted.max_parallel),
             reduce=self._wanted.reduce,
-            items=dead_letter_lines(state, letters),
+            items=list(dead_letter_lines(state, letters)),
         )
         if self._printer.document(document) or not letters:
             return

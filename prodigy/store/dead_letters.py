@@ -1,6 +1,6 @@
 """Dead letters as files and documents show them; made from the state alone."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -80,28 +80,32 @@ def dlq_document(state: JobState, wanted: Sequence[str] = ()) -> DlqDocument:
     Raises:
         UsageError: ``item-not-found`` or ``ambiguous-id``, among the items in the queue.
     """
-    views = dead_letter_views(state, wanted)
+    views = list(dead_letter_views(state, wanted))
     return DlqDocument(
         job_id=recorded(state.started).job_id, items=views, total=len(state.dead_letters), shown=len(views)
     )
 
 
-def dead_letter_views(state: JobState, wanted: Sequence[str] = ()) -> list[DeadLetterView]:
-    """As ``dlq_document``."""
-    return [_view(state, letter) for letter in named(state, wanted)]
+def dead_letter_views(state: JobState, wanted: Sequence[str] = ()) -> Iterator[DeadLetterView]:
+    """As ``dlq_document``, each made when it is asked for."""
+    return (_view(state, letter) for letter in named(state, wanted))
 
 
 def dlq_list(states: Iterable[JobState], wanted: DlqFilter) -> DlqListDocument:
-    """Dead letters of several jobs in a line each."""
-    lines = [_line(state, letter) for state in states for letter in named(state, ())]
-    fitting = [line for line in lines if wanted.fits(line)]
-    shown = fitting[: wanted.limit] if wanted.limit else fitting
-    return DlqListDocument(items=shown, total=len(fitting), shown=len(shown))
+    """Dead letters of several jobs in a line each; what is not shown is counted, and not kept."""
+    shown: list[DeadLetterLine] = []
+    total = 0
+    for line in (line for state in states for line in dead_letter_lines(state, named(state, ()))):
+        if wanted.fits(line):
+            total += 1
+            if not wanted.limit or len(shown) < wanted.limit:
+                shown.append(line)
+    return DlqListDocument(items=shown, total=total, shown=len(shown))
 
 
-def dead_letter_lines(state: JobState, letters: Iterable[DeadLetter]) -> list[DeadLetterLine]:
-    """Dead letters of one job in a line each."""
-    return [_line(state, letter) for letter in letters]
+def dead_letter_lines(state: JobState, letters: Iterable[DeadLetter]) -> Iterator[DeadLetterLine]:
+    """Dead letters of one job in a line each, made when it is asked for."""
+    return (_line(state, letter) for letter in letters)
 
 
 def _view(state: JobState, letter: DeadLetter) -> DeadLetterView:

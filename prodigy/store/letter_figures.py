@@ -69,15 +69,18 @@ class DlqStatsDocument(Struct, frozen=True, kw_only=True):
 
 def analysis(states: Iterable[JobState]) -> DlqAnalysisDocument:
     """What the queues of some jobs have in common."""
-    groups: dict[tuple[str, str | None], list[tuple[str, DeadLetter]]] = {}
+    groups: dict[tuple[str, str | None], _Group] = {}
     classes: Counter[str] = Counter()
     hours: Counter[datetime] = Counter()
     for job_id, letter in _letters(states):
-        groups.setdefault((letter.error_signature, letter.error_class), []).append((job_id, letter))
+        alike = (letter.error_signature, letter.error_class)
+        if alike not in groups:
+            groups[alike] = _Group(letter)
+        groups[alike].add(job_id, letter)
         classes[letter.error_class or "unknown"] += 1
         moments = (attempt.timestamp for attempt in letter.failure_history)
         hours.update(moment.replace(minute=0, second=0, microsecond=0) for moment in moments)
-    found = [_group(signature, members) for (signature, _), members in groups.items()]
+    found = [group.told() for group in groups.values()]
     return DlqAnalysisDocument(
         total=classes.total(),
         pattern_groups=sorted(found, key=lambda group: (-group.count, group.signature)),
@@ -113,24 +116,44 @@ def statistics(states: Iterable[JobState]) -> DlqStatsDocument:
 
 
 def _letters(states: Iterable[JobState]) -> Iterator[tuple[str, DeadLetter]]:
+    """All of them; of the states one is kept at a time, besides the one that comes."""
     for state in states:
-        job_id = recorded(state.started).job_id
-        for letter in state.dead_letters.values():
-            yield job_id, letter
+        yield from _of(state)
 
 
-def _group(signature: str, members: list[tuple[str, DeadLetter]]) -> PatternGroup:
-    _, first = members[0]
-    times = [letter.last_attempt for _, letter in members]
-    return PatternGroup(
-        signature=signature,
-        error_class=first.error_class,
-        count=len(members),
-        first=min(times),
-        last=max(times),
-        message=first.message,
-        samples=[_sample(job_id, letter) for job_id, letter in members[:_SAMPLES]],
-    )
+def _of(state: JobState) -> Iterator[tuple[str, DeadLetter]]:
+    job_id = recorded(state.started).job_id
+    return ((job_id, letter) for letter in state.dead_letters.values())
+
+
+class _Group:
+    """Items whose last failures are alike, counted one by one."""
+
+    def __init__(self, first: DeadLetter) -> None:
+        self._signature = first.error_signature
+        self._class = first.error_class
+        self._message = first.message
+        self._count = 0
+        self._first = self._last = first.last_attempt
+        self._samples: list[LetterSample] = []
+
+    def add(self, job_id: str, letter: DeadLetter) -> None:
+        self._count += 1
+        self._first = min(self._first, letter.last_attempt)
+        self._last = max(self._last, letter.last_attempt)
+        if len(self._samples) < _SAMPLES:
+            self._samples.append(_sample(job_id, letter))
+
+    def told(self) -> PatternGroup:
+        return PatternGroup(
+            signature=self._signature,
+            error_class=self._class,
+            count=self._count,
+            first=self._first,
+            last=self._last,
+            message=self._message,
+            samples=self._samples,
+        )
 
 
 def _sample(job_id: str, letter: DeadLetter) -> LetterSample:

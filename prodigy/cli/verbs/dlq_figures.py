@@ -11,7 +11,7 @@ from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.letters import JobFlag, JobOption, jobs
 from prodigy.cli.printer import Part, Span
 from prodigy.cli.text import age, counted, home_short, local_time
-from prodigy.store.atomic import write_file
+from prodigy.store.atomic import write_file, write_parts
 from prodigy.store.dead_letters import dead_letter_views
 from prodigy.store.letter_export import ExportFormat, exported, format_of
 from prodigy.store.letter_figures import DlqAnalysisDocument, DlqStatsDocument, analysis, statistics
@@ -131,7 +131,7 @@ def export(
             invocation.printer.verbatim(part)
         return
     path = _place(output, invocation)
-    write_file(path, "".join(parts).encode("utf-8", "surrogatepass"))
+    write_parts(path, (part.encode("utf-8", "surrogatepass") for part in parts))
     invocation.printer.talk(f"written to {path}")
 
 
