@@ -13,7 +13,15 @@ import trio
 from msgspec import structs
 
 from prodigy import events, ids
-from prodigy.actors.cut_off import account, claude_log, finished, leaf_under_way, paid_at_the_end, placed
+from prodigy.actors.cut_off import (
+    account,
+    claude_log,
+    finished,
+    in_order,
+    leaf_under_way,
+    paid_at_the_end,
+    placed,
+)
 from prodigy.actors.merger import merge_agent
 from prodigy.actors.recorder import Ledger, record
 from prodigy.actors.resting import NotWritable
@@ -161,7 +169,7 @@ class AgentHandle(Task):
             base=base,
             outcomes=self._outcomes(),
             cut_off=tuple(one for one in intents if one.item_id == leased.item_id),
-            finished=bool(finished(self._ledger.state, "map", self._item)),
+            finished=in_order(self._ledger.state, "map", self._item),
             leased=leased,
             attempt=self._start.attempt,
         )

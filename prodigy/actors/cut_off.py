@@ -16,6 +16,7 @@ from prodigy.actors.recorder import Ledger, RecorderRef, record
 from prodigy.actors.tasks import TaskFactory
 from prodigy.events import ClaudeCutOff, ClaudeIntended, ClaudeMeter, ClaudeUse, Failure, Phase, StepIntended
 from prodigy.job.amounts import beyond
+from prodigy.job.money import leaf_key
 from prodigy.job.standing import alone
 from prodigy.job.state import ItemState, JobState
 from prodigy.steps.backend import Answer, Call, told
@@ -102,6 +103,20 @@ def finished(state: JobState, phase: Phase, item: ItemState | None) -> dict[str,
     mine = f"{phase}/"
     known = (state if item is None else item).finished
     return {key.removeprefix(mine): log for key, log in known.items() if key.startswith(mine)}
+
+
+def in_order(state: JobState, phase: Phase, item: ItemState | None) -> bool:
+    """Whether a worktree is as a launch of Claude left it that had come to its end: its result counts, or it goes on."""
+    if finished(state, phase, item):
+        return True
+    waiting = (state if item is None else item).waiting
+    whose = None if item is None else item.item_id
+    beside = tuple(one for one in state.intents.values() if (one.phase, one.item_id) == (phase, whose))
+    return any(
+        waiting[key] == state.boot_id and alone(beside, leaf)
+        for leaf in beside
+        if (key := leaf_key(phase, leaf.step, leaf.try_)) in waiting
+    )
 
 
 class _End(Struct, frozen=True):

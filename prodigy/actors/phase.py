@@ -14,7 +14,7 @@ import trio
 from msgspec import structs
 
 from prodigy import events
-from prodigy.actors.cut_off import account, finished, paid_at_the_end
+from prodigy.actors.cut_off import account, finished, in_order, paid_at_the_end
 from prodigy.actors.recorder import Ledger, record
 from prodigy.actors.returning import Cut
 from prodigy.actors.running import run_agent
@@ -193,7 +193,7 @@ class PhaseActor(Task):
             cut_off=tuple(
                 one for one in state.intents.values() if one.phase == phase and one.item_id is None
             ),
-            finished=bool(finished(state, phase, None)),
+            finished=in_order(state, phase, None),
             reason=reason,
         )
         standing = await go_on(self._services.workspaces, cut)

@@ -159,6 +159,7 @@ def forget_leaves(state: JobState, item: ItemState) -> None:
     item.outcomes = {}
     item.conversations = {}
     item.finished = {}
+    item.waiting = {}
     item.claude_session = None
     for seq in [seq for seq, intent in state.intents.items() if intent.item_id == item.item_id]:
         del state.intents[seq]

@@ -10,8 +10,8 @@ from prodigy import events
 from prodigy.events import Phase, Record
 from prodigy.job.iterations import path_within
 from prodigy.job.letters import Rule
-from prodigy.job.money import leaf_key, pay
-from prodigy.job.standing import COMMIT, HARMLESS
+from prodigy.job.money import begun_again, leaf_key, pay
+from prodigy.job.standing import CLAUDE, COMMIT, HARMLESS
 from prodigy.job.state import CommandTiming, Commit, Detached, JobState, Repeated, Spawned, first_line
 
 OFF_BRANCH: Final[frozenset[Phase]] = frozenset({"verify", "resolve"})
@@ -22,7 +22,7 @@ def _step_intended(state: JobState, event: events.StepIntended, record: Record) 
     for seq in [seq for seq, intent in state.intents.items() if _same_leaf(intent, event)]:
         del state.intents[seq]
         state.money.under_way.pop(seq, None)
-        if event.kind not in HARMLESS | {COMMIT}:
+        if event.kind not in HARMLESS | {COMMIT, CLAUDE}:
             state.repeated.append(_repeated(event))  # it was cut off
     state.intents[record.seq] = event
     name = event.name or first_line(event.command)
@@ -40,6 +40,7 @@ def _step_spawned(state: JobState, event: events.StepSpawned, record: Record) ->
         return
     if event.intent not in state.launches:  # as earlier releases recorded it
         state.launches[event.intent] = _admitted(event, event.claude_session)
+    begun_again(state, event)
     if event.item_id is not None:
         state.items[event.item_id].claude_session = event.claude_session
 
@@ -140,6 +141,7 @@ def _step_ended(state: JobState, event: events.StepCompleted | events.StepFailed
     owner.outcomes[key] = event
     owner.conversations.pop(key, None)
     owner.finished.pop(key, None)
+    owner.waiting.pop(key, None)
 
 
 def _commit_created(state: JobState, event: events.CommitCreated, _: Record) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from prodigy import events
 from prodigy.events import ClaudeAmount, ClaudeUse, Record
 from prodigy.job.amounts import KINDS, amount, shares, together, tokens
-from prodigy.job.state import ItemState, JobState, Quota, Spending, StepSpending, first_line
+from prodigy.job.state import ItemState, JobState, Quota, Repeated, Spending, StepSpending, first_line
 
 SAMPLES = 200
 """How many of the latest launches say what the next one will cost."""
@@ -39,11 +39,17 @@ def _claude_intended(state: JobState, event: events.ClaudeIntended, _: Record) -
     _owner(state, event).finished.pop(key, None)
     known = conversations.get(key)
     if known is None or known.session_id != event.session_id:
+        if known is not None and (known.cost_usd or tokens(known)):  # it is lost
+            state.repeated.append(
+                Repeated(phase=event.phase, step=event.step, item_id=event.item_id, kind="claude")
+            )
         conversations[key] = ClaudeUse(session_id=event.session_id, model=event.model)
 
 
 def _claude_parked(state: JobState, event: events.ClaudeParked, record: Record) -> None:
     launch = state.launches.get(event.intent)
+    boot = record.metadata.boot_id if record.metadata is not None else state.boot_id
+    _owner(state, event).waiting[leaf_key(event.phase, event.step, event.try_)] = boot
     pay(state, event, event.claude)
     match event.reason:
         case "quota":
@@ -90,9 +96,17 @@ def _claude_answered(_state: JobState, _event: events.ClaudeAnswered, _: Record)
 
 def _claude_cut_off(state: JobState, event: events.ClaudeCutOff, _: Record) -> None:
     pay(state, event, event.claude if event.began else None)
-    state.money.launches -= not event.began
+    if event.began:
+        begun_again(state, event)
+    else:
+        state.money.launches -= 1
     if event.finished is not None:
         _owner(state, event).finished[leaf_key(event.phase, event.step, event.try_)] = event.finished
+
+
+def begun_again(state: JobState, event: events.StepSpawned | events.ClaudeCutOff) -> None:
+    """A leaf's worktree is no more as a launch that ended in order has left it."""
+    _owner(state, event).waiting.pop(leaf_key(event.phase, event.step, event.try_), None)
 
 
 def _budget_set(state: JobState, event: events.BudgetSet, _: Record) -> None:
@@ -173,7 +187,7 @@ def _conversations(state: JobState, event: Launched | events.ClaudeIntended) -> 
     return _owner(state, event).conversations
 
 
-def _owner(state: JobState, event: Launched | events.ClaudeIntended) -> JobState | ItemState:
+def _owner(state: JobState, event: events.StepEvent) -> JobState | ItemState:
     """Whose leaf it is."""
     return state if event.item_id is None else state.items[event.item_id]
 

@@ -62,3 +62,4 @@ def forget_outcomes(state: JobState, phase: Phase) -> None:
     for key in [key for key in state.conversations if key.startswith(f"{phase}/")]:
         del state.conversations[key]
         state.finished.pop(key, None)
+        state.waiting.pop(key, None)

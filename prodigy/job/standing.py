@@ -3,7 +3,8 @@
 Pure. Steps go on at their first leaf without an outcome. For that the worktree must be as the recorded leaves left it:
 
 - it is, or nobody worked in it since: it is taken as it stands;
-- all that was done since is the work of a launch of Claude which had come to its end: likewise, since its result counts;
+- all that was done since is the work of a launch of Claude which had come to its end: likewise, since its result counts,
+  or its conversation goes on;
 - it is not, and what the recorded leaves left is a commit: it goes back to that commit;
 - it is not, and what they left was never committed: it goes back to the last moment at which it was, and what was done
   since then is forgotten and done again.
@@ -24,6 +25,8 @@ HARMLESS: Final = frozenset(
 )
 """Kinds of leaves that change no file themselves: those below them do, or nobody does."""
 COMMIT: Final = "commit"
+CLAUDE: Final = "claude"
+"""The kind of leaf that goes on with what it began; what it began anew is told by its launch."""
 _BODY: Final = "foreach["
 
 

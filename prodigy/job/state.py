@@ -103,6 +103,8 @@ class ItemState(Struct, kw_only=True, omit_defaults=True):
     """Those of leaves without an outcome, by ``phase/path/try``, with what they used so far."""
     finished: dict[str, str] = {}
     """Those of them that had succeeded, by the same keys: the logs that end in their results."""
+    waiting: dict[str, str | None] = {}
+    """Those whose last launch ended in order and that go on later, by the same keys: when the machine started then."""
     spent_usd: float = 0.0
     """What the attempt that runs spent on Claude so far; it belongs to ``cost_usd`` once the attempt has ended."""
 
@@ -400,6 +402,8 @@ class JobState(Struct, kw_only=True):
     """Those of leaves without an outcome, in phases other than map; see ``ItemState.conversations``."""
     finished: dict[str, str] = {}
     """See ``ItemState.finished``."""
+    waiting: dict[str, str | None] = {}
+    """See ``ItemState.waiting``."""
     money: Money = field(default_factory=Money)
     quotas: list[Quota] = []
     """Accounts and models that the API turned away in this run."""

@@ -260,7 +260,8 @@ def eta_ms(state: JobState) -> int | None:
     ended = counts["done"] + counts["merging"] + counts["failed"]
     left = counts["pending"] + counts["running"] / 2
     recent = state.item_durations
-    if state.ended_at is not None or ended < _FEWEST_FOR_ESTIMATE or not recent or not left:
+    waits = _quota_until(state) is not None
+    if waits or state.ended_at is not None or ended < _FEWEST_FOR_ESTIMATE or not recent or not left:
         return None
     parallel = counts["running"] or state.max_parallel
     return round(sum(recent) / len(recent) * left / parallel)

@@ -92,6 +92,28 @@ def test_it_goes_on_where_it_was(world: World) -> None:
     assert report["run"]["pause"] is None
 
 
+@pytest.mark.parametrize("mode", ["agent", "phase"])
+def test_what_it_had_done_is_there_when_it_goes_on(world: World, mode: str) -> None:
+    """A conversation that was stopped in order finds its files as it left them, in a later process too."""
+    refusal = world.folder / "refusal"
+    refusal.write_text("400\nCredit balance is too low\n")
+    work = "/sh test ! -e loose.txt || cp loose.txt found.txt; echo mine > loose.txt"
+    commit = "/sh echo more >> kept.txt; git add kept.txt; git commit -qm 'by claude'"
+    template = [{"shell": "echo before > before.txt"}, {"claude": f"{work}\n{commit}\n/refuse {refusal}"}]
+    flow = {"mode": "mapreduce", "map": {"input": {"list": ["a"]}, "agent_template": template}}
+    assert (
+        world.prodigy("run", world.workflow(json.dumps(flow if mode == "agent" else template))).returncode
+        == 1
+    )
+    refusal.unlink()
+    done = world.prodigy("resume", "latest", "-y")
+    assert done.returncode == 0, done.stderr
+    assert (world.repository / "found.txt").read_text() == "mine\n"
+    assert (world.repository / "kept.txt").read_text() == "more\nmore\n"
+    assert not world.events("worktree_rescued")
+    assert "paid again" not in done.stderr
+
+
 def test_a_program_that_is_gone(world: World) -> None:
     """It was there when the run began, and somebody removed it, as an update may do."""
     program = world.folder / "bin/claude"

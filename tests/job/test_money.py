@@ -177,6 +177,28 @@ def test_a_meter_is_kept_until_its_launch_is_paid_for() -> None:
     assert told(LAUNCH, parked(), again, parked()).launches == {}
 
 
+def test_only_a_conversation_that_is_lost_is_paid_for_again() -> None:
+    """Going on with one costs what is left of it; a new one in its place costs all of it."""
+    cut_off = events.ClaudeCutOff(**PLACE, intent=2, claude=used(0.1))  # type: ignore[arg-type]
+    assert told(LAUNCH, cut_off, INTENDED, structs.replace(LAUNCH, resumes=True)).repeated == []
+    another = structs.replace(LAUNCH, session_id="t")
+    [again] = told(LAUNCH, cut_off, INTENDED, another).repeated
+    assert (again.phase, again.step, again.kind) == ("steps", "1", "claude")
+    free = structs.replace(cut_off, claude=ClaudeUse(session_id="s"))
+    assert told(LAUNCH, free, INTENDED, another).repeated == []
+
+
+def test_a_worktree_is_as_a_launch_left_it_until_the_next_one_begins() -> None:
+    spawned = events.StepSpawned(**PLACE, intent=2, pid=1, start_time=1, worker=1, claude_session="s")  # type: ignore[arg-type]
+    assert told(LAUNCH, spawned, parked()).waiting.keys() == {"steps/1/1"}
+    assert told(LAUNCH, spawned, parked(), LAUNCH).waiting.keys() == {"steps/1/1"}
+    assert told(LAUNCH, spawned, parked(), LAUNCH, spawned).waiting == {}
+    unknown = events.ClaudeCutOff(**PLACE, intent=2, claude=used(0.1))  # type: ignore[arg-type]
+    assert told(LAUNCH, spawned, parked(), LAUNCH, unknown).waiting == {}
+    never = structs.replace(unknown, began=False)
+    assert told(LAUNCH, spawned, parked(), LAUNCH, never).waiting.keys() == {"steps/1/1"}
+
+
 def test_a_launch_that_never_began_is_none() -> None:
     """It was admitted and no more; whoever may launch so many Claudes has one more."""
     use = ClaudeUse(session_id="s")

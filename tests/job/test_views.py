@@ -12,7 +12,7 @@ from prodigy.events import Failure, JobStarted
 from prodigy.job.report import exit_code, report
 from prodigy.job.results import item_results, map_variables
 from prodigy.job.signature import signature_of
-from prodigy.job.state import DeadLetter, ItemState, ItemStatus, JobState, Money, PhaseState
+from prodigy.job.state import DeadLetter, ItemState, ItemStatus, JobState, Money, PhaseState, Quota
 from prodigy.job.summary import JobSummary, eta_ms, item_counts, lived, next_command, progress, summarize
 
 START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
@@ -102,9 +102,11 @@ def test_an_estimate_is_the_work_left_over_the_agents_at_it() -> None:
     assert eta_ms(left) == 2000 * (3 + 1) / 2
 
 
-def test_there_is_no_estimate_for_what_is_over() -> None:
+def test_there_is_no_estimate_for_what_is_over_or_waits() -> None:
     assert eta_ms(state(*["done"] * 6, item_durations=[1000])) is None
     assert eta_ms(state(*["done"] * 6, "pending", item_durations=[1000], ended_at=START)) is None
+    blocked = [Quota(account="a", model=None, until=START, row=1)]
+    assert eta_ms(state(*["done"] * 6, "pending", item_durations=[1000], quotas=blocked)) is None
 
 
 def test_a_run_that_ended_takes_no_more_time() -> None:

@@ -40,7 +40,8 @@ def _claude_parked(state: JobState, event: events.ClaudeParked, style: Style) ->
 def _quota_blocked(_: JobState, event: events.QuotaBlocked, style: Style) -> Iterator[Told]:
     until = event.until.astimezone(style.zone).strftime("%H:%M:%S")
     whose = f"{event.model or 'Claude'} is turned away"
-    text = f" {style.marks.dash} {whose}; {counted(event.parked, 'conversation')} wait until {until}"
+    waiting = counted(event.parked, "conversation waits", "conversations wait")
+    text = f" {style.marks.dash} {whose}; {waiting} until {until}"
     yield say(Level.NORMAL, Span("quota", "warning"), text)
 
 
