@@ -98,6 +98,7 @@ class AgentHandle(Task):
         if self._item.status == "running":
             await self._go_on(branch)
             return
+        await self._services.host.room()
         base = self._base()
         try:
             leased = await lease(self._services.workspaces, self._item.item_id, self._agent_id, branch, base)

@@ -4,6 +4,7 @@ import msgspec
 
 from prodigy.actors.dead_letters import DeadLettersRef
 from prodigy.actors.governor import GovernorRef
+from prodigy.actors.host import Host
 from prodigy.actors.hosts import HostsRef
 from prodigy.actors.merger import MergerRef
 from prodigy.actors.recorder import RecorderRef
@@ -24,4 +25,5 @@ class Services(msgspec.Struct, frozen=True):
     governor: GovernorRef
     crew: DynamicSupervisorRef
     disk: Disk
+    host: Host
     forge: Forge

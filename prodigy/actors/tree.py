@@ -22,6 +22,8 @@ import math
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
+from pathlib import Path
 from typing import Literal, assert_never
 
 import msgspec
@@ -34,6 +36,7 @@ from prodigy.actors.dead_letters import DeadLetters
 from prodigy.actors.finish import AskMerge, Conductor
 from prodigy.actors.forecaster import forecasting
 from prodigy.actors.governor import Governor, Rules
+from prodigy.actors.host import Host, free_at
 from prodigy.actors.hosts import Hosts, Hurry, Pool
 from prodigy.actors.merger import Merger, Private
 from prodigy.actors.phase import Setting
@@ -216,6 +219,11 @@ class Tree:
             governor=governor.ref,
             crew=crew,
             disk=disk,
+            host=Host(
+                around.tuning.floors,
+                partial(free_at, layout.worktrees, Path(around.forge.customs.common_dir)),
+                recorder,
+            ),
             forge=around.forge,
         )
         return group, services

@@ -1,6 +1,10 @@
 """How a process conducts a run, and not what the run does: nothing of it is recorded, and another process may differ."""
 
+from collections.abc import Mapping
+
 from msgspec import Struct
+
+from prodigy.events import Scarce
 
 
 class Tuning(Struct, frozen=True, kw_only=True):
@@ -15,6 +19,8 @@ class Tuning(Struct, frozen=True, kw_only=True):
     recycle_after: int | None = None
     quota_wait_max: float | None = None
     idle_slots: float | None = None
+    floors: Mapping[Scarce, int] = {}
+    """Bytes that have to be free before an agent is started."""
     least_parallel: int = 1
     adaptive: bool = True
 

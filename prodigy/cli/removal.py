@@ -7,9 +7,7 @@ from pathlib import Path
 import msgspec
 
 from prodigy.cli.invocation import Invocation
-
-_UNITS = ("B", "KiB", "MiB", "GiB")
-_STEP = 1024
+from prodigy.cli.text import readable_size
 
 
 class Removed(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,13 +67,3 @@ def bytes_below(places: Iterable[Path]) -> int:
                 except OSError:
                     continue
     return total
-
-
-def readable_size(size: int) -> str:
-    """``1.5 MiB``."""
-    amount = float(size)
-    for unit in _UNITS[:-1]:
-        if amount < _STEP:
-            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-        amount /= _STEP
-    return f"{amount:.1f} {_UNITS[-1]}"

@@ -211,6 +211,7 @@ def tuning(configuration: Configuration) -> Tuning:
         idle_slots=get("worktree.cleanup_policy.idle_timeout"),
         least_parallel=get("governor.min_parallel"),
         adaptive=get("governor.adaptive"),
+        floors={"memory": get("host.min_free_memory"), "disk": get("host.min_free_disk")},
     )
 
 

@@ -14,6 +14,8 @@ _SHORT_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _TENTHS_UNTIL = 9.95
 _CENT = 0.01
+_UNITS = ("B", "KiB", "MiB", "GiB")
+_STEP = 1024
 _RECENT = timedelta(minutes=1)
 
 
@@ -138,6 +140,16 @@ def clock_time(at: datetime, now: datetime) -> str:
 def local_time(moment: datetime, zone: tzinfo | None = None) -> str:
     """``2026-11-22 09:15:00`` in a zone; ``None``: on the reader's clock."""
     return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+
+def readable_size(size: int) -> str:
+    """``1.5 MiB``."""
+    amount = float(size)
+    for unit in _UNITS[:-1]:
+        if amount < _STEP:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= _STEP
+    return f"{amount:.1f} {_UNITS[-1]}"
 
 
 def home_short(path: str, home: str | None) -> str:

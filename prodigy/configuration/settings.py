@@ -191,6 +191,12 @@ SETTINGS: Final = (
         about="between asking a process to end and ending it",
     ),
     Setting(
+        name="host.min_free_memory", kind="size", default=512 * _MIB, anew=True, about="below that no agent is started"
+    ),
+    Setting(
+        name="host.min_free_disk", kind="size", default=2048 * _MIB, anew=True, about="below that no agent is started"
+    ),
+    Setting(
         name="workers.count", kind="count", anew=True, about="worker processes; one for each processor unless given"
     ),
     Setting(
@@ -259,8 +265,6 @@ SETTINGS: Final = (
     _ui("unicode", "signs beyond ASCII", "auto", "always", "never"),
     _ui("times", "on whose clock times are shown", "local", "utc"),
     *_later(
-        host__min_free_memory="limit what agents may use: `limits.memory`",
-        host__min_free_disk="limit what agents may use: `limits.output`",
         worktree__path="worktrees lie under the home folder: set `PRODIGY_HOME`",
         storage__local="set `PRODIGY_HOME`",
         templates__dir="there is no store of templates: a workflow names the file of one",

@@ -1,5 +1,7 @@
 """Actors and workers that come and go."""
 
+from typing import Literal
+
 from prodigy.events.parts import Event
 
 
@@ -41,4 +43,24 @@ class WorkerLost(Event, frozen=True, kw_only=True, tag="worker_lost"):
     agents: tuple[str, ...] = ()
 
 
-SupervisionEvent = ChildDown | ChildRestarted | Escalated | WorkerStarted | WorkerLost
+Scarce = Literal["memory", "disk"]
+"""What a machine can be short of."""
+
+
+class HostShort(Event, frozen=True, kw_only=True, tag="host_short"):
+    """Too little of something is free for another agent: none starts until it is otherwise. In bytes."""
+
+    what: Scarce
+    free: int
+    floor: int
+
+
+class HostRecovered(Event, frozen=True, kw_only=True, tag="host_recovered"):
+    """There is room again."""
+
+    what: Scarce
+
+
+SupervisionEvent = (
+    ChildDown | ChildRestarted | Escalated | WorkerStarted | WorkerLost | HostShort | HostRecovered
+)

@@ -182,6 +182,14 @@ def _worker_lost(state: JobState, event: events.WorkerLost, _: Record) -> None:
     state.workers_lost += 1
 
 
+def _host_short(state: JobState, event: events.HostShort, _: Record) -> None:
+    state.short_of = event.what
+
+
+def _host_recovered(state: JobState, _event: events.HostRecovered, _: Record) -> None:
+    state.short_of = None
+
+
 def _nothing(_state: JobState, _event: events.Event, _: Record) -> None:
     """Told for people; no decision rests on it."""
 
@@ -222,4 +230,6 @@ RULES: Final[Mapping[type[events.Event], Rule]] = {
     events.Escalated: _nothing,
     events.WorkerStarted: _worker_started,
     events.WorkerLost: _worker_lost,
+    events.HostShort: _host_short,
+    events.HostRecovered: _host_recovered,
 }

@@ -39,6 +39,7 @@ def job_resumed(state: JobState, event: events.JobResumed, record: Record) -> No
     state.status = "running" if state.phases else "starting"
     state.ended_at = state.signal = state.error = None
     state.workers.clear()
+    state.short_of = None
     _redirect(state, event)
     if event.workflow_sha256 is not None:
         state.workflow_sha256, state.template_sha256 = event.workflow_sha256, event.template_sha256

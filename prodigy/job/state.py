@@ -415,6 +415,8 @@ class JobState(Struct, kw_only=True):
     """Why no launch of Claude would come to anything."""
     parked: set[int] = set()
     """Leaves whose conversations wait for the quota, by their intents."""
+    short_of: events.Scarce | None = None
+    """Of what the machine has too little for another agent."""
     parked_agents: dict[str, Lane] = {}
     """Items whose agents wait for a quota without a place, first parked first: whose quota it is."""
     launches: dict[int, events.ClaudeIntended] = {}

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from prodigy import ids
 from prodigy.errors import InternalError
-from prodigy.events import Caps, PauseReason, Phase
+from prodigy.events import Caps, PauseReason, Phase, Scarce
 from prodigy.ids import Kind
 from prodigy.job.amounts import billed
 from prodigy.job.state import AT_REST, Detached, JobState, MergeStatus
@@ -84,6 +84,8 @@ class JobSummary(Struct, frozen=True, kw_only=True):
     eta_ms: int | None = None
     quota_until: datetime | None = None
     """Before which a run that lives launches no Claude, where the API turned it away."""
+    short_of: Scarce | None = None
+    """Of what the machine of a run that lives has too little for another agent."""
     pause: Pause | None = None
     """Of a run that is ``paused``."""
     pid: int | None = None
@@ -177,6 +179,7 @@ def summarize(state: JobState, repo: str) -> JobSummary:
         ended_at=state.ended_at,
         eta_ms=eta_ms(state),
         quota_until=_quota_until(state),
+        short_of=state.short_of if state.ended_at is None else None,
         pause=_pause(state),
         detached=[one for one in state.detached if one.until == "forever" or state.ended_at is None],
     )

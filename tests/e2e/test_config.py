@@ -1,11 +1,12 @@
 """Configuration in whole runs, and the verbs that show it."""
 
 import json
+import signal
 import stat
 from pathlib import Path
 
 import pytest
-from worlds import World
+from worlds import World, eventually
 
 FAKE = Path(__file__).parents[1] / "fakes/claude"
 FLOW = """
@@ -74,6 +75,20 @@ def test_workers(world: World) -> None:
     user(world, "workers: {count: 1}")
     run(world, FLOW)
     assert len(world.events("worker_started")) == 1
+
+
+def test_a_machine_without_room_starts_no_agent(world: World) -> None:
+    """It says so, as the list of runs does; the run can be stopped, and goes on where there is room."""
+    user(world, "host: {min_free_memory: 100000GiB}")
+    process = world.start("run", world.workflow(FLOW), "--no-merge")
+    eventually(lambda: "waits for memory" in world.prodigy("status").stdout)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "(`host.min_free_memory`)" in said
+    assert not world.events("agent_started")
+    user(world, "host: {min_free_memory: 0}")
+    assert world.json("resume", "--no-merge")["items"]["done"] == 6
 
 
 def test_workers_are_renewed(world: World) -> None:

@@ -6,7 +6,7 @@ from typing import Final
 from prodigy import events
 from prodigy.cli.lines.line import Style, Teller, Told, nothing, say
 from prodigy.cli.printer import Level, Span
-from prodigy.cli.text import counted, home_short
+from prodigy.cli.text import counted, home_short, readable_size
 from prodigy.job.state import JobState
 
 _SHOWN_NAMES = 10
@@ -67,6 +67,18 @@ def _child_restarted(_: JobState, event: events.ChildRestarted, __: Style) -> It
     yield say(Level.VERBOSE, Span(f"actor {event.child} started again ({event.restarts})", "dim"))
 
 
+def _host_short(_: JobState, event: events.HostShort, style: Style) -> Iterator[Told]:
+    free = f"{readable_size(event.free)} free, less than {readable_size(event.floor)}"
+    said = f" {style.marks.dash} no agent starts: {free} (`host.min_free_{event.what}`)"
+    yield say(Level.NORMAL, Span(event.what, "warning"), said)
+
+
+def _host_recovered(_: JobState, event: events.HostRecovered, style: Style) -> Iterator[Told]:
+    yield say(
+        Level.NORMAL, Span(event.what, "good"), f" {style.marks.dash} there is room again, agents start"
+    )
+
+
 TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.JournalTruncated: _journal_truncated,
     events.WorktreeCreateIntended: nothing,
@@ -84,4 +96,6 @@ TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.Escalated: nothing,
     events.WorkerStarted: _worker_started,
     events.WorkerLost: _worker_lost,
+    events.HostShort: _host_short,
+    events.HostRecovered: _host_recovered,
 }

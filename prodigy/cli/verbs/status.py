@@ -145,9 +145,9 @@ def _progress(run: JobSummary) -> str:
 
 
 def _pause(run: JobSummary, now: datetime) -> str:
-    """``, paused by quota until 14:05``, in the zone of ``now``."""
+    """``, paused by quota until 14:05``, in the zone of ``now``; ``, waits for memory``."""
     if run.quota_until is None:
-        return ""
+        return f", waits for {run.short_of}" if run.short_of is not None else ""
     return f", paused by quota until {clock_time(run.quota_until, now)}"
 
 

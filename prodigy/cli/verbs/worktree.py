@@ -11,9 +11,8 @@ from prodigy.cli.here import repository_here
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP, seconds
 from prodigy.cli.printer import Column, Part, Span
-from prodigy.cli.removal import readable_size
 from prodigy.cli.session_facts import session_facts, size_of, slots_of
-from prodigy.cli.text import age
+from prodigy.cli.text import age, readable_size
 from prodigy.ids import SessionId
 from prodigy.paths import Layout
 from prodigy.store.documents import WorktreesDocument, WorktreeSession

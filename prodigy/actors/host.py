@@ -1,0 +1,79 @@
+"""Room on the machine: no agent is started while too little memory, or too little of a disk, is free.
+
+What runs goes on. Whoever wants to start an agent waits, one after the other; that is recorded when it begins and when
+it ends.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from prodigy.actors.recorder import RecorderRef, record
+from prodigy.events import HostRecovered, HostShort, Scarce
+
+_MEMORY: Final = Path("/proc/meminfo")
+_LOOK: Final = 2.0
+"""Seconds between two looks at a machine that is short of something."""
+Free = Mapping[Scarce, int]
+"""Bytes."""
+
+
+class Host:
+    """The machine that a run shares with others.
+
+    Args:
+        floors: how many bytes of what have to be free.
+        free: how many are; what nobody can tell is left out.
+        recorder: where waiting is recorded.
+    """
+
+    def __init__(self, floors: Free, free: Callable[[], Free], recorder: RecorderRef) -> None:
+        self._floors = floors
+        self._free = free
+        self._recorder = recorder
+        self._turn = trio.Lock()
+        self._short: Scarce | None = None
+
+    async def room(self) -> None:
+        """Wait until there is room for another agent."""
+        async with self._turn:
+            while (short := self._look()) is not None:
+                if short.what != self._short:
+                    await self._recovered()
+                    self._short = short.what
+                    await record(self._recorder, short)
+                await trio.sleep(_LOOK)
+            await self._recovered()
+
+    async def _recovered(self) -> None:
+        known, self._short = self._short, None
+        if known is not None:
+            await record(self._recorder, HostRecovered(what=known))
+
+    def _look(self) -> HostShort | None:
+        free = self._free()
+        for what, floor in self._floors.items():
+            if free.get(what, floor) < floor:
+                return HostShort(what=what, free=free[what], floor=floor)
+        return None
+
+
+def free_at(*places: Path) -> Free:
+    """What is free of the machine's memory, and of the disk of the place that has the least."""
+    free: dict[Scarce, int] = {}
+    with suppress(OSError, ValueError, StopIteration):
+        line = next(line for line in _MEMORY.read_text().splitlines() if line.startswith("MemAvailable:"))
+        free["memory"] = int(line.split()[1]) * 1024
+    with suppress(OSError, ValueError):
+        free["disk"] = min(_room(place) for place in places)
+    return free
+
+
+def _room(place: Path) -> int:
+    there = next(folder for folder in (place, *place.parents) if folder.is_dir())
+    found = os.statvfs(there)
+    return found.f_bavail * found.f_frsize

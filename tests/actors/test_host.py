@@ -1,0 +1,45 @@
+"""No agent is started on a machine that is short of something; what is said of it is recorded once."""
+
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from prodigy import events
+from prodigy.actors.host import free_at
+from prodigy.actors.tuning import Tuning
+
+FLOW = "map: {input: [1, 2], max_parallel: 2, agent_template: [{shell: 'echo > ${item}.txt'}]}\n"
+
+
+def test_what_is_free_is_looked_up(tmp_path: Path) -> None:
+    """Also of the disk of a folder that is not there yet."""
+    free = free_at(tmp_path / "not" / "there")
+    assert free["memory"] > 0
+    assert free["disk"] > 0
+
+
+async def test_agents_wait_for_room(stage: Any, monkeypatch: Any) -> None:
+    """Until there is enough of everything; the run goes on by itself then."""
+    free = {"memory": 10, "disk": 1000}
+    monkeypatch.setattr("prodigy.actors.host._LOOK", 0.02)
+    monkeypatch.setattr("prodigy.actors.tree.free_at", lambda *_places: dict(free))
+
+    async def heal() -> None:
+        while not stage.kinds(events.HostShort):
+            await trio.sleep(0.01)
+        assert not stage.kinds(events.AgentStarted)
+        free.update(memory=100, disk=1)
+        while len(stage.kinds(events.HostShort)) < 2:
+            await trio.sleep(0.01)
+        assert not stage.kinds(events.AgentStarted)
+        free.update(disk=1000)
+
+    tree = await stage.run(FLOW, heal, tuning=Tuning(floors={"memory": 100, "disk": 500}))
+    assert tree.ledger.state.merge == "merged"
+    assert [(one.what, one.free, one.floor) for one in stage.kinds(events.HostShort)] == [
+        ("memory", 10, 100),
+        ("disk", 1, 500),
+    ]
+    assert [one.what for one in stage.kinds(events.HostRecovered)] == ["memory", "disk"]
+    assert tree.ledger.state.short_of is None
