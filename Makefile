@@ -24,7 +24,7 @@ test: setup      ## the tests
 
 test-claude: setup  ## the tests against the real Claude CLI, which they fetch; no network otherwise, no account
 	$(BIN)/python tests/claude/pinned.py || echo 'SKIPPED: the registry does not give the Claude CLI' >&2
-	$(BIN)/python -m pytest tests/claude
+	$(BIN)/python -m pytest tests/claude -n $(JOBS) --dist worksteal
 
 lint: setup      ## style and formatting
 	$(BIN)/ruff check .

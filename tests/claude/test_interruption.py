@@ -76,7 +76,7 @@ def environments(name: str) -> Iterator[str]:
 def test_a_launch_whose_time_is_up(world: World, api: MessagesApi, tag: str) -> None:
     """It is priced from its own log and marked as estimated; its tools are gone."""
     api["busy"] = Scenario([Reply("I work.", [bash(busy(tag))], Usage(5000, 700, 900, 300)), Reply("Done.")])
-    flow = json.dumps([{"claude": "[[busy]]", "timeout": "12s"}])
+    flow = json.dumps([{"claude": "[[busy]]", "timeout": "30s"}])
     done = world.prodigy("run", world.workflow(flow), "--no-merge", "--json")
     assert done.returncode == 1
     assert not pids_with(tag)
@@ -106,7 +106,7 @@ def test_a_task_in_the_background_that_never_ends(world: World, api: MessagesApi
 
 def test_a_hang_after_the_result(world: World, api: MessagesApi, tag: str) -> None:
     """Here it is a hook of the session's end; whatever it is, the result counts and nothing is left running."""
-    world.environ["PRODIGY__CLAUDE__LINGER"] = "2s"
+    world.environ["PRODIGY__CLAUDE__LINGER"] = "10s"
     hang = f"touch {world.folder}/ending; exec -a {tag} python3 -c 'import time; time.sleep(7777)' {tag}"
     hook = {"type": "command", "command": hang}
     options = {

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from fakes.messages_api import MessagesApi, Reply, Scenario, Tool, Usage, bash
-from worlds import World, eventually
+from worlds import PATIENCE, World, eventually
 
 REPLY = Usage(10_000, 500)
 PRICE = REPLY.cost("opus")
@@ -66,7 +66,7 @@ def test_a_subagent_of_another_model(world: World, api: MessagesApi) -> None:
     projects = world.folder / "claude/projects"
     eventually(lambda: any("I wait." in log.read_text() for log in projects.glob("*/*.jsonl")))
     started.kill()
-    started.communicate(timeout=60)
+    started.communicate(timeout=PATIENCE)
     gate.touch()
     api["lead"] = Scenario([Reply("I ask again.", [ask]), Reply("Done.")])
     report = world.json("resume", "latest", "--no-merge")

@@ -3,7 +3,7 @@
 import os
 import signal
 
-from worlds import World, eventually
+from worlds import PATIENCE, World, eventually
 
 FLOW = """
 name: tidy
@@ -49,7 +49,7 @@ def test_a_live_run_from_outside(world: World) -> None:
     finally:
         os.kill(run.pid, signal.SIGCONT)
     (world.folder / "gate").touch()
-    run.communicate(timeout=120)
+    run.communicate(timeout=PATIENCE)
     assert run.returncode == 0
     assert world.json("ps")["runs"] == []
     for name in ("latest", told["run"]["stem"]):
