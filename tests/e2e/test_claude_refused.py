@@ -144,7 +144,7 @@ def test_what_comes_after_the_phases_fails(world: World) -> None:
             "on_success": [{"claude": f"/refuse {path}"}],
         }
     )
-    done = world.prodigy("run", world.workflow(text), "-y", timeout=60)
+    done = world.prodigy("run", world.workflow(text), "-y")
     assert done.returncode == 0, done.stderr
     [failed] = world.events("phase_failed")
     assert (failed["phase"], failed["error"]["class"]) == ("on_success", "claude-error")
