@@ -47,6 +47,7 @@ VERBS = (
     "checkpoints",
     "clean",
     "init",
+    "demo",
     "config",
     "schema",
 )
