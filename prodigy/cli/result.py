@@ -136,9 +136,19 @@ def _out_of_budget(state: JobState, exhausted: BudgetExhausted) -> RunError:
     return RunError(
         "budget-exhausted",
         f"The budget does not let the run go on: {spent(exhausted)} used",
-        note="what is finished is kept; nothing of it is paid again",
+        note="; ".join(
+            filter(None, ("what is finished is kept; nothing of it is paid again", _needed(state, exhausted)))
+        ),
         hint=f"go on with more: `prodigy resume {tail} --budget {exhausted.kind}=…` (it counts the whole job)",
     )
+
+
+def _needed(state: JobState, exhausted: BudgetExhausted) -> str:
+    """What the whole job would cost, going by what is done."""
+    ended = state.counts["done"] + state.counts["merging"]
+    if exhausted.kind != "usd" or not ended or not state.money.usd:
+        return ""
+    return f"at this rate all {state.total:,} items cost about ${state.money.usd * state.total / ended:.2f}"
 
 
 def _at_rest(state: JobState, zone: tzinfo | None) -> RunError | None:

@@ -98,6 +98,9 @@ def _facts(report: Report, zone: tzinfo | None) -> Iterator[tuple[str, str]]:
     yield "ended", local_time(run.ended_at, zone) if run.ended_at else ""
     yield "took", duration(report.duration_ms / 1000)
     yield "error", run.error or ""
+    if run.pause is not None:
+        until = f" until {local_time(run.pause.until, zone)}" if run.pause.until is not None else ""
+        yield "paused", f"{run.pause.message}{until}"
     if items.total:
         unchanged = f" ({items.unchanged:,} without a change)" if items.unchanged else ""
         left = items.total - items.done - items.failed - items.skipped
@@ -138,6 +141,11 @@ def status(text: str) -> Cell:
     return Cell(text, _STATUS_TONES.get(text, "plain"))
 
 
+def _stands(text: str, report: Report) -> str:
+    """How a phase or an item stands; nothing runs in a run that does not live."""
+    return "not finished" if text == "running" and not report.run.live else text
+
+
 def number(value: int) -> Cell:
     """A count."""
     return Cell(f"{value:,}", order=value)
@@ -157,7 +165,7 @@ def _phases(report: Report, zone: tzinfo | None) -> Chapter:
     rows = (
         (
             Cell(phase.phase, "strong"),
-            status(phase.status),
+            status(_stands(phase.status, report)),
             Cell(local_time(phase.started_at, zone)),
             taken(phase.duration_ms) if phase.status != "running" else Cell("", order=0),
             Cell(phase.error.message if phase.error else ""),
@@ -208,13 +216,13 @@ def _items(report: Report) -> Chapter:
         Title("error", elastic=True),
     )
     known = sorted(report.items.every, key=lambda item: (_FIRST.index(item.status), item.index))
-    return Chapter("Items", columns, tuple(_item(item) for item in known))
+    return Chapter("Items", columns, tuple(_item(item, report) for item in known))
 
 
-def _item(item: ItemReport) -> Row:
+def _item(item: ItemReport, report: Report) -> Row:
     return (
         Cell(item.text, "strong"),
-        status(item.status),
+        status(_stands(item.status, report)),
         number(item.attempts),
         taken(item.duration_ms),
         money(item.cost_usd),

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from prodigy import ids
 from prodigy.errors import InternalError
-from prodigy.events import Caps, PauseReason, Phase, Scarce
+from prodigy.events import BudgetKind, Caps, PauseReason, Phase, Scarce
 from prodigy.ids import Kind
 from prodigy.job.amounts import billed
 from prodigy.job.state import AT_REST, Detached, JobState, MergeStatus
@@ -86,6 +86,8 @@ class JobSummary(Struct, frozen=True, kw_only=True):
     """Before which a run that lives launches no Claude, where the API turned it away."""
     short_of: Scarce | None = None
     """Of what the machine of a run that lives has too little for another agent."""
+    exhausted: BudgetKind | None = None
+    """Of a run that is ``budget-exhausted``: which of its bounds lets it not go on."""
     pause: Pause | None = None
     """Of a run that is ``paused``."""
     pid: int | None = None
@@ -180,6 +182,7 @@ def summarize(state: JobState, repo: str) -> JobSummary:
         eta_ms=eta_ms(state),
         quota_until=_quota_until(state),
         short_of=state.short_of if state.ended_at is None else None,
+        exhausted=None if state.money.exhausted is None else state.money.exhausted.kind,
         pause=_pause(state),
         detached=[one for one in state.detached if one.until == "forever" or state.ended_at is None],
     )
@@ -225,12 +228,13 @@ def lived(summary: JobSummary, holder_pid: int | None) -> JobSummary:
 
 
 def next_command(summary: JobSummary) -> str | None:
-    """What to type next about a run that ended."""
+    """What to type next about a run that ended; ``…`` is for the user to say."""
     if summary.unmerged:
         return f"prodigy worktree merge {summary.tail}"
     if summary.waiting:
         return f"prodigy dlq retry {summary.tail}"
-    return f"prodigy resume {summary.tail}" if summary.resumable else None
+    more = f" --budget {summary.exhausted}=…" if summary.exhausted is not None else ""
+    return f"prodigy resume {summary.tail}{more}" if summary.resumable else None
 
 
 def item_counts(state: JobState) -> ItemCounts:

@@ -31,6 +31,7 @@ def test_a_cap_is_passed_by_one_reply_of_each_agent_at_most(world: World, api: M
     assert "budget-exhausted" in done.stderr
     assert cap * 0.9 <= api.cost() <= cap + PARALLEL * PRICE
     [stopped] = world.json("status")["resumable"]
+    assert (stopped["status"], stopped["exhausted"]) == ("budget-exhausted", "usd")
     assert stopped["cost_usd"] == pytest.approx(api.cost())
 
     report = world.json("resume", "latest", "-y", "--budget", "usd=5")

@@ -1,6 +1,7 @@
 """Runs that may spend so much and no more: they stop in order, and go on with a higher cap."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,16 @@ def test_a_run_stops_at_its_budget_and_goes_on_with_a_higher_one(priced: World) 
     assert stopped["budget"]["usd"] == 0.75
     assert stopped["cost_usd"] == pytest.approx(bill(priced))
     assert f"${bill(priced):.2f} of $0.75" in priced.prodigy("status").stdout
+    assert (stopped["exhausted"], stopped["next"]) == (
+        "usd",
+        f"prodigy resume {stopped['stem'][-6:]} --budget usd=…",
+    )
+    assert stopped["next"] in priced.prodigy("status").stdout
+    assert stopped["next"] in done.stderr
+    assert re.search(r"all 6 items cost about \$\d\.\d\d", done.stderr)
+    told = priced.prodigy("report", "latest").stdout
+    assert "budget-exhausted" in told
+    assert not re.search(r"^\w+ +running", told, re.MULTILINE), "nothing runs in a run that has stopped"
     report = priced.json("resume", "latest", "-y", "--budget", "usd=5")
     assert report["cost"]["budget"]["usd"] == 5
     [step] = report["cost"]["by_step"]
