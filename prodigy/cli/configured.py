@@ -73,11 +73,10 @@ class Sources:
 
 
 class File(Struct, frozen=True):
-    """A file of configuration; ``shared`` is that of a project."""
+    """A file of configuration."""
 
     path: Path
     data: bytes
-    shared: bool
 
 
 def configured(sources: Sources, printer: Printer) -> "Configuration":
@@ -120,7 +119,7 @@ def found_in(path: Path) -> Found:
 def _read(paths: Iterable[Path]) -> Iterator[File]:
     for path in paths:
         if (data := _content(path)) is not None:
-            yield File(path, data, shared=path.parts[-2:] == PROJECT_FILE.parts)
+            yield File(path, data)
 
 
 def _found(files: Sequence[File], environ: Mapping[str, str]) -> Found:
@@ -136,7 +135,7 @@ def _found(files: Sequence[File], environ: Mapping[str, str]) -> Found:
     problems: list[Problem] = []
     for file in files:
         own = Problems(str(file.path))
-        layers.append(read_layer(file.data, str(file.path), own, shared=file.shared))
+        layers.append(read_layer(file.data, str(file.path), own))
         problems += own.sorted()
     for name in names:
         own = Problems(name)

@@ -7,6 +7,7 @@ import msgspec
 
 from prodigy.actors import launch
 from prodigy.actors.claude_ready import check_claude
+from prodigy.actors.environment import require_shallow
 from prodigy.actors.finish import Answer
 from prodigy.actors.survivors import end_survivors, left_behind
 from prodigy.actors.tree import Opening
@@ -70,6 +71,7 @@ class Continuation:
             RunError: ``already-running``, ``journal-corrupt``, and as ``go_on``.
             MachineError: ``storage-denied``: the home is on a network file system.
         """
+        require_shallow(self._around.environ)
         require_local(self._invocation.home, self._around.environ)
         lock = self._run.layout.job_lock(self._run.job_id)
         with JobLock.acquire(lock, since=self._around.now(), argv=self._invocation.argv):

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from prodigy.actors import launch
+from prodigy.actors.environment import require_shallow
 from prodigy.actors.finish import Answer
 from prodigy.actors.preparing import Prepared
 from prodigy.cli.arguments import Arguments
@@ -74,6 +75,7 @@ class Start:
     async def run(self) -> int:
         """Run to the end and return the exit code."""
         now = self._around.now()
+        require_shallow(self._around.environ)
         ground = await launch.survey(self._invocation.place, self._invocation.environ)
         await launch.admit(ground, self._source.workflow)
         prepared = await self._prepared(ground)

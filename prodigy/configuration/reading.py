@@ -74,18 +74,17 @@ class ConfigurationInvalid(WorkflowError):
         return render(self.problems, self.texts)
 
 
-def read_layer(data: bytes, source: str, problems: Problems, *, shared: bool = False) -> Layer:
+def read_layer(data: bytes, source: str, problems: Problems) -> Layer:
     """What a file says.
 
     Args:
         data: the file, UTF-8 YAML.
         source: its name.
         problems: of this file; unknown keys are warnings.
-        shared: whether it is a project's, which may not say everything.
     """
     text = decode(data, problems)
     root = None if text is None else read(text, problems)
-    reader = _Settings(problems, shared=shared)
+    reader = _Settings(problems)
     if isinstance(root, MappingNode):
         reader.section(root, "")
     elif root is not None and not (isinstance(root, Scalar) and root.is_null):
@@ -130,9 +129,8 @@ def _path(name: str) -> tuple[str, str]:
 class _Settings(Reader):
     """Reads the keys of one source into ``entries``."""
 
-    def __init__(self, problems: Problems, *, shared: bool = False) -> None:
+    def __init__(self, problems: Problems) -> None:
         super().__init__(problems)
-        self.shared = shared
         self.entries: dict[str, Entry] = {}
 
     def section(self, node: MappingNode, prefix: str) -> None:
@@ -156,9 +154,6 @@ class _Settings(Reader):
         if setting.name in self.entries:
             message = f"{quoted(setting.name)} and {quoted(setting.also[0])} are one setting"
             self.problems.error("conflicting-keys", message, key, "keep one of them")
-        elif self.shared and not setting.shared:
-            message = f"{quoted(setting.name)} is for the user alone to say"
-            self.problems.error("not-shared", message, key, "say it in `config.yml` of the home folder")
         elif setting.standing is Standing.LATER:
             self.not_yet(key, quoted(setting.name), *filter(None, (setting.hint,)))
         elif setting.standing is Standing.INERT:

@@ -49,8 +49,6 @@ class Setting(Struct, frozen=True, kw_only=True):
     """The keys of a workflow that it is the default of, the outermost first."""
     anew: bool = False
     """Whether a run that is taken up takes it as it is by then, instead of as it was when the run was begun."""
-    shared: bool = True
-    """Whether a project may say it, and not the user alone."""
     standing: Standing = Standing.ACTING
     hint: str | None = None
     about: str = ""

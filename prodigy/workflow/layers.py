@@ -14,7 +14,9 @@ from prodigy.workflow.nearest import nearest
 
 Part = TypeVar("Part", bound=Struct)
 
-BASE: Final = frozenset({"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "TZ", "TMPDIR"})
+BASE: Final = frozenset(
+    {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "TERM", "LANG", "TZ", "TMPDIR", "PRODIGY_DEPTH"}
+)
 """What is left of the process's environment by ``inherit: false`` and ``clear_env``, besides ``LC_*``."""
 
 

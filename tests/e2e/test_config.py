@@ -69,6 +69,11 @@ def test_streaming(world: World) -> None:
     run(world, STEP)
     formats = [json.loads(line)["options"]["--output-format"] for line in log.read_text().splitlines()]
     assert formats == ["json", "stream-json"]
+    world.environ["PRODIGY_CLAUDE_STREAMING"] = "Off"
+    run(world, STEP)
+    assert json.loads(log.read_text().splitlines()[-1])["options"]["--output-format"] == "json"
+    world.environ["PRODIGY_CLAUDE_STREAMING"] = "perhaps"
+    assert world.json("run", world.workflow(STEP))["error"]["code"] == "bad-value"
 
 
 def test_workers(world: World) -> None:

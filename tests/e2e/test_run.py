@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -444,3 +445,22 @@ def test_scripts_get_one_document_whatever_happens(world: World) -> None:
     assert done.returncode == 1
     document = json.loads(done.stdout)
     assert (document["schema"], document["exit_code"], document["merge"]) == ("prodigy.report/1", 1, "failed")
+
+
+def test_a_run_inside_of_a_run(world: World) -> None:
+    """It knows how deep it is, whatever the workflow keeps of the environment; too deep is refused before anything is made."""
+    seen = world.folder / "depth"
+    inner = world.workflow(
+        f"inherit: false\ncommands: [{{shell: echo $PRODIGY_DEPTH >> {seen}}}]\n", "inner.yml"
+    )
+    again = f"{sys.executable} -P -m prodigy run {inner} --no-merge"
+    flow = world.workflow(
+        json.dumps({"commands": [{"shell": again}, {"shell": f"echo $PRODIGY_DEPTH >> {seen}"}]})
+    )
+    done = world.prodigy("run", flow, "--no-merge")
+    assert done.returncode == 0, done.stderr
+    assert seen.read_text() == "2\n1\n"
+    before = len(world.journals())
+    world.environ["PRODIGY_DEPTH"] = "3"
+    assert world.json("run", flow)["error"]["code"] == "nesting-too-deep"
+    assert len(world.journals()) == before
