@@ -68,7 +68,8 @@ class Mailbox(Generic[M]):
 
     async def __anext__(self) -> M:
         """The next message; the end when the actor is to stop."""
-        await trio.lowlevel.checkpoint()
+        if self._left is not None or self._queue:
+            await trio.lowlevel.checkpoint()
         while self._left is None and not self._queue:
             await self._readers.park()
         if self._left == 0 or not self._queue:

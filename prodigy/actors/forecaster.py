@@ -16,7 +16,7 @@ from prodigy.errors import ProdigyError
 from prodigy.events import ConflictForeseen
 from prodigy.git.forge import Forge
 from prodigy.git.merge import Conflict, foretell
-from prodigy.job.forecast import Forecast, Work
+from prodigy.job.forecast import FOLLOWED, Forecast, Work
 from prodigy.job.plan import RunPlan
 from supervisors import ChildSpec, Restart
 
@@ -42,7 +42,7 @@ class Forecaster(Task):
 
     async def work(self) -> None:
         """Follow the records, and look whenever they give a reason to."""
-        stream = await subscribe(self._recorder)
+        stream = await subscribe(self._recorder, lambda told: isinstance(told.event, FOLLOWED))
         self._forecast = Forecast(self._ledger.state)
         built = self._ledger.state.seq
         async with trio.open_nursery() as nursery:
@@ -50,7 +50,8 @@ class Forecaster(Task):
             async for told in stream:
                 if told.seq > built:
                     self._forecast.heard(self._ledger.state, told.event)
-                    self._changed.set()
+                    if self._forecast.suspects:
+                        self._changed.set()
         await trio.sleep_forever()  # nothing is recorded any more
 
     async def _look_ahead(self) -> None:

@@ -105,7 +105,7 @@ class Governor(Actor[Message]):
 
     async def run(self, mailbox: Mailbox[Message]) -> None:
         """Decide again whenever somebody asks, a launch was answered or has ended, or time is up."""
-        stream = await subscribe(self._recorder)
+        stream = await subscribe(self._recorder, concerns_launches)
         for launch, event in self._state.launches.items():  # of a governor before this one
             self._of_launch[launch] = lane = (event.account, event.model)
             self._lane(lane).began(launch)
@@ -119,9 +119,8 @@ class Governor(Actor[Message]):
 
     async def _hear(self, stream: trio.MemoryReceiveChannel[Record]) -> None:
         async for told in stream:
-            if concerns_launches(told):
-                self._happened.append(told)
-                self._changed.set()
+            self._happened.append(told)
+            self._changed.set()
 
     async def _govern(self) -> None:
         while True:

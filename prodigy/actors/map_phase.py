@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import trio
 
@@ -38,12 +38,15 @@ from prodigy.job.window import (
     Unbury,
     Window,
 )
-from prodigy.steps.protocol import INPUT
+from prodigy.steps.protocol import INPUT, AgentEvent
 from prodigy.workflow.deferred import count
 from prodigy.workflow.model import MapInput, MapPhase, Shell, Step
 from prodigy.workflow.select import input_kind
 from prodigy.workflow.template import render_text
 from supervisors import ActorRef, ChildSpec, Crashed, Restart
+
+_OF_AGENTS = frozenset(get_args(AgentEvent))
+"""What agents tell of their steps: no window decides anything by it."""
 
 
 class MapActor(PhaseActor):
@@ -150,7 +153,7 @@ class MapActor(PhaseActor):
     # -- the window --------------------------------------------------------------------------------------------------
     async def _drive(self) -> None:
         """Feed the window what is recorded, perform what it commands, until it settles."""
-        stream = await subscribe(self._services.recorder)
+        stream = await subscribe(self._services.recorder, lambda told: type(told.event) not in _OF_AGENTS)
         window = Window(self._rules(), self._ledger.state)
         built = self._ledger.state.seq
         async with trio.open_nursery() as watchers:

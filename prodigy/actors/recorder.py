@@ -11,6 +11,7 @@ failure nothing is recorded any more.
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -42,9 +43,14 @@ class Note(msgspec.Struct, frozen=True):
     event: AnyEvent
 
 
-class Subscribe(msgspec.Struct, frozen=True):
-    """Receive every record from now on."""
+Wanted = Callable[[Record], bool]
+"""Whether a record is worth waking somebody for; asked when the state includes it, quick, and never raises."""
 
+
+class Subscribe(msgspec.Struct, frozen=True):
+    """Receive records from now on."""
+
+    wanted: Wanted
     reply: Reply[trio.MemoryReceiveChannel[Record]]
 
 
@@ -104,7 +110,7 @@ class Recorder(Actor[Message]):
         self._last: Record | None = None
         self._correlations: dict[str | None, UUID] = {}
         self._observers = observers
-        self._subscribers: list[trio.MemorySendChannel[Record]] = []
+        self._subscribers: list[tuple[Wanted, trio.MemorySendChannel[Record]]] = []
         self._full: StorageFailed | None = None
         self._failed: ProdigyError | None = None
 
@@ -155,7 +161,7 @@ class Recorder(Actor[Message]):
 
     def _close_subscribers(self) -> None:
         while self._subscribers:
-            self._subscribers.pop().close()
+            self._subscribers.pop()[1].close()
 
     async def _serve(self, group: list[Message]) -> None:
         writes = [message for message in group if isinstance(message, Write | Note)]
@@ -163,7 +169,7 @@ class Recorder(Actor[Message]):
             await self._answered([*map(Note, self._snapshots.told()), *writes])
         for message in group:
             if isinstance(message, Subscribe):
-                message.reply.send(self._subscribe())
+                message.reply.send(self._subscribe(message.wanted))
 
     async def _answered(self, writes: list[Write | Note]) -> None:
         """One group on disk. A storage failure is a state, not a crash."""
@@ -228,20 +234,21 @@ class Recorder(Actor[Message]):
             self._correlations[item] = ids.correlation(job, item)
         return self._correlations[item]
 
-    def _subscribe(self) -> trio.MemoryReceiveChannel[Record]:
+    def _subscribe(self, wanted: Wanted) -> trio.MemoryReceiveChannel[Record]:
         # Unbounded on purpose: a slow reader must cost memory, never hold up the journal.
         send, receive = trio.open_memory_channel[Record](float("inf"))
         if self._full is not None or self._failed is not None:
             send.close()
         else:
-            self._subscribers.append(send)
+            self._subscribers.append((wanted, send))
         return receive
 
     def _publish(self, records: Sequence[Record]) -> None:
         for subscriber in tuple(self._subscribers):
+            wanted, send = subscriber
             try:
-                for record in records:
-                    subscriber.send_nowait(record)
+                for record in filter(wanted, records):
+                    send.send_nowait(record)
             except trio.BrokenResourceError:
                 self._subscribers.remove(subscriber)
 
@@ -251,6 +258,6 @@ async def record(recorder: RecorderRef, event: AnyEvent) -> int:
     return await recorder.ask(lambda reply: Write(event, reply), timeout=None)
 
 
-async def subscribe(recorder: RecorderRef) -> trio.MemoryReceiveChannel[Record]:
-    """Every record from now on."""
-    return await recorder.ask(Subscribe, timeout=None)
+async def subscribe(recorder: RecorderRef, wanted: Wanted) -> trio.MemoryReceiveChannel[Record]:
+    """The records that are wanted, from now on; the end of recording is told to everybody."""
+    return await recorder.ask(partial(Subscribe, wanted), timeout=None)

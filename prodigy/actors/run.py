@@ -24,7 +24,7 @@ from prodigy.actors.workspaces import (
     reclaim,
 )
 from prodigy.errors import ProdigyError
-from prodigy.events import Failure, Phase
+from prodigy.events import Failure, Phase, Record
 from prodigy.job.caps import caps_of
 from prodigy.steps.clock import Clock
 from prodigy.workflow.deferred import seconds, settled
@@ -109,9 +109,13 @@ class Run(Task):
             return "quota"
         return "budget" if state.money.exhausted is not None else None
 
+    def _matters(self, told: Record) -> bool:
+        """Whether a record may stop the run, or its clock."""
+        return isinstance(told.event, _ABOUT_QUOTA) or self._pause() is not None
+
     async def _as_far_as_it_goes(self) -> Failure | None:
         """Run the phases, or stop everything when the run has to rest; why they failed, if they did."""
-        stream = await subscribe(self._services.recorder)
+        stream = await subscribe(self._services.recorder, self._matters)
         failure: Failure | None = None
         if self._pause() is not None:  # that was recorded before this actor was started again
             await self._stop_crew()

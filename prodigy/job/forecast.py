@@ -11,6 +11,9 @@ from msgspec import Struct
 from prodigy.events import AgentStarted, Event, StepIntended, WorktreeMerged
 from prodigy.job.state import ItemState, JobState
 
+FOLLOWED = (AgentStarted, StepIntended, WorktreeMerged)
+"""The kinds of records that `Forecast.heard` follows."""
+
 
 class Work(Struct, frozen=True):
     """What an agent has committed so far: from the commit that its attempt began with to its last one."""
@@ -61,6 +64,11 @@ class Forecast:
                 self._suspects.update(dict.fromkeys(self._beside(merged)))
             case _:
                 pass
+
+    @property
+    def suspects(self) -> bool:
+        """Whether there is an agent to look at, as far as is known."""
+        return bool(self._suspects)
 
     def suspect(self, state: JobState) -> Work | None:
         """The next agent to look at, if it is still at work and anything was merged beside it."""
