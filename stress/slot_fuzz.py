@@ -100,7 +100,7 @@ async def reset_often(ground: Ground, chance: random.Random, times: int, ways: C
             spoil(ground, chance, place, commits)
         residue = None
         if chance.random() > UNSEEN:
-            residue = await look(git.inside(str(place)), worktrees.kept_index(slot, commit), commit, ways)
+            residue = await look(git.inside(str(place)), worktrees.basis(slot, commit), ways)
         before, commit = commit, chance.choice(commits) if chance.random() < ELSEWHERE else commit
         try:
             await worktrees.reset(slot, commit, f"slot-{number}", residue=residue)
@@ -111,15 +111,12 @@ async def reset_often(ground: Ground, chance: random.Random, times: int, ways: C
         ways["wrong"] += contents(place) != fresh[commit] or not is_clean(ground, place, commit)
 
 
-async def look(git: Git, kept: str | None, commit: str, ways: Counter[str]) -> Residue | None:
+async def look(git: Git, basis: Basis | None, ways: Counter[str]) -> Residue | None:
     """What is not as it was; it must be what git says of it, in full."""
     tree = (await git.run("rev-parse", "HEAD^{tree}", ok=None)).text
-    traces = (
-        kept
-        and await Tracker(git, Basis(commit=commit, index=kept), Layouts(), lambda _: tree or None).look()
-    )
+    traces = basis and await Tracker(git, basis, Layouts(), lambda _: tree or None).look()
     if not traces:
-        ways["left to git"] += kept is not None
+        ways["left to git"] += basis is not None
         return None
     ways["seen"] += 1
     found, said = await snapshot(git), traces.snapshot

@@ -215,7 +215,7 @@ class AgentHandle(Task):
             task,
             base_tree=await self._tree_of(base),
             common_dir=self._services.forge.customs.common_dir,
-            kept_index=leased.kept_index,
+            basis=leased.basis,
         )
         if head is not None:
             task = structs.replace(

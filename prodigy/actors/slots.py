@@ -17,7 +17,7 @@ from prodigy.actors.recorder import Ledger, RecorderRef, record
 from prodigy.errors import ProdigyError, RunError
 from prodigy.git.included import copy_missing
 from prodigy.git.reuse import SlotDoubtful, Worktree
-from prodigy.git.traces import Residue
+from prodigy.git.traces import Basis, Residue
 from prodigy.git.worktrees import Worktrees
 from prodigy.ids import SessionId
 from prodigy.paths import Layout
@@ -26,6 +26,8 @@ OWN_FOLDER = ".prodigy"
 """What setup leaves here untracked reaches the agents, and is never committed."""
 FORGET_BATCH = 32
 """Merged branches are deleted so many at a time."""
+SEEN_FOR = 60.0
+"""Seconds for which what was seen in an idle slot counts: somebody may look around in it."""
 
 
 class Condition(Enum):
@@ -47,8 +49,8 @@ class Leased(msgspec.Struct, frozen=True):
     item_id: str
     agent_id: ids.AgentId
     branch: str
-    kept_index: str | None = None
-    """The index of its base, from before anybody worked in it; ``None`` if somebody has, or it was not kept."""
+    basis: Basis | None = None
+    """What was kept of it before anybody worked in it; ``None`` if somebody has, or nothing was kept."""
 
 
 class _Slot(msgspec.Struct):
@@ -141,7 +143,7 @@ class Slots:
                 raise
             number = slot.number
             assert slot.worktree is not None, "it was made"
-            kept = self._worktrees.kept_index(slot.worktree, base)
+            kept = self._worktrees.basis(slot.worktree, base)
             leased = events.WorktreeLeased(slot=number, item_id=item_id, agent_id=agent_id, base_commit=base)
             await record(self._recorder, leased)
         return Leased(number, self._slot(number).path, item_id, agent_id, branch, kept)
@@ -242,7 +244,8 @@ class Slots:
     async def _make_clean(self, slot: _Slot, branch: str, base: str) -> None:
         # What outlives its agent may write into any slot at any time.
         outlived = any(one.until != "agent" for one in self._ledger.state.detached)
-        residue, slot.residue = None if outlived else slot.residue, None
+        stale = trio.current_time() - slot.idle_since > SEEN_FOR
+        residue, slot.residue = None if outlived or stale else slot.residue, None
         if slot.worktree is not None:
             try:
                 await self._worktrees.reset(slot.worktree, base, branch, self._keep, residue)

@@ -21,13 +21,14 @@ from prodigy.crash_points import crash_point
 from prodigy.git.cli import Git
 from prodigy.git.private_folder import KEPT_INDEX, delete_tree
 from prodigy.git.restoring import Restorer
-from prodigy.git.traces import Residue
+from prodigy.git.traces import Basis, Moment, Residue
 from prodigy.git.verification import Folders
 
 
 class _Kept(Struct, frozen=True):
     commit: str
     stamp: tuple[int, ...]
+    since: Moment
 
 
 class Pristine:
@@ -54,16 +55,18 @@ class Pristine:
         """Know nothing of a worktree any more."""
         self._kept.pop(git_dir, None)
 
-    def index(self, git_dir: str, commit: str) -> str | None:
-        """The index by which there is a short way back to a commit; ``None`` if there is none."""
+    def basis(self, git_dir: str, commit: str) -> Basis | None:
+        """What there is to go by on the short way back to a commit; ``None`` if there is nothing."""
         kept = self._kept.get(git_dir)
-        known = kept is not None and kept == _Kept(commit, _stamp(git_dir))
-        return f"{git_dir}/{KEPT_INDEX}" if known else None
+        if kept is None or (kept.commit, kept.stamp) != (commit, _stamp(git_dir)):
+            return None
+        return Basis(commit=commit, index=f"{git_dir}/{KEPT_INDEX}", since=kept.since)
 
     async def counts(self, residue: Residue, commit: str) -> bool:
         """Whether nothing can have been written after the look: no hook or filter ran when it was committed."""
-        quiet = self._restorer is not None and not await self._restorer.commits_write(commit)
-        return quiet or not residue.committed
+        if not residue.committed:
+            return True
+        return self._restorer is not None and not await self._restorer.commits_write(commit)
 
     async def rewrite(self, git: Git, git_dir: str, commit: str, residue: Residue | None = None) -> None:
         """Write anew whatever is not as it was kept; half of the way back.
@@ -115,7 +118,7 @@ class Pristine:
         return None
 
     def _remember(self, git_dir: str, commit: str) -> None:
-        self._kept[git_dir] = _Kept(commit, _stamp(git_dir))
+        self._kept[git_dir] = _Kept(commit, _stamp(git_dir), Moment.now())
 
 
 def _strangers(worktree: bytes, folders: Folders) -> Iterator[bytes]:

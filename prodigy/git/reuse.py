@@ -21,7 +21,7 @@ from prodigy.git.pristine import Pristine
 from prodigy.git.private_folder import forget_moves, stands_on, sweep, ties_of
 from prodigy.git.refs import create_branch, keeps_files, point_head
 from prodigy.git.restoring import Restorer
-from prodigy.git.traces import Residue
+from prodigy.git.traces import Basis, Residue
 from prodigy.git.verification import Verifier
 
 _SPARSE = "info/sparse-checkout"
@@ -64,9 +64,9 @@ class Reuse:
         if _SPARSE not in worktree.ties:
             await trio.to_thread.run_sync(self._pristine.keep, worktree.git_dir, commit)
 
-    def kept_index(self, worktree: Worktree, commit: str) -> str | None:
-        """Where the index of a commit lies by which a worktree goes back to it the short way; `None` if there is none."""
-        return self._pristine.index(worktree.git_dir, commit)
+    def basis(self, worktree: Worktree, commit: str) -> Basis | None:
+        """What a worktree goes by to get back to a commit the short way; ``None`` if it cannot."""
+        return self._pristine.basis(worktree.git_dir, commit)
 
     async def reset(
         self,
@@ -87,7 +87,7 @@ class Reuse:
         """
         _begin(worktree)
         try:
-            known = not keep and self._pristine.index(worktree.git_dir, commit) is not None
+            known = not keep and self._pristine.basis(worktree.git_dir, commit) is not None
             if not (known and await self._go_back(worktree, commit, branch, residue)):
                 await self._go(worktree, commit, branch, keep)
         except GitFailed as failure:

@@ -1,8 +1,8 @@
 """What steps left in a worktree: one look at its files, for evidence and for whoever makes it as good as new.
 
 The look compares every file with the index that was kept when the worktree was beyond doubt
-(`prodigy.git.pristine`), which no step has had in its hands, and every folder with the commit. What differs are the
-traces. Where the steps' own index says of all other files what the kept one does, only traces can be uncommitted, and
+(`prodigy.git.pristine`), which no step has had in its hands, and every folder that was changed since with the commit.
+What differs are the traces. Where the steps' own index says of all other files what the kept one does, only traces can be uncommitted, and
 git is asked about them alone, or not at all if they are all as committed.
 
 Rules: workers use this module: no pygit2. Nobody works in the worktree meanwhile. Whatever is unusual is left to `git
@@ -12,9 +12,11 @@ status`: it is never guessed.
 import hashlib
 import os
 import stat
+import time
 from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 import trio
 from msgspec import Struct
@@ -31,7 +33,28 @@ _READ = 1 << 20
 """Bytes of a file that is worth reading here."""
 _TELLING = frozenset({b".git", b".gitattributes", b".gitmodules"})
 """Names that may decide what git says of other files."""
+_COARSE_NS = 2_000_000_000
+"""How far the dates of files may lag behind the clock."""
 _BRANCH = "ref: refs/heads/"
+
+
+class Moment(Struct, frozen=True):
+    """A time on two clocks, in nanoseconds; by the second one sees whether the first was set."""
+
+    real: int
+    steady: int
+
+    @classmethod
+    def now(cls) -> Self:
+        """This moment."""
+        return cls(time.time_ns(), time.monotonic_ns())
+
+    @property
+    def surely_before(self) -> int:
+        """What the file system dates earlier than this was so at that moment; 0 if the clock has been set since."""
+        now = Moment.now()
+        drift = abs((now.real - self.real) - (now.steady - self.steady))
+        return self.real - _COARSE_NS if drift < _COARSE_NS // 2 else 0
 
 
 class Basis(Struct, frozen=True, kw_only=True):
@@ -40,6 +63,8 @@ class Basis(Struct, frozen=True, kw_only=True):
     commit: str
     index: str
     """The kept index, in the worktree's private folder."""
+    since: Moment
+    """When it held the commit and nothing else."""
 
 
 class Residue(Struct, frozen=True):
@@ -83,7 +108,9 @@ class Tracker:
         try:
             kept = await trio.to_thread.run_sync(Path(self._basis.index).read_bytes)
             layout = self._layouts.of(self._basis.commit, kept)
-            added, strangers = await trio.to_thread.run_sync(_strangers, os.fsencode(self._git.cwd), layout)
+            unchanged = self._basis.since.surely_before
+            listing = partial(_strangers, os.fsencode(self._git.cwd), layout, unchanged)
+            added, strangers = await trio.to_thread.run_sync(listing)
             residue = Residue(await self._touched(), added)
         except (OSError, ValueError):
             return None
@@ -182,8 +209,10 @@ def _standing(git_dir: str) -> tuple[str, str | None]:
     return head, branch
 
 
-def _strangers(worktree: bytes, layout: Layout) -> tuple[tuple[bytes, ...], frozenset[bytes]]:
+def _strangers(worktree: bytes, layout: Layout, unchanged: int) -> tuple[tuple[bytes, ...], frozenset[bytes]]:
     """What lies in the commit's folders beside its own, and all files that this is.
+
+    Nothing does in folders that nobody has added to or taken from since ``unchanged``, in nanoseconds.
 
     Raises:
         OSError, ValueError: a folder of the commit is none any more, or there are too many.
@@ -192,8 +221,11 @@ def _strangers(worktree: bytes, layout: Layout) -> tuple[tuple[bytes, ...], froz
     found: set[bytes] = set()
     for folder, names in layout.folders.items():
         place = os.path.join(worktree, folder)  # noqa: PTH118 - bytes
-        if not stat.S_ISDIR(os.lstat(place).st_mode):
+        looked = os.lstat(place)
+        if not stat.S_ISDIR(looked.st_mode):
             raise ValueError(folder)
+        if looked.st_ctime_ns < unchanged:
+            continue
         for name in set(os.listdir(place)) - names:  # noqa: PTH208 - bytes
             added.append(folder + b"/" + name if folder else name)
             for file in _files(os.path.join(place, name), name):  # noqa: PTH118 - bytes

@@ -161,9 +161,13 @@ class Trees:
         return entries
 
     def _write(self, entries: Entries) -> bytes:
-        return self._store.write_tree(
+        written = self._store.write_tree(
             b"".join([b"%b %b\0%b" % (mode, name, sha) for name, (mode, sha) in entries.items()])
         )
+        if written not in self._known:  # what is merged next is merged with it
+            self._known[written] = entries
+            self._room -= len(entries)
+        return written
 
 
 def _folder(entry: Entry | None) -> bytes | None:

@@ -34,7 +34,7 @@ from prodigy.git.private_folder import (
 from prodigy.git.repository import Registration, worktrees_of
 from prodigy.git.restoring import Restorer
 from prodigy.git.reuse import Reuse, SlotDoubtful, Worktree, place
-from prodigy.git.traces import Residue
+from prodigy.git.traces import Basis, Residue
 
 _ADMINISTRATIVE = ("core.hooksPath=/dev/null", "submodule.recurse=false", "advice.detachedHead=false")
 
@@ -91,9 +91,9 @@ class Worktrees:
         """Make a used worktree as good as new; see `prodigy.git.reuse.Reuse.reset`."""
         await self._reuse.reset(worktree, commit, branch, keep, residue)
 
-    def kept_index(self, worktree: Worktree, commit: str) -> str | None:
-        """The index that git wrote before anybody worked in a worktree that holds a commit, if it was kept."""
-        return self._reuse.kept_index(worktree, commit)
+    def basis(self, worktree: Worktree, commit: str) -> Basis | None:
+        """What was kept of a worktree that holds a commit before anybody worked in it, if anything was."""
+        return self._reuse.basis(worktree, commit)
 
     async def verify_clean(
         self, worktree: Worktree, commit: str, branch: str | None = None, keep: Sequence[str] = ()

@@ -21,7 +21,7 @@ from prodigy.git.evidence import (
     snapshot,
 )
 from prodigy.git.index_file import Layouts
-from prodigy.git.traces import Basis, Residue, Traces, Tracker
+from prodigy.git.traces import Residue, Traces, Tracker
 from prodigy.steps.commands import SlotCommands
 from prodigy.steps.durable import LeafFailed
 from prodigy.steps.hidden import Hidden
@@ -65,9 +65,8 @@ class AgentWorktree:
         self._files: dict[tuple[str, str], tuple[str, ...]] = {}
         self._tracker: Tracker | None = None
         self._seen: tuple[int, Traces] | None = None
-        if task.kept_index is not None:
-            basis = Basis(commit=task.base_commit, index=task.kept_index)
-            self._tracker = Tracker(git, basis, layouts, self._tree)
+        if task.basis is not None:
+            self._tracker = Tracker(git, task.basis, layouts, self._tree)
 
     @property
     def residue(self) -> Residue | None:

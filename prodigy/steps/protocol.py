@@ -32,7 +32,7 @@ from prodigy.events import (
     StepWarned,
     ValidationScored,
 )
-from prodigy.git.traces import Residue
+from prodigy.git.traces import Basis, Residue
 from prodigy.workflow.model import EnvVar, Limits, Step
 from supervisors import JobProtocol
 
@@ -89,8 +89,8 @@ class AgentTask(Struct, frozen=True, kw_only=True):
     """The tree of that commit, if whoever gives the task can compare trees without a process."""
     common_dir: str | None = None
     """The folder that the worktree shares with all others of its repository."""
-    kept_index: str | None = None
-    """The index of ``base_commit`` as git wrote it before anybody worked in the worktree, if nobody has worked there since."""
+    basis: Basis | None = None
+    """What was kept of the worktree when it held ``base_commit`` and nothing else, if nobody has worked there since."""
     item_id: str | None = None
     item_text: str | None = None
     agent_id: str | None = None

@@ -5,17 +5,19 @@ from pathlib import Path
 
 import pytest
 import trio
+from msgspec import structs
 
 from prodigy.git import evidence
 from prodigy.git.cli import Git, GitResult
 from prodigy.git.index_file import Layouts
 from prodigy.git.reuse import SlotDoubtful, Worktree
-from prodigy.git.traces import Basis, Residue, Traces, Tracker
+from prodigy.git.traces import Moment, Residue, Traces, Tracker
 from prodigy.git.worktrees import Worktrees
 from tests.git.conftest import Scratch
 from tests.git.test_merge import Counting
 
 SHELL = "run.sh"
+LONG = 10_000_000_000
 
 
 class Listening(Counting):
@@ -39,14 +41,15 @@ class Slot:
         self.base = base
         self.runner = runner
 
-    async def look(self) -> Traces | None:
+    async def look(self, since: Moment | None = None) -> Traces | None:
         self.runner.verbs.clear()
-        index = self.worktrees.kept_index(self.made, self.base)
-        assert index is not None
+        basis = self.worktrees.basis(self.made, self.base)
+        assert basis is not None
+        basis = basis if since is None else structs.replace(basis, since=since)
         git = Git(self.runner, self.made.path, self.work.env).inside(self.made.path)
         tree = self.work("rev-parse", "HEAD^{tree}")
         head = self.work.head
-        return await Tracker(git, Basis(commit=self.base, index=index), Layouts(), {head: tree}.get).look()
+        return await Tracker(git, basis, Layouts(), {head: tree}.get).look()
 
     async def reset(self, residue: Residue | None) -> None:
         self.runner.verbs.clear()
@@ -263,6 +266,22 @@ async def test_a_kept_index_that_was_tampered_with_proves_nothing(slot):
     kept = Path(slot.made.git_dir, "index.pristine")
     slot.work("update-index", "--assume-unchanged", "a")
     kept.write_bytes(Path(slot.made.git_dir, "index").read_bytes())
-    assert slot.worktrees.kept_index(slot.made, slot.base) is None
+    assert slot.worktrees.basis(slot.made, slot.base) is None
     with pytest.raises(SlotDoubtful, match="assume-unchanged"):
         await slot.reset(Residue((), ()))
+
+
+async def test_folders_that_nobody_has_changed_since_are_not_listed(slot):
+    """As if all of it had been there for long: only then a new file can be overlooked."""
+    (slot.path / "noise.log").touch()
+    now = Moment.now()
+    assert (await slot.look(now)).residue.added == (b"noise.log",)
+    later = Moment(now.real + LONG, now.steady + LONG)
+    assert (await slot.look(later)).residue.added == ()
+
+
+async def test_a_clock_that_was_set_dates_nothing(slot):
+    (slot.path / "noise.log").touch()
+    now = Moment.now()
+    for real in (now.real + LONG, now.real - LONG):
+        assert (await slot.look(Moment(real, now.steady))).residue.added == (b"noise.log",)
