@@ -346,6 +346,11 @@ def bury(story: Story, index: int) -> list[str]:
 
 
 @pytest.mark.parametrize(
+    "end",
+    [events.PhaseCompleted(phase="map", duration_ms=1), events.JobPaused(reason="signal", signal=2)],
+    ids=["end", "rest"],
+)
+@pytest.mark.parametrize(
     ("failures", "told_at_once", "told_at_the_end"),
     [
         (1, [["❌ a | no 0"], ["❌ b | no 1"], ["❌ c | no 2"]], []),
@@ -354,15 +359,15 @@ def bury(story: Story, index: int) -> list[str]:
     ],
 )
 def test_failed_items_are_told_as_the_workflow_wants(
-    failures: int | None, told_at_once: list[list[str]], told_at_the_end: list[str]
+    failures: int | None, told_at_once: list[list[str]], told_at_the_end: list[str], end: Event
 ) -> None:
+    """All of them before the run is left, whether it is over or only rests."""
     story = Story(STYLE._replace(failures=failures))
     story.happens(events.PhaseStarted(phase="map"))
     story.select("a", "b", "c")
     marks = [[line.replace(UNICODE.failed, "❌") for line in bury(story, index)] for index in range(3)]
     assert marks == told_at_once
-    ended = story.happens(events.PhaseCompleted(phase="map", duration_ms=1))
-    assert [line.replace(UNICODE.failed, "❌") for line in ended] == told_at_the_end
+    assert [line.replace(UNICODE.failed, "❌") for line in story.happens(end)] == told_at_the_end
 
 
 def test_a_policy_that_acts_says_so(story: Story) -> None:

@@ -84,10 +84,17 @@ def _cancel_requested(_: JobState, event: events.CancelRequested, style: Style) 
     yield say(Level.NORMAL, Span("stopping", "warning"), f" {style.marks.dash} asked by {event.by}{grace}")
 
 
+def _job_paused(state: JobState, _: events.JobPaused, style: Style) -> Iterator[Told]:
+    """Failures that were kept for the end of the map phase are told now: it may be long until that comes."""
+    phase = state.phases.get("map")
+    if phase is not None and phase.status == "running":
+        yield from _failures_left(state, style)
+
+
 TELLERS: Final[Mapping[type[events.Event], Teller]] = {
     events.JobStarted: nothing,
     events.JobResumed: _job_resumed,
-    events.JobPaused: nothing,
+    events.JobPaused: _job_paused,
     events.JobCompleted: nothing,
     events.JobFailed: nothing,
     events.CheckpointCreated: nothing,
