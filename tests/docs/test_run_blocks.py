@@ -202,7 +202,10 @@ def test_a_rehearsal(world: World) -> None:
     flow = {
         "map": {
             "input": {"list": ["src/legacy/old.py", "src/slow.py", "src/new.py"]},
-            "agent_template": [{"claude": "/prodigy-lint ${item}", "timeout": "10s"}],
+            "agent_template": [
+                {"shell": "case ${item} in *slow*) echo 3;; *) echo 600;; esac", "capture": "limit"},
+                {"claude": "/prodigy-lint ${item}", "timeout": "${limit}"},
+            ],
         }
     }
     words = ("--script", str(world.folder / "play.yml"))
