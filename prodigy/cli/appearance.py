@@ -3,6 +3,7 @@
 Known before anything is printed. What is wrong with the configuration is told by whoever needs the rest of it.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from typing import Final
@@ -15,8 +16,8 @@ from prodigy.cli.printer import Level
 from prodigy.cli.terminal import Choice
 from prodigy.errors import MachineError
 
-_MENTIONED: Final = (b"ui", b"log_level")
-"""What a file that says anything of this must contain."""
+_MENTIONED: Final = re.compile(rb"\b(?:ui|log_level)\b")
+"""What stands in every file that says anything of this."""
 _VARIABLES: Final = ("PRODIGY__UI__", "PRODIGY__LOG_LEVEL", "PRODIGY_LOG_LEVEL")
 _LEVELS: Final = {
     "error": Level.QUIET,

@@ -5,6 +5,7 @@ configuration folder, ``.prodigy/config.yml`` of the repository's main worktree,
 Where nobody says anything, nothing is imported that could read it.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -54,13 +55,13 @@ class Sources:
     def _files(self) -> "tuple[File, ...]":
         return tuple(_read(self._paths()))
 
-    def mention(self, words: Iterable[bytes]) -> bool:
-        """Whether any of the words stands in a file.
+    def mention(self, words: re.Pattern[bytes]) -> bool:
+        """Whether any of the words stands in a file; that is found out without reading what it means.
 
         Raises:
             MachineError: ``storage-denied``.
         """
-        return any(word in file.data for file in self._files for word in words)
+        return any(words.search(file.data) for file in self._files)
 
     @cached_property
     def found(self) -> Found:
