@@ -50,6 +50,7 @@ VERBS = (
     "demo",
     "config",
     "schema",
+    "completion",
 )
 """In the order of the help page; each is ``prodigy.cli.verbs.{verb}:app``, hyphens as underscores, imported when it is used."""
 
