@@ -10,7 +10,7 @@ from prodigy.cli.invocation import Given
 app = App(
     name="completion",
     help_epilogue="""Examples:
-  prodigy completion bash > ~/.local/share/bash-completion/completions/prodigy
+  prodigy completion bash >> ~/.bash_completion
   prodigy completion zsh > ~/.zfunc/_prodigy
   prodigy completion fish > ~/.config/fish/completions/prodigy.fish""",
 )
