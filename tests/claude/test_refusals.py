@@ -74,3 +74,18 @@ def test_an_option_that_the_cli_does_not_know(world: World, api: MessagesApi) ->
         world, flow(world, 300, claude_options=options), "version", "unknown option '--of-the-next-release'"
     )
     assert api.ledger == []
+
+
+def test_another_model_is_named(world: World, api: MessagesApi) -> None:
+    """Conversations that had begun with one that is not there go on with it."""
+    api["work"] = [lambda asked: Reply("Done.") if "sonnet" in asked.model else Refusal(404)]
+    path = flow(world, 3)
+    world.environ["CLAUDE_CODE_MAX_RETRIES"] = "0"
+    done = world.prodigy("run", path, "-y", "--model", "claude-nonsense-9")
+    assert done.returncode == 1
+    assert "name another model, with `--model`" in done.stderr
+    report = world.json("resume", "latest", "-y", "--model", "sonnet")
+    assert (report["status"], report["items"]["done"]) == ("completed", 3)
+    assert report["cost"]["usd"] == pytest.approx(api.cost())
+    [paid] = [one for one in report["cost"]["by_model"] if one["usd"]]
+    assert paid["model"].startswith("claude-sonnet")

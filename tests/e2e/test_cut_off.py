@@ -206,6 +206,27 @@ def test_a_launch_that_was_admitted_and_never_began(world: World, mode: str) -> 
     assert len(log.read_text().splitlines()) == 1
 
 
+def test_a_launch_that_was_to_go_on_and_never_began(world: World) -> None:
+    """The log of the step is that of the launch before it, which is paid for already."""
+    log, points, refusal = with_claude(world), world.folder / "points", world.folder / "refusal"
+    points.mkdir()
+    refusal.write_text("400\nCredit balance is too low\n")
+    template = [{"claude": f"/replies 2 0.10\n/refuse {refusal}"}]
+    flow = {"mode": "mapreduce", "map": {"input": {"list": ["a"]}, "agent_template": template}}
+    assert world.prodigy("run", world.workflow(json.dumps(flow)), "-y").returncode == 1
+    refusal.unlink()
+    (points / "plan").write_text("worker step.spawn.before 1")
+    world.environ[VARIABLE] = str(points)
+    report = world.json("resume", "latest", "-y")
+    assert not (points / "plan").exists(), "nobody died"
+    [cut_off] = world.events("claude_cut_off")
+    assert (cut_off["began"], cut_off["claude"].get("cost_usd", 0)) == (False, 0)
+    assert (report["status"], report["cost"]["launches"]) == ("completed", 2)
+    assert report["cost"]["usd"] == pytest.approx(0.20)
+    assert len(log.read_text().splitlines()) == 2
+    assert len({event["session_id"] for event in world.events("claude_intended")}) == 1
+
+
 @pytest.mark.parametrize("mode", ["agent", "phase"])
 def test_what_is_stopped_is_paid_for_at_once(world: World, mode: str) -> None:
     """The closing lines and `status` do not wait for a resume to know it."""
