@@ -182,7 +182,7 @@ class AgentHandle(Task):
     async def _give_up(self, leased: Leased | None, base: str, reason: str) -> None:
         """Keep what is left of the attempt; the item gets another one, which counts against nothing."""
         condition = Condition.DOUBTFUL
-        if leased is not None and Path(leased.path, ".git").exists():
+        if leased is not None:
             try:
                 await rescue(self._services.workspaces, leased, self._start.attempt, base, reason)
             except ProdigyError:

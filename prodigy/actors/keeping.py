@@ -34,19 +34,28 @@ class Keeper:
     async def attempt(
         self, path: str, item_id: str, agent_id: str, attempt: int, base: str, reason: str
     ) -> str | None:
-        """Keep what an attempt made in its worktree beyond ``base``; the ref, if anything was there."""
-        ref = ids.rescue_ref(self._job_id, item_id, attempt)
-        return await self._keep(path, ref, base, reason, item_id, agent_id)
+        """Keep what an attempt made in its worktree beyond ``base``; the ref, if anything was there.
+
+        Of a worktree that is gone, that is what was committed on its branch.
+        """
+        if Path(path, ".git").exists():
+            ref = ids.rescue_ref(self._job_id, item_id, attempt)
+            return await self._keep(path, ref, base, reason, item_id, agent_id)
+        tip = await branch_tip(self._git, ids.agent_branch(self._job_id, ids.AgentId(agent_id)))
+        if tip is None or await is_ancestor(self._git, tip, base):
+            return None
+        return await self.commit(tip, item_id, agent_id, attempt, reason)
 
     async def phase(self, path: str, seq: int, base: str, reason: str) -> str | None:
         """Keep what a phase left in the session worktree that no record up to ``seq`` speaks of."""
         return await self._keep(path, self._ref(str(seq)), base, reason)
 
-    async def commit(self, sha: str, item_id: str, agent_id: str, attempt: int, reason: str) -> None:
-        """Keep a commit that could not be merged."""
+    async def commit(self, sha: str, item_id: str, agent_id: str, attempt: int, reason: str) -> str:
+        """Keep a commit that is not merged; the ref."""
         ref = await keep_commit(self._git, ids.rescue_ref(self._job_id, item_id, attempt), sha)
         rescued = WorktreeRescued(ref=ref, sha=sha, reason=reason, item_id=item_id, agent_id=agent_id)
         await record(self._recorder, rescued)
+        return ref
 
     async def misplaced(self, sha: str, branch: str) -> None:
         """Keep a commit that something other than a merge moved a branch of ours to."""

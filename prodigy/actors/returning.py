@@ -5,7 +5,6 @@ done twice: who is interrupted over it does it again.
 """
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -127,12 +126,12 @@ class Returning:
             await self._slots.release(leased, Condition.DOUBTFUL)
 
     async def _rescue(self, leased: Leased, item: ItemState) -> None:
-        if not Path(leased.path, ".git").exists():
-            return
         attempt = int(leased.agent_id.rpartition("-")[2])
         finished = item.head if item.agent_id == leased.agent_id else None
-        base = finished or item.base_commit or self._ledger.state.phases["map"].base_commit
-        assert base is not None, "the map phase has begun"
+        phase = self._ledger.state.phases.get("map")  # none yet where a retry begins
+        start = self._ledger.state.tip if phase is None else phase.base_commit
+        base = finished or item.base_commit or start
+        assert base is not None, "the run has begun"
         await self._keeper.attempt(leased.path, leased.item_id, leased.agent_id, attempt, base, _REASON)
 
 

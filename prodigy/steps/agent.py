@@ -7,13 +7,15 @@ process slots that it leases; a cancelled agent's trees are stopped with the gra
 from contextlib import suppress
 from datetime import datetime
 from functools import cache, partial
+from pathlib import Path
+from typing import TypeVar, cast
 from uuid import uuid4
 
 import trio
 from msgspec import structs
 
 from prodigy.events import Backend, ClaudeIntended, Failure
-from prodigy.git.cli import Git
+from prodigy.git.cli import Git, GitFailed
 from prodigy.git.commit_text import LooseCommits
 from prodigy.git.index_file import Layouts
 from prodigy.steps.agent_worktree import AgentWorktree
@@ -38,6 +40,7 @@ from supervisors import JobLink, SlotLost, SlotPool, WorkerProgram
 SUBJECT = 72
 """Characters of a commit's first line."""
 _LABEL = 80
+E = TypeVar("E", bound=BaseException)
 
 
 class Agents:
@@ -49,22 +52,39 @@ class Agents:
     async def serve(
         self, task: AgentTask, link: JobLink[AgentReport, Recorded], slots: SlotPool
     ) -> AgentResult:
-        """Run an agent's steps; a slot that is lost takes the attempt along, which is not the item's fault."""
+        """Run an agent's steps.
+
+        A slot that is lost takes the attempt along, which is not the item's fault; a worktree that git can make nothing
+        of ends it.
+        """
         began = trio.current_time()
         slots.grace.seconds = task.grace
         try:
             result = await _serve(task, link, slots, self._layouts)
         except* SlotLost as lost:
-            failure = Failure(error_class="host-lost", message=f"Its process slot was lost: {_first(lost)}")
+            failure = Failure(
+                error_class="host-lost", message=f"Its process slot was lost: {_first(lost).reason}"
+            )
+            result = AgentResult(head=task.head, duration_ms=0, error=failure)
+        except* GitFailed as failed:
+            failure = _unusable(task.worktree, _first(failed))
             result = AgentResult(head=task.head, duration_ms=0, error=failure)
         return structs.replace(result, duration_ms=round((trio.current_time() - began) * 1000))
 
 
-def _first(lost: BaseExceptionGroup[SlotLost]) -> str:
-    inner: BaseException = lost
+def _first(group: BaseExceptionGroup[E]) -> E:
+    inner: BaseException = group
     while isinstance(inner, BaseExceptionGroup):
         inner = inner.exceptions[0]
-    return inner.reason if isinstance(inner, SlotLost) else str(inner)
+    return cast("E", inner)
+
+
+def _unusable(worktree: str, failed: GitFailed) -> Failure:
+    """What git has against the worktree of the agent."""
+    if Path(worktree, ".git").exists():
+        return Failure(error_class="worktree-error", message=failed.message, stderr_tail=failed.note or "")
+    message = f"Its worktree is gone: something removed {worktree} while it worked"
+    return Failure(error_class="worktree-error", message=message)
 
 
 async def _serve(

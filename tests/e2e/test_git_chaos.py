@@ -112,3 +112,35 @@ def test_a_lock_that_stays_on_the_session_branch_is_told_and_can_be_gone_on_from
         world.prodigy(*verb, "latest", "--no-merge")
     assert world.json("status")["resumable"] == []
     assert merged(world).split() == ["a", "b", "c"]
+
+
+_SPOILED = """
+mode: mapreduce
+map:
+  input: [gone, garbled]
+  item_id: "${item}"
+  agent_template:
+    - shell: echo ${item} > ${item}.txt
+    - when: "${item} == 'gone'"
+      shell: test -e "$HEALED" || rm -r "$PWD"
+    - when: "${item} == 'garbled'"
+      shell: test -e "$HEALED" || echo nonsense > .git
+"""
+
+
+def test_agents_that_spoil_their_worktrees_lose_nothing_and_can_be_tried_again(world: World) -> None:
+    """What they had committed is kept, they alone are to blame, and a retry is in nobody's way."""
+    world.environ["HEALED"] = str(world.folder / "healed")
+    failed = world.prodigy("run", world.workflow(_SPOILED), "--no-merge")
+    assert failed.returncode == 1
+    letters = {letter["item_id"]: letter for letter in world.json("dlq", "show", "latest")["items"]}
+    errors = {name: letter["failure_history"][0] for name, letter in letters.items()}
+    assert {error["error_type"] for error in errors.values()} == {"worktree-error"}
+    assert "Its worktree is gone" in errors["gone"]["error_message"]
+    assert "could not be rescued and stays in" in errors["garbled"]["error_message"]
+    assert world.git("show", f"{errors['gone']['rescue_ref']}:gone.txt") == "gone"
+    (world.folder / "healed").touch()
+    again = world.prodigy("dlq", "retry", "latest", "-y")
+    assert again.returncode == 0, again.stderr
+    assert world.git("show", "main:gone.txt") == "gone"
+    assert world.git("show", "main:garbled.txt") == "garbled"
