@@ -50,7 +50,7 @@ from prodigy.actors.workspace_requests import (
     WantedMerge,
     WorkspacesRef,
 )
-from prodigy.errors import ProdigyError
+from prodigy.errors import ProdigyError, RunError
 from prodigy.git.cli import Git
 from prodigy.git.housekeeping import GcHold
 from prodigy.git.included import copy_missing
@@ -393,11 +393,16 @@ class Workspaces(Actor[Message]):
 
 
 async def _answer(reply: Reply[T], act: Callable[[], Awaitable[T]]) -> None:
-    """Send what ``act`` returns, or fail the asker with what it raises; only bugs go further."""
+    """Send what ``act`` returns, or fail the asker with what it raises; only bugs go further.
+
+    Files that somebody takes away meanwhile are no bugs.
+    """
     try:
         value = await act()
     except ProdigyError as error:
         reply.fail(error)
+    except OSError as problem:
+        reply.fail(RunError("worktree-error", str(problem)))
     else:
         reply.send(value)
 

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from prodigy.crash_points import crash_point
+from prodigy.errors import RunError
 from prodigy.git.cli import readable
 from prodigy.git.readiness import READY
 from prodigy.git.refs import keeps_files, point_head, tip
@@ -44,19 +45,33 @@ _HARMLESS = frozenset({"COMMIT_EDITMSG", "FETCH_HEAD", "ORIG_HEAD"})
 
 _ON_BRANCH = "ref: refs/heads/"
 
+_SHOWN = 80
+"""Bytes of a strange ``.git`` that are shown."""
+
 _SWITCHED = b"checkout: moving from "
+
+
+class NotAWorktree(RunError):
+    """There is no usable ``.git`` file of a worktree: somebody removed or changed it."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__("worktree-error", f"{path} is not a worktree any more: {reason}", where=path)
 
 
 def private_folder(path: str) -> str:
     """Where the private folder of the worktree at ``path`` is.
 
     Raises:
-        OSError, ValueError: it is no worktree.
+        NotAWorktree: it is not one.
     """
-    link = _content(f"{path}/.git")
+    try:
+        link = _content(f"{path}/.git")
+    except OSError as problem:
+        raise NotAWorktree(path, f"{problem.strerror}: .git") from problem
     if os.path.islink(f"{path}/.git") or not link.startswith(b"gitdir: "):  # noqa: PTH114 - text
-        raise ValueError(readable(link[:80]))
-    place = os.fsdecode(link.removeprefix(b"gitdir: ").removesuffix(b"\n"))
+        raise NotAWorktree(path, f"its .git says {readable(link[:_SHOWN])!r}")
+    place = os.fsdecode(link.removeprefix(b"gitdir: ").removesuffix(b"
+"))
     return os.path.normpath(os.path.join(path, place))  # noqa: PTH118 - text
 
 

@@ -14,7 +14,7 @@ import trio
 from msgspec import Struct
 
 from prodigy.git.cli import Git
-from prodigy.git.private_folder import private_folder
+from prodigy.git.private_folder import NotAWorktree, private_folder
 from prodigy.git.repository import ref_tip
 from prodigy.git.rescue import branches, held, keep_commit
 from prodigy.ids import safe_item_id
@@ -59,7 +59,7 @@ async def keep_submodules(git: Git, prefix: str, base: str, message: str) -> lis
 
 def _modules(worktree: str) -> list[tuple[str, str]]:
     """Names and git folders of the submodules that were filled in a worktree."""
-    with suppress(OSError, ValueError):
+    with suppress(OSError, NotAWorktree):
         root = os.path.join(private_folder(worktree), _MODULES)  # noqa: PTH118 - a path in git's own form
         return [(os.path.relpath(folder, root), folder) for folder in _git_folders(root)]
     return []

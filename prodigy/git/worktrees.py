@@ -22,6 +22,7 @@ from prodigy.git.cli import Git, GitFailed
 from prodigy.git.metadata_lock import MetadataLock
 from prodigy.git.patience import patiently
 from prodigy.git.private_folder import (
+    NotAWorktree,
     delete_tree,
     let_go,
     on_branch,
@@ -77,7 +78,7 @@ class Worktrees:
         try:
             git_dir = private_folder(path)
             return Worktree(path, git_dir, ties_of(path, git_dir))
-        except (OSError, ValueError) as problem:
+        except (NotAWorktree, OSError) as problem:
             raise SlotDoubtful(path, "it has no usable .git file") from problem
 
     async def reset(
