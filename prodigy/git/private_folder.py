@@ -70,8 +70,7 @@ def private_folder(path: str) -> str:
         raise NotAWorktree(path, f"{problem.strerror}: .git") from problem
     if os.path.islink(f"{path}/.git") or not link.startswith(b"gitdir: "):  # noqa: PTH114 - text
         raise NotAWorktree(path, f"its .git says {readable(link[:_SHOWN])!r}")
-    place = os.fsdecode(link.removeprefix(b"gitdir: ").removesuffix(b"
-"))
+    place = os.fsdecode(link.removeprefix(b"gitdir: ").removesuffix(b"\n"))
     return os.path.normpath(os.path.join(path, place))  # noqa: PTH118 - text
 
 

@@ -24,7 +24,7 @@ from msgspec import Struct
 from prodigy.git.cli import Git
 from prodigy.git.evidence import Snapshot, snapshot
 from prodigy.git.index_file import Layout, Layouts, Variation, differing, has_mode, is_as_seen, root_tree
-from prodigy.git.private_folder import private_folder
+from prodigy.git.private_folder import NotAWorktree, private_folder
 from prodigy.git.refs import tip
 
 _MOST = 200
@@ -149,7 +149,7 @@ class _Judge:
         """The answer, or paths beside which nothing can be uncommitted; no paths: anything can."""
         try:
             return self._judged(kept, layout, paths)
-        except (OSError, ValueError):
+        except (OSError, ValueError, NotAWorktree):
             return ()
 
     def _judged(self, kept: bytes, layout: Layout, paths: Collection[bytes]) -> Snapshot | tuple[str, ...]:

@@ -170,7 +170,7 @@ class Worktrees:
         Raises:
             SlotDoubtful: there is none.
         """
-        with suppress(OSError, ValueError):
+        with suppress(OSError, NotAWorktree):
             if on_branch(private_folder(path), own):
                 return
         await self.detach(self.open(path))
