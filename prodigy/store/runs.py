@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -30,7 +31,9 @@ from prodigy.store.documents import (
 from prodigy.store.journal import JournalReader, read
 from prodigy.store.locks import Holder, holder
 from prodigy.store.session_state import remembered
-from prodigy.store.snapshots import Folded, folded, opened
+
+if TYPE_CHECKING:
+    from prodigy.store.snapshots import Folded
 
 LATEST = "latest"
 
@@ -177,6 +180,8 @@ def load_state(run: Run) -> JobState:
         RunError: ``journal-corrupt`` or ``journal-newer``.
         UsageError: ``run-not-found``: not even the first record is on disk.
     """
+    from prodigy.store.snapshots import opened  # lists know their runs without folding journals
+
     state = opened(run.layout, run.job_id).state
     if state.started is None:
         raise UsageError("run-not-found", f"Nothing is recorded of `{run.job_id}`")
@@ -193,7 +198,7 @@ class Known(Struct, frozen=True):
 
     run: Run
     summary: JobSummary
-    folded: Folded | None = None
+    folded: "Folded | None" = None
 
 
 def known(run: Run) -> Known | None:
@@ -236,6 +241,8 @@ def _remembered(run: Run, *, behind: bool) -> JobSummary | None:
 
 
 def _read(run: Run) -> Known | None:
+    from prodigy.store.snapshots import folded  # as above
+
     found = folded(run.layout, run.job_id)
     state, problem = found.state, found.problem
     if problem is None:
