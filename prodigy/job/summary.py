@@ -238,14 +238,15 @@ def next_command(summary: JobSummary) -> str | None:
 
 
 def item_counts(state: JobState) -> ItemCounts:
-    """The counts that the state keeps, by the names that people read."""
+    """The counts that the state keeps, by the names that people read; agents without a place wait."""
     counts = state.counts
+    parked = sum(state.items[item_id].status == "running" for item_id in state.parked_agents)
     return ItemCounts(
         total=state.total,
         done=counts["done"],
         failed=counts["failed"],
-        running=counts["running"],
-        waiting=counts["pending"],
+        running=counts["running"] - parked,
+        waiting=counts["pending"] + parked,
         merging=counts["merging"],
         skipped=counts["skipped"],
     )

@@ -79,6 +79,11 @@ def letter(index: int) -> DeadLetter:
 
 
 # -- counts and time -----------------------------------------------------------------------------------------------
+def test_agents_without_a_place_wait() -> None:
+    counts = item_counts(state("pending", "running", "running", parked_agents={"i1": ("a", None)}))
+    assert (counts.running, counts.waiting, counts.total) == (1, 2, 3)
+
+
 def test_counts_by_people_s_names_add_up_to_the_total() -> None:
     counts = item_counts(state("pending", "running", "merging", "done", "done", "failed", "skipped"))
     assert msgspec.to_builtins(counts) == {
