@@ -67,7 +67,7 @@ def rests(world: World, path: str, cause: str, said: str) -> None:
 def test_the_first_refusal_stops_all(world: World, cause: str) -> None:
     status, said = REFUSALS[cause]
     (world.folder / "refusal").write_text(f"{status}\n{said}\n")
-    rests(world, flow(world), cause, said)
+    rests(world, flow(world, items=ITEMS if cause == "login" else 20), cause, said)
     assert launches(world) <= STARTS
 
     before = launches(world)  # it is taken up in vain: one launch asks whether anything has changed
