@@ -67,7 +67,9 @@ def help_console(stream: TextIO, width: int) -> "Console":
 
 
 def _in_our_words(usage: str) -> str:
-    return usage.replace("[OPTIONS]", "[FLAGS]").replace("COMMAND", "VERB").replace("[ARGS", "[ARGUMENTS")
+    """A ``COMMAND`` before the options is one of a group's; one behind them is an argument of that name."""
+    group = usage.replace("COMMAND [OPTIONS]", "VERB [OPTIONS]")
+    return group.replace("[OPTIONS]", "[FLAGS]").replace("[ARGS", "[ARGUMENTS")
 
 
 def _label(entry: "HelpEntry") -> str:

@@ -168,6 +168,12 @@ def test_every_verb_has_a_page_that_fits(desk: Any, verb: str) -> None:
     assert max(map(len, said.out.splitlines())) <= 100
 
 
+def test_usage_names_verbs_and_arguments(desk: Any) -> None:
+    """Where a word is one of several verbs, and where it is what the verb is about."""
+    assert desk.call("dlq", "--help").out.startswith("Usage: prodigy dlq VERB [FLAGS]\n")
+    assert desk.call("exec", "--help").out.startswith("Usage: prodigy exec [FLAGS] COMMAND\n")
+
+
 def test_version_anywhere(desk: Any) -> None:
     alone, behind = desk.call("--version"), desk.call("status", "--version")
     assert alone.out == behind.out
