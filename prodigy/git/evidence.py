@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from prodigy.errors import RunError
 from prodigy.git.cli import Git, GitResult, readable
+from prodigy.git.private_folder import NotAWorktree, private_folder, standing
 from prodigy.workflow.globs import matches
 
 NO_COMMIT = "(initial)"
@@ -96,6 +97,14 @@ async def status(git: Git) -> list[str]:
 async def head(git: Git) -> str:
     """The commit that HEAD leads to."""
     return (await git.run("rev-parse", "--verify", "HEAD^{commit}")).text
+
+
+def _head(worktree: str) -> str | None:
+    """The commit that HEAD of a linked worktree leads to, as far as files tell."""
+    try:
+        return standing(private_folder(worktree))[0]
+    except (OSError, ValueError, NotAWorktree):
+        return None
 
 
 async def commits_between(git: Git, base: str, head: str) -> list[Commit]:
@@ -199,7 +208,7 @@ async def auto_commit(
     ]
     done = await git.run("commit", *options, stdin=message.encode(), env=identity, ok=None)
     if done.code == 0:
-        return await head(git)
+        return _head(git.cwd) or await head(git)
     if (await git.run("diff-index", "--cached", "--quiet", "HEAD", "--", ok=(0, 1))).code == 0:
         return None
     raise CommitRefused(git.cwd, done.complaint)

@@ -4,6 +4,7 @@ Rules: no process. Only for worktrees of ours that nobody works in.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -47,6 +48,8 @@ _ON_BRANCH = "ref: refs/heads/"
 
 _SHOWN = 80
 """Bytes of a strange ``.git`` that are shown."""
+
+_COMMIT = re.compile("[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
 _SWITCHED = b"checkout: moving from "
 
@@ -117,6 +120,23 @@ def stands_on(git_dir: str, branch: str | None, commit: str) -> bool:
 def on_branch(git_dir: str, branch: str) -> bool:
     """Whether HEAD is on a branch, as far as its file says so."""
     return _line(f"{git_dir}/HEAD") == f"{_ON_BRANCH}{branch}"
+
+
+def standing(git_dir: str) -> tuple[str, str | None]:
+    """The commit that HEAD leads to, and its branch, as far as files tell; if they do not, git has to be asked.
+
+    Raises:
+        OSError, ValueError: they do not.
+    """
+    head = _line(f"{git_dir}/HEAD")
+    if not head.startswith("ref:"):
+        if not _COMMIT.fullmatch(head):
+            raise ValueError(head)
+        return head, None
+    commit = tip(Path(_common(git_dir)), head.removeprefix("ref: "))
+    if commit is None or not head.startswith(_ON_BRANCH):
+        raise ValueError(head)
+    return commit, head.removeprefix(_ON_BRANCH)
 
 
 def let_go(git_dir: str) -> bool:

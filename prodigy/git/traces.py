@@ -24,8 +24,7 @@ from msgspec import Struct
 from prodigy.git.cli import Git
 from prodigy.git.evidence import Snapshot, snapshot
 from prodigy.git.index_file import Layout, Layouts, Variation, differing, has_mode, is_as_seen, root_tree
-from prodigy.git.private_folder import NotAWorktree, private_folder
-from prodigy.git.refs import tip
+from prodigy.git.private_folder import NotAWorktree, private_folder, standing
 
 _MOST = 200
 """Traces beyond which git looks at everything as quickly."""
@@ -35,7 +34,6 @@ _TELLING = frozenset({b".git", b".gitattributes", b".gitmodules"})
 """Names that may decide what git says of other files."""
 _COARSE_NS = 2_000_000_000
 """How far the dates of files may lag behind the clock."""
-_BRANCH = "ref: refs/heads/"
 
 
 class Moment(Struct, frozen=True):
@@ -156,7 +154,7 @@ class _Judge:
         git_dir = os.path.dirname(self._basis.index)  # noqa: PTH120 - text
         if private_folder(self._worktree) != git_dir:
             return ()
-        head, branch = _standing(git_dir)
+        head, branch = standing(git_dir)
         index = Path(git_dir, "index")
         own, written_s = index.read_bytes(), index.stat().st_mtime_ns // 1_000_000_000
         variation = differing(kept, layout, own, paths)
@@ -190,23 +188,6 @@ def _blob(place: bytes) -> bytes:
     with open(place, "rb") as file:  # noqa: PTH123 - bytes
         content = file.read()
     return hashlib.sha1(b"blob %d\0%b" % (len(content), content), usedforsecurity=False).digest()
-
-
-def _standing(git_dir: str) -> tuple[str, str | None]:
-    """HEAD and its branch, as far as files tell.
-
-    Raises:
-        OSError, ValueError: they do not.
-    """
-    said = os.fsdecode(Path(git_dir, "HEAD").read_bytes()).removesuffix("\n")
-    branch = said.removeprefix(_BRANCH) if said.startswith(_BRANCH) else None
-    if branch is None:
-        return said, None
-    common = Path(git_dir, os.fsdecode(Path(git_dir, "commondir").read_bytes()).removesuffix("\n"))
-    head = tip(common, f"refs/heads/{branch}")
-    if head is None:
-        raise ValueError(branch)
-    return head, branch
 
 
 def _strangers(worktree: bytes, layout: Layout, unchanged: int) -> tuple[tuple[bytes, ...], frozenset[bytes]]:

@@ -285,3 +285,13 @@ async def test_a_clock_that_was_set_dates_nothing(slot):
     now = Moment.now()
     for real in (now.real + LONG, now.real - LONG):
         assert (await slot.look(Moment(real, now.steady))).residue.added == (b"noise.log",)
+
+
+@pytest.mark.parametrize("branch", ["prodigy-own", None])
+async def test_a_commit_is_read_where_git_has_just_written_it(slot, branch):
+    slot.work("checkout", "--quiet", *(["-b", branch] if branch else ["--detach"]))
+    edited(slot)
+    slot.runner.verbs.clear()
+    made = await evidence.auto_commit(Git(slot.runner, slot.made.path, slot.work.env), "edited")
+    assert slot.runner.verbs == ["add", "commit"]
+    assert made == slot.work.head
