@@ -173,7 +173,7 @@ class Place:
         copy = self.folder / f"{job.name}-{act}"
         if (job.name, act) in self._begun:
             self.clear()
-            shutil.copytree(copy, self.here, symlinks=True)
+            copied(copy, self.here)
             return self._begun[job.name, act]
         if act == 0:
             self.clear()
@@ -181,13 +181,18 @@ class Place:
         world, flow = self.world(job, act - 1)
         undisturbed(world, job.acts[act - 1], flow)
         eventually(lambda: not told_of(self.here))
-        shutil.copytree(self.here, copy, symlinks=True)
+        copied(self.here, copy)
         self._begun[job.name, act] = (world, flow)
         return world, flow
 
     def clear(self) -> None:
         """Remove the world that stands here."""
         shutil.rmtree(self.here, ignore_errors=True)
+
+
+def copied(world: Path, copy: Path) -> None:
+    """Copy all of a world but the sockets of its runs, which have no content."""
+    shutil.copytree(world, copy, symlinks=True, ignore=shutil.ignore_patterns("*.sock"))
 
 
 @dataclass

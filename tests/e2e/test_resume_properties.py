@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dying import KILLED, CrashWorld, Model, Moment, Place, die_and_resume, told_of, uninterrupted
+from dying import KILLED, CrashWorld, Model, Moment, Place, copied, die_and_resume, told_of, uninterrupted
 from mortal_jobs import LOOPS
 from once import Once
 from worlds import eventually
@@ -30,7 +30,7 @@ class Killed:
     def again(self) -> CrashWorld:
         """The run as it was right after the kill, where it was: worktrees know their place."""
         shutil.rmtree(self.world.folder)
-        shutil.copytree(self.copy, self.world.folder, symlinks=True)
+        copied(self.copy, self.world.folder)
         return self.world
 
 
@@ -46,7 +46,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory, model: Model) -> Killed:
     done = world.attempt("run", flow, "-y", dying=IN_MAP)
     assert done.returncode in KILLED, done.stderr
     eventually(lambda: not told_of(world.folder))
-    shutil.copytree(world.folder, folder / "copy", symlinks=True)
+    copied(world.folder, folder / "copy")
     return Killed(world, folder / "copy")
 
 
