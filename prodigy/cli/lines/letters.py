@@ -44,7 +44,7 @@ def retried_text(event: events.DlqItemsReprocessed) -> str:
     return f"{', '.join(filter(None, parts))} (of {event.count:,})"
 
 
-def _failures_left(state: JobState, style: Style) -> Iterator[Told]:
+def failures_left(state: JobState, style: Style) -> Iterator[Told]:
     """Those failed items of a map phase that ended which were not told yet."""
     if style.failures != 1 and state.retry is None:
         number = len(state.dead_letters)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from prodigy import events
-from prodigy.cli.lines.letters import _failures_left
+from prodigy.cli.lines.letters import failures_left
 from prodigy.cli.lines.line import SHORT_SHA, Style, Teller, Told, log_part, nothing, say
 from prodigy.cli.printer import Level, Span
 from prodigy.cli.text import counted, duration
@@ -47,12 +47,12 @@ def _map_line(state: JobState) -> Told:
 
 def _phase_completed(state: JobState, event: events.PhaseCompleted, style: Style) -> Iterator[Told]:
     if event.phase == "map":
-        yield from _failures_left(state, style)
+        yield from failures_left(state, style)
 
 
 def _phase_failed(state: JobState, event: events.PhaseFailed, style: Style) -> Iterator[Told]:
     if event.phase == "map":
-        yield from _failures_left(state, style)
+        yield from failures_left(state, style)
     parts = (f" {event.phase} | {event.error.message}", log_part(event.error.logs, style))
     yield say(Level.NORMAL, Span(style.marks.failed, "bad"), *parts)
 
@@ -88,7 +88,7 @@ def _job_paused(state: JobState, _: events.JobPaused, style: Style) -> Iterator[
     """Failures that were kept for the end of the map phase are told now: it may be long until that comes."""
     phase = state.phases.get("map")
     if phase is not None and phase.status == "running":
-        yield from _failures_left(state, style)
+        yield from failures_left(state, style)
 
 
 TELLERS: Final[Mapping[type[events.Event], Teller]] = {
