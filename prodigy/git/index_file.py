@@ -24,6 +24,9 @@ _LONG = 0xFFF
 _SUM = 20
 _WORD = 0xFFFFFFFF
 _NANO = 1_000_000_000
+Folders = dict[bytes, frozenset[bytes]]
+"""The names in each folder of a worktree, by the folder's path without a slash at its end; the top is empty."""
+
 _UNKNOWN_SUM = bytes(_SUM)
 """In place of the checksum, where git was told to leave it out."""
 
@@ -99,7 +102,7 @@ class Layout:
         return self.starts[number] if number < len(self.paths) else self.end
 
     @cached_property
-    def folders(self) -> dict[bytes, frozenset[bytes]]:
+    def folders(self) -> Folders:
         """The names in each folder of a worktree that holds the commit; the top is empty, and has a ``.git``."""
         return folders_of(self.paths)
 
@@ -123,8 +126,8 @@ class Layouts:
         return known
 
 
-def folders_of(paths: Iterable[bytes]) -> dict[bytes, frozenset[bytes]]:
-    """The names in each folder of a worktree that holds these files, by the folder's path; the top is empty."""
+def folders_of(paths: Iterable[bytes]) -> Folders:
+    """The folders of a worktree that holds these files."""
     found: dict[bytes, set[bytes]] = {b"": {b".git"}}
     for path in paths:
         rest = path

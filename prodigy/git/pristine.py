@@ -19,10 +19,10 @@ from msgspec import Struct
 
 from prodigy.crash_points import crash_point
 from prodigy.git.cli import Git
+from prodigy.git.index_file import Folders
 from prodigy.git.private_folder import KEPT_INDEX, delete_tree
 from prodigy.git.restoring import Restorer
 from prodigy.git.traces import Basis, Moment, Residue
-from prodigy.git.verification import Folders
 
 
 class _Kept(Struct, frozen=True):

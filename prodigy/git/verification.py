@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from prodigy.git.cli import Git, readable
+from prodigy.git.index_file import Folders, folders_of
 
 _TAB = b"\t"
 _KEPT = 4
@@ -17,10 +18,6 @@ _KEPT = 4
 _SKIPPED = re.compile(rb"(^|\0)S ")
 _SUBMODULE = b"160000 "
 _ENTRY = re.compile(rb"(\d+) \w+ ([0-9a-f]+)\t")
-
-
-Folders = dict[bytes, frozenset[bytes]]
-"""The names in each folder of a worktree, by the folder's path without a slash at its end; the top is empty."""
 
 
 class Listing:
@@ -46,7 +43,7 @@ class Listing:
     @cached_property
     def folders(self) -> Folders:
         """The names in each folder."""
-        return _folders([_path(entry) for entry in self._entries])
+        return folders_of(_path(entry) for entry in self._entries)
 
 
 class Verifier:
@@ -103,20 +100,6 @@ class Verifier:
 
 def _path(entry: bytes) -> bytes:
     return entry.partition(_TAB)[2]
-
-
-def _folders(paths: Sequence[bytes]) -> Folders:
-    found: dict[bytes, set[bytes]] = {b"": {b".git"}}
-    for path in paths:
-        rest = path
-        while rest:
-            folder, _, name = rest.rpartition(b"/")
-            names = found.setdefault(folder, set())
-            if name in names:
-                break
-            names.add(name)
-            rest = folder
-    return {folder: frozenset(names) for folder, names in found.items()}
 
 
 def _first(found: bytes, expected: bytes) -> str:
