@@ -17,7 +17,7 @@ from prodigy.errors import InternalError, ProdigyError, RunError
 from prodigy.events import BudgetExhausted, ClaudeParked, Failure, QuotaBlocked, Refusal, WritingRefused
 from prodigy.ids import tail_of
 from prodigy.job.items import item_text
-from prodigy.job.state import AT_REST, Before, JobState, Repeated
+from prodigy.job.state import Before, JobState, Repeated
 from prodigy.job.summary import JobSummary, item_counts, next_command, summarize
 
 Line = tuple[Part, ...]
@@ -75,7 +75,7 @@ def result_lines(state: JobState, repo: str, now: datetime) -> Iterator[Line]:
         yield _labelled("claude", f"{dollars(state.money.usd, cap=cap)}{estimated}, {_launches(state)}")
     yield _labelled("merge", _merge(state, summary))
     following = next_command(summary)
-    if state.dead_letters and state.status not in AT_REST:
+    if summary.waiting:  # its merge has a line of its own
         yield _labelled("next", f"prodigy dlq retry {summary.tail}")
     elif following is not None and not summary.unmerged:
         yield _labelled("next", following)

@@ -118,6 +118,12 @@ class JobSummary(Struct, frozen=True, kw_only=True):
         return self.status == "completed" and self.dlq_count > 0
 
     @property
+    def stuck(self) -> bool:
+        """Whether its map phase failed with nothing left to do but to try dead letters again."""
+        left = self.items.waiting + self.items.running + self.items.merging
+        return self.status == "failed" and self.phase == "map" and self.dlq_count > 0 and not left
+
+    @property
     def unmerged(self) -> bool:
         """Whether it ended with work that is only on its own branch."""
         open_merge = self.merge in {"pending", "declined", "failed"}
@@ -231,7 +237,7 @@ def next_command(summary: JobSummary) -> str | None:
     """What to type next about a run that ended; ``…`` is for the user to say."""
     if summary.unmerged:
         return f"prodigy worktree merge {summary.tail}"
-    if summary.waiting:
+    if summary.waiting or (summary.stuck and not summary.branch_removed):
         return f"prodigy dlq retry {summary.tail}"
     more = f" --budget {summary.exhausted}=…" if summary.exhausted is not None else ""
     return f"prodigy resume {summary.tail}{more}" if summary.resumable else None

@@ -131,6 +131,8 @@ def ended(**fields: object) -> JobSummary:
         (ended(commits=2), "prodigy worktree merge k7m2pq"),
         (ended(commits=2, merge="declined", dead_letters={"i0": letter(0)}), "prodigy worktree merge k7m2pq"),
         (ended(commits=2, merge="merged", dead_letters={"i0": letter(0)}), "prodigy dlq retry k7m2pq"),
+        (ended(status="failed", phase="map", dead_letters={"i0": letter(0)}), "prodigy dlq retry k7m2pq"),
+        (ended(status="failed", phase="reduce", dead_letters={"i0": letter(0)}), "prodigy resume k7m2pq"),
         (ended(commits=2, merge="merged"), None),
         (ended(commits=0), None),
         (ended(commits=2, branch_removed=True), None),
