@@ -1,4 +1,4 @@
-"""``--budget usd=5,tokens=2M,wall=2h,launches=300``: what a run may spend."""
+"""``--budget usd=5,tokens=2M,wall=2h,launches=300``, or ``--budget 5``: what a run may spend."""
 
 from collections.abc import Callable, Iterator
 from typing import Annotated, Any, Final
@@ -31,7 +31,9 @@ def given_budget(text: str | None) -> Budget | None:
 
 def _bounds(text: str) -> Iterator[tuple[str, Any]]:
     for part in text.split(","):
-        name, _, value = (word.strip() for word in part.partition("="))
+        name, given, value = (word.strip() for word in part.rpartition("="))
+        if not given:  # a number alone is money
+            name = "usd"
         if name not in _READERS or not value:
             raise UsageError("bad-value", f"`{part}` is no bound of a budget", hint=_HINT)
         try:
