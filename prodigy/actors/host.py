@@ -62,6 +62,15 @@ class Host:
         return None
 
 
+def floors_at(floors: Free, *places: Path) -> Free:
+    """The floors, that of the disk no higher than a tenth of the smallest file system of the places."""
+    try:
+        tenth = min(_size(place) for place in places) // 10
+    except (OSError, ValueError):
+        return floors
+    return {what: min(floor, tenth) if what == "disk" else floor for what, floor in floors.items()}
+
+
 def free_at(*places: Path) -> Free:
     """What is free of the machine's memory, and of the disk of the place that has the least."""
     free: dict[Scarce, int] = {}
@@ -74,6 +83,15 @@ def free_at(*places: Path) -> Free:
 
 
 def _room(place: Path) -> int:
-    there = next(folder for folder in (place, *place.parents) if folder.is_dir())
-    found = os.statvfs(there)
+    found = os.statvfs(_there(place))
     return found.f_bavail * found.f_frsize
+
+
+def _size(place: Path) -> int:
+    found = os.statvfs(_there(place))
+    return found.f_blocks * found.f_frsize
+
+
+def _there(place: Path) -> Path:
+    """It, or where it will be."""
+    return next(folder for folder in (place, *place.parents) if folder.is_dir())

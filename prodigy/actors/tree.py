@@ -36,7 +36,7 @@ from prodigy.actors.dead_letters import DeadLetters
 from prodigy.actors.finish import AskMerge, Conductor
 from prodigy.actors.forecaster import forecasting
 from prodigy.actors.governor import Governor, Rules
-from prodigy.actors.host import Host, free_at
+from prodigy.actors.host import Host, floors_at, free_at
 from prodigy.actors.hosts import Hosts, Hurry, Pool
 from prodigy.actors.merger import Merger, Private
 from prodigy.actors.phase import Setting
@@ -186,6 +186,7 @@ class Tree:
         worktrees = Worktrees(git, layout.git_lock, around.forge.restorer)
         hold = GcHold(around.forge.customs.common_dir)
         disk = Disk(around.forge.customs.common_dir, layout, ledger, recorder)
+        places = (layout.worktrees, Path(around.forge.customs.common_dir))
         private = Private(around.prepared.masker, frozenset(included_in(layout.included(plan.job_id))))
         workspaces = ChildSpec(
             "workspaces",
@@ -219,11 +220,7 @@ class Tree:
             governor=governor.ref,
             crew=crew,
             disk=disk,
-            host=Host(
-                around.tuning.floors,
-                partial(free_at, layout.worktrees, Path(around.forge.customs.common_dir)),
-                recorder,
-            ),
+            host=Host(floors_at(around.tuning.floors, *places), partial(free_at, *places), recorder),
             forge=around.forge,
         )
         return group, services

@@ -1,12 +1,13 @@
 """No agent is started on a machine that is short of something; what is said of it is recorded once."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import trio
 
 from prodigy import events
-from prodigy.actors.host import free_at
+from prodigy.actors.host import floors_at, free_at
 from prodigy.actors.tuning import Tuning
 
 FLOW = "map: {input: [1, 2], max_parallel: 2, agent_template: [{shell: 'echo > ${item}.txt'}]}\n"
@@ -17,6 +18,13 @@ def test_what_is_free_is_looked_up(tmp_path: Path) -> None:
     free = free_at(tmp_path / "not" / "there")
     assert free["memory"] > 0
     assert free["disk"] > 0
+
+
+def test_the_floor_of_a_disk_is_no_more_than_a_tenth_of_it(tmp_path: Path) -> None:
+    size = os.statvfs(tmp_path).f_blocks * os.statvfs(tmp_path).f_frsize
+    floors = floors_at({"memory": 2 * size, "disk": 2 * size}, tmp_path / "not" / "there")
+    assert floors == {"memory": 2 * size, "disk": size // 10}
+    assert floors_at({"disk": 1}, tmp_path) == {"disk": 1}
 
 
 async def test_agents_wait_for_room(stage: Any, monkeypatch: Any) -> None:

@@ -21,6 +21,13 @@ map:
 STEP = "name: one\ncommands:\n  - claude: /say hello\n"
 
 
+@pytest.fixture(autouse=True)
+def nothing_configured(world: World) -> None:
+    """But for what a test itself says."""
+    for name in [name for name in world.environ if name.startswith("PRODIGY__")]:
+        del world.environ[name]
+
+
 def user(world: World, text: str) -> Path:
     world.home.mkdir(exist_ok=True)
     file = world.home / "config.yml"
