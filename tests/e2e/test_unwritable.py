@@ -83,12 +83,17 @@ def completes(world: World) -> None:
 
 
 def test_a_repository_that_turns_read_only(world: World, disk: Path) -> None:
-    """The first agent to get there does it; what it and others do next fails for that alone."""
-    readonly = (
-        f"until mount -o remount,ro {disk} 2> /dev/null; do sleep 0.02; done"  # somebody may be writing
-    )
-    once = f"if mkdir {world.folder}/once 2> /dev/null; then {readonly}; fi"
-    done = world.prodigy("run", flow(world, once), "--no-merge")
+    """The first of two agents does it once both are there; what they do next fails for that alone."""
+    at = world.folder
+    readonly = f"""
+        touch {at}/at-${{item}}
+        if mkdir {at}/once 2> /dev/null; then
+          until test -e {at}/at-a && test -e {at}/at-b; do sleep 0.02; done
+          until mount -o remount,ro {disk} 2> /dev/null; do sleep 0.02; done  # somebody may be writing
+          touch {at}/done
+        fi
+        until test -e {at}/done; do sleep 0.02; done"""
+    done = world.prodigy("run", flow(world, readonly), "--no-merge")
     rested(world, done, os.strerror(30))
     mount("-o", "remount,rw", str(disk))
     completes(world)
