@@ -90,7 +90,7 @@ class World:
 
     def json(self, *words: str) -> Any:
         done = self.prodigy(*words, "--json")
-        assert done.stdout, done.stderr
+        assert done.stdout, f"exit {done.returncode}: {done.stderr}"
         return json.loads(done.stdout)
 
     def journals(self) -> list[Path]:

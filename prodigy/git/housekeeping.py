@@ -5,7 +5,8 @@ both be made in between, and then the branch leads nowhere. Git lets one collect
 ``gc.pid``: the process named there lives, on this machine, and the file is younger than twelve hours. A run names
 itself there. `git gc` then says so and does nothing, `git gc --auto` does nothing; whoever knows better has `--force`.
 
-Rules: the name of somebody who lives is never replaced. A process that was killed keeps nobody away.
+Rules: the name of somebody who lives is never replaced. A process that was killed keeps nobody away. A second line, which
+git does not read, tells a run from a collection: nobody waits for a run, since it keeps collections away for others too.
 """
 
 import os
@@ -24,6 +25,7 @@ _LOOK_S = 0.02
 _AGAIN_S = 1.0
 _RENEW_S = 60.0
 _STALE_S = 12 * 3600.0
+_RUN = "prodigy"
 
 
 class GcHold:
@@ -35,12 +37,12 @@ class GcHold:
 
     def __init__(self, common_dir: str) -> None:
         self._file = Path(common_dir, "gc.pid")
-        self._mine = f"{os.getpid()} {socket.gethostname()}"
+        self._mine = f"{os.getpid()} {socket.gethostname()}\n{_RUN}\n"
 
     async def take(self) -> None:
         """Hold it, at best before anything is made: a collection that runs is waited for, but not for ever."""
         with trio.move_on_after(PATIENCE_S):
-            while not await trio.to_thread.run_sync(self.renew):  # noqa: ASYNC110 - another program's file
+            while not await trio.to_thread.run_sync(self.renew) and self._collects():  # noqa: ASYNC110 - another's file
                 await trio.sleep(_LOOK_S)
 
     async def keep(self) -> None:
@@ -80,9 +82,15 @@ class GcHold:
         except FileNotFoundError:
             return ""
 
+    def _collects(self) -> bool:
+        """Whether whoever holds it is no run of ours."""
+        with suppress(OSError):
+            return _RUN not in self._read().splitlines()[1:]
+        return False
+
     def _is_held(self) -> bool:
         """Whether git would take it for held."""
-        number, _, host = self._read().partition(" ")
+        number, _, host = self._read().partition("\n")[0].partition(" ")
         if not (number.isdigit() and host) or time.time() - self._file.stat().st_mtime > _STALE_S:
             return False
         return host != socket.gethostname() or _lives(int(number))

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
-from prodigy.git.housekeeping import GcHold
+from prodigy.git.housekeeping import PATIENCE_S, GcHold
 
 
 @pytest.fixture
@@ -39,6 +40,22 @@ def test_git_keeps_away_while_it_is_held_and_no_longer(repo: Any, common: Path) 
     hold.release()
     assert collects(repo)
     assert not (common / "gc.pid").exists()
+
+
+async def test_another_run_is_not_waited_for(repo: Any, common: Path) -> None:
+    """It keeps git away for both, and the later one takes over when it is gone."""
+    other = GcHold(str(common))
+    other.renew()
+    held = (common / "gc.pid").read_text().replace(str(os.getpid()), str(os.getppid()))
+    (common / "gc.pid").write_text(held)
+    hold = GcHold(str(common))
+    with trio.fail_after(PATIENCE_S - 1):
+        await hold.take()
+    assert (common / "gc.pid").read_text() == held
+    assert not collects(repo)
+    (common / "gc.pid").unlink()
+    assert hold.renew()
+    assert not collects(repo)
 
 
 def test_renewing_makes_it_young_again(common: Path) -> None:
