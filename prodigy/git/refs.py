@@ -10,10 +10,11 @@ its mover saw it.
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from prodigy.crash_points import crash_point
+from prodigy.git.locked_file import locked
 
 _ID = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _SYMBOLIC = b"ref:"
@@ -84,11 +85,12 @@ def create_branch(common: Path, branch: str, commit: str) -> None:
     file = common / "refs/heads" / branch
     with crash_point("ref.folder"):
         file.parent.mkdir(parents=True, exist_ok=True)
-    with _written(file, f"{commit}\n") as lock:
+    with locked(file) as replacement:
         if file.exists() or f" refs/heads/{branch}\n".encode() in _bytes(common / "packed-refs"):
             raise FileExistsError(str(file))
+        replacement.write(_line(commit))
         with crash_point("ref.create"):
-            lock.replace(file)
+            replacement.put()
 
 
 def tip(common: Path, ref: str) -> str | None:
@@ -111,12 +113,13 @@ def move(common: Path, ref: str, old: str, new: str, entry: bytes) -> bool:
         FileExistsError: somebody holds its lock.
         OSError: it cannot be written.
     """
-    with _written(common / ref, f"{new}\n") as lock:
+    with locked(common / ref) as replacement:
         if tip(common, ref) != old:
             return False
+        replacement.write(_line(new))
         _log(common / "logs" / ref, f"{old} {new} ".encode() + entry + b"\n")
         with crash_point("ref.move"):
-            lock.replace(common / ref)
+            replacement.put()
     return True
 
 
@@ -136,28 +139,14 @@ def point_head(git_dir: str, branch: str | None, commit: str) -> None:
         FileExistsError: somebody holds its lock.
         OSError: it cannot be written.
     """
-    file = Path(git_dir, "HEAD")
-    text = f"ref: refs/heads/{branch}\n" if branch is not None else f"{commit}\n"
-    with _written(file, text) as lock, crash_point("ref.head"):
-        lock.replace(file)
+    with locked(Path(git_dir, "HEAD")) as replacement:
+        replacement.write(_line(f"ref: refs/heads/{branch}" if branch is not None else commit))
+        with crash_point("ref.head"):
+            replacement.put()
 
 
-@contextmanager
-def _written(file: Path, text: str) -> Iterator[Path]:
-    """The lock file of ``file`` with a text that is on disk; gone after the block, if it was not moved."""
-    lock = file.with_name(f"{file.name}.lock")
-    with crash_point("ref.lock"):
-        descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
-    try:
-        with os.fdopen(descriptor, "wb") as opened:
-            opened.write(os.fsencode(text))
-            opened.flush()
-            with crash_point("ref.sync"):
-                os.fsync(descriptor)
-        yield lock
-    finally:
-        with crash_point("ref.unlock"):
-            lock.unlink(missing_ok=True)
+def _line(text: str) -> bytes:
+    return os.fsencode(f"{text}\n")
 
 
 def _bytes(file: Path) -> bytes:

@@ -6,8 +6,6 @@ read from its log; a repository without one (``reftable``) has nothing to compar
 """
 
 import os
-import shutil
-from contextlib import suppress
 from pathlib import Path
 
 import trio
@@ -15,6 +13,7 @@ from msgspec import Struct
 
 from prodigy.crash_points import crash_point
 from prodigy.git.cli import Git, readable
+from prodigy.git.locked_file import locked
 from prodigy.git.patience import patiently
 from prodigy.git.refs import RefFiles, keeps_files
 
@@ -166,22 +165,14 @@ def _stash(folder: Path) -> tuple[Stashed, ...]:
 
 
 def _replace(file: Path, before: bytes, after: bytes) -> bool:
-    lock = file.with_name("config.lock")
     try:
-        with crash_point("config.lock"):
-            descriptor = os.open(lock, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    except FileExistsError:
-        return False
-    try:
-        with os.fdopen(descriptor, "wb") as replacement:
+        with locked(file) as replacement:
             if _content(file) != after:
                 return False
             replacement.write(before)
-        if file.exists():
-            shutil.copymode(file, lock)
-        with crash_point("config.replace"):
-            lock.replace(file)
-        return True
-    finally:
-        with crash_point("config.unlock"), suppress(FileNotFoundError):
-            lock.unlink()
+            replacement.take_permissions()
+            with crash_point("config.replace"):
+                replacement.put()
+            return True
+    except FileExistsError:
+        return False

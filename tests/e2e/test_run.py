@@ -212,7 +212,7 @@ map:
   input: {{list: [1, 2, 3, 4]}}
   max_parallel: 4
   agent_template:
-    - shell: test -e "$FLAG" || python3 -c 'import time; time.sleep(600)' {tag}
+    - shell: test -e "$FLAG" || exec python3 -c 'import time; time.sleep(600)' {tag}
     - shell: echo ${{item}} > f${{item}}
 """
     flag = world.folder / "flag"

@@ -2,7 +2,8 @@
 
 import pytest
 
-from prodigy.git.refs import RefFiles, create_branch, keeps_files, point_head
+from prodigy.git.locked_file import Replacement
+from prodigy.git.refs import RefFiles, create_branch, keeps_files, move, point_head
 
 
 def listed(repo) -> dict[str, str]:
@@ -119,3 +120,20 @@ def test_head_is_pointed_under_its_lock(repo):
     with pytest.raises(FileExistsError):
         point_head(str(repo.path / ".git"), "main", repo.head)
     assert (repo.path / ".git/HEAD.lock").exists(), "it is somebody else's"
+
+
+def test_a_lock_that_is_made_once_ours_is_gone_stays(repo, monkeypatch):
+    """Whoever waited makes it as soon as the ref is moved; nobody else may hold it then."""
+    branch, lock = repo.path / ".git/refs/heads/main", repo.path / ".git/refs/heads/main.lock"
+    following = repo.commit(a="2\n")
+    old = repo("rev-parse", f"{following}^")
+    put = Replacement.put
+
+    def put_and_be_followed(replacement: Replacement) -> None:
+        put(replacement)
+        lock.touch(exist_ok=False)
+
+    monkeypatch.setattr(Replacement, "put", put_and_be_followed)
+    assert move(repo.path / ".git", "refs/heads/main", following, old, b"who when\twhy")
+    assert branch.read_text() == f"{old}\n"
+    assert lock.exists()
