@@ -42,7 +42,8 @@ class Replacement:
 
     def put(self) -> None:
         """Put it in its place."""
-        self._lock.replace(self._file)
+        with crash_point("git-file.replace"):
+            self._lock.replace(self._file)
         self.in_place = True
 
 

@@ -89,8 +89,7 @@ def create_branch(common: Path, branch: str, commit: str) -> None:
         if file.exists() or f" refs/heads/{branch}\n".encode() in _bytes(common / "packed-refs"):
             raise FileExistsError(str(file))
         replacement.write(_line(commit))
-        with crash_point("ref.create"):
-            replacement.put()
+        replacement.put()
 
 
 def tip(common: Path, ref: str) -> str | None:
@@ -118,8 +117,7 @@ def move(common: Path, ref: str, old: str, new: str, entry: bytes) -> bool:
             return False
         replacement.write(_line(new))
         _log(common / "logs" / ref, f"{old} {new} ".encode() + entry + b"\n")
-        with crash_point("ref.move"):
-            replacement.put()
+        replacement.put()
     return True
 
 
@@ -141,8 +139,7 @@ def point_head(git_dir: str, branch: str | None, commit: str) -> None:
     """
     with locked(Path(git_dir, "HEAD")) as replacement:
         replacement.write(_line(f"ref: refs/heads/{branch}" if branch is not None else commit))
-        with crash_point("ref.head"):
-            replacement.put()
+        replacement.put()
 
 
 def _line(text: str) -> bytes:

@@ -11,7 +11,6 @@ from pathlib import Path
 import trio
 from msgspec import Struct
 
-from prodigy.crash_points import crash_point
 from prodigy.git.cli import Git, readable
 from prodigy.git.locked_file import locked
 from prodigy.git.patience import patiently
@@ -171,8 +170,7 @@ def _replace(file: Path, before: bytes, after: bytes) -> bool:
                 return False
             replacement.write(before)
             replacement.take_permissions()
-            with crash_point("config.replace"):
-                replacement.put()
+            replacement.put()
             return True
     except FileExistsError:
         return False
