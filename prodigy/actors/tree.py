@@ -61,7 +61,7 @@ from prodigy.job.plan import RunPlan
 from prodigy.job.state import JobState
 from prodigy.paths import Layout
 from prodigy.steps.protocol import PROTOCOL
-from prodigy.store.control import ActorStanding, Standing, WorkerStanding
+from prodigy.store.control import ActorStanding, Standing, WorkerStanding, remove_deserted
 from prodigy.store.journal import JournalWriter
 from prodigy.store.snapshots import Folded, opened
 from prodigy.store.stop_requests import StopRequest, take
@@ -374,6 +374,7 @@ class Tree:
                 trio.open_nursery() as nursery,
             ):
                 nursery.start_soon(beside)
+                remove_deserted(self._around.layout.home)
                 address = self._around.layout.control_socket(self._plan.job_id)
                 nursery.start_soon(answer_questions, address, lambda: self._standing(root))
 

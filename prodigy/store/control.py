@@ -1,17 +1,23 @@
 """Questions to a live run: one line of JSON each way, on a socket that only its user can reach.
 
 A socket's address is short and paths are not, so both sides name it by its folder, which they hold open. Nobody relies
-on an answer: a run that gives none is told from its journal and from the processes of the machine.
+on an answer: a run that gives none is told from its journal and from the processes of the machine. A process that is
+killed leaves its socket; whoever comes by removes it, once nobody holds the lock of its run.
 """
 
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from glob import escape
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+
+from prodigy.crash_points import crash_point
+from prodigy.errors import ProdigyError
+from prodigy.store.locks import unheld
 
 LONGEST_QUESTION = 4096
 """Bytes of a line that is read as a question."""
@@ -81,3 +87,13 @@ def ask(path: Path) -> Standing | None:
         return msgspec.json.decode(answer, type=Standing)
     except (OSError, msgspec.DecodeError):
         return None
+
+
+def remove_deserted(home: Path) -> None:
+    """Remove the sockets of runs, of any repository, that no process works at; one that cannot be removed stays."""
+    for left in home.glob("run/*.sock"):
+        with suppress(OSError, ProdigyError), ExitStack() as looks:
+            locks = home.glob(f"locks/*/*-{escape(left.stem)}.lock")
+            if all(looks.enter_context(unheld(lock)) for lock in locks):
+                with crash_point("control.sweep"):
+                    left.unlink(missing_ok=True)

@@ -9,8 +9,8 @@ while the holder named inside is not alive tries again for a moment.
 import fcntl
 import os
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -182,14 +182,28 @@ class FileLock:
 
 def holder(path: Path) -> Holder | None:
     """Who holds the lock right now; ``None`` if nobody does."""
+    with _looked_at(path) as found:
+        return found
+
+
+@contextmanager
+def unheld(path: Path) -> Iterator[bool]:
+    """Whether nobody holds the lock; if so, nobody takes it inside the block, which must be over in an instant."""
+    with _looked_at(path) as found:
+        yield found is None
+
+
+@contextmanager
+def _looked_at(path: Path) -> Iterator[Holder | None]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return None
+        yield None
+        return
     except OSError as error:
         raise denied(error, path) from error
     try:
-        return None if _locked(descriptor, fcntl.LOCK_SH) else _read(descriptor)
+        yield None if _locked(descriptor, fcntl.LOCK_SH) else _read(descriptor)
     finally:
         os.close(descriptor)
 

@@ -62,3 +62,14 @@ def test_a_live_run_from_outside(world: World) -> None:
         assert said.returncode == 1
         assert "error: not-running" in said.stderr
     assert not list((world.home / "run").iterdir())
+
+
+def test_what_a_killed_run_leaves_goes_when_somebody_looks(world: World) -> None:
+    flow = world.workflow(FLOW.format(place=world.folder))
+    run = world.start("run", flow, "--no-merge")
+    eventually(lambda: (world.folder / "at-one").exists() and list((world.home / "run").iterdir()))
+    run.kill()
+    run.communicate(timeout=PATIENCE)
+    assert list((world.home / "run").iterdir())
+    assert world.json("ps")["runs"] == []
+    assert not list((world.home / "run").iterdir())

@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 from prodigy.cli.disposing import Outcome, Wanted, age_of, clean_places, tell
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.options import ARGUMENTS_GROUP
+from prodigy.store.control import remove_deserted
 from prodigy.store.disposal import Kind
 
 app = App(
@@ -56,6 +57,8 @@ def clean(
             all_repos=all_repos,
         )
         _clean(one, invocation, wanted, outcome)
+    if not dry_run:
+        remove_deserted(invocation.home)
     return tell(invocation, outcome, dry_run=dry_run)
 
 

@@ -13,6 +13,7 @@ from prodigy.cli.process_lines import COLUMNS, rows
 from prodigy.cli.process_lines import tree as tree_lines
 from prodigy.cli.processes import PsDocument, processes_of
 from prodigy.errors import RunError
+from prodigy.store.control import remove_deserted
 from prodigy.store.locks import Holder
 from prodigy.store.runs import LATEST, Run, all_runs, run_holder
 
@@ -41,6 +42,7 @@ def ps(
         all_repos: Look at every repository, not only at this one.
         invocation: Who asks.
     """
+    remove_deserted(invocation.home)
     meant = list(_meant(run, invocation, all_repos=all_repos))
     from supervisors import read_processes
 
