@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any, Literal
 from uuid import UUID
 
 from prodigy import events
@@ -23,19 +24,27 @@ BROKEN = Failure(
 NASTY = "src/\x1b[2Jb.py"
 
 
-def started(stem: str, name: str) -> events.JobStarted:
+def started(
+    stem: str = STEM,
+    name: str = "lint",
+    *,
+    kind: Literal["workflow", "mapreduce"] = "mapreduce",
+    **fields: Any,
+) -> events.JobStarted:
+    """The first record of a run, with the names that a run of that time has; ``fields`` are what it says beside them."""
+    session = f"session-{stem}" if kind == "workflow" else f"session-{kind}-{stem}"
     return events.JobStarted(
-        job_id=f"mapreduce-{stem}",
-        session_id=f"session-mapreduce-{stem}",
-        kind="mapreduce",
+        job_id=f"{kind}-{stem}",
+        session_id=session,
+        kind=kind,
         workflow_name=name,
         workflow_path=f"/r/{name}.yml",
         workflow_sha256="0" * 64,
         base_commit="base",
-        session_branch=f"prodigy-session-mapreduce-{stem}",
+        session_branch=f"prodigy-{session}",
         original_branch="main",
         repository="/r",
-        max_parallel=2,
+        **fields,
     )
 
 
@@ -43,7 +52,7 @@ def half(stem: str, name: str) -> list[AnyEvent]:
     """A run of two items that stopped after the first: no record says that it ended."""
     branch = f"prodigy-session-mapreduce-{stem}"
     return [
-        started(stem, name),
+        started(stem, name, max_parallel=2),
         events.PhaseStarted(phase="map", base_commit="base"),
         events.ItemSelected(index=0, item_id="a", item={"path": "src/a.py"}),
         events.ItemSelected(index=1, item_id="b", item={"path": NASTY}),

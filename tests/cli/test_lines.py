@@ -7,6 +7,7 @@ from typing import get_args
 from uuid import UUID
 
 import pytest
+from stories import started
 
 from prodigy import events
 from prodigy.cli.lines import TELLERS, Milestone, summary, told
@@ -28,21 +29,7 @@ class Story:
         self.state = JobState()
         self.style = style
         self._numbers = count(1)
-        self.happens(
-            events.JobStarted(
-                job_id="mapreduce-20261122-081500-k7m2pq",
-                session_id="session-mapreduce-20261122-081500-k7m2pq",
-                kind="mapreduce",
-                workflow_name="lint-files",
-                workflow_path="/w/workflow.yml",
-                workflow_sha256="0" * 64,
-                base_commit="b" * 40,
-                session_branch="prodigy-session-mapreduce-20261122-081500-k7m2pq",
-                original_branch="main",
-                repository="/w",
-                max_parallel=8,
-            )
-        )
+        self.happens(started(name="lint-files", max_parallel=8))
 
     def record(self, event: Event) -> Record:
         seq = next(self._numbers)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from stories import started
 
-from prodigy import events
 from prodigy.cli.result import result_lines, run_error
 from prodigy.events import Failure
 from prodigy.job.state import DeadLetter, ItemState, JobState, MergeOutcome, Money, Repeated
@@ -14,25 +14,10 @@ BEGAN = datetime(2026, 11, 22, 8, 15, 0, tzinfo=UTC)
 SESSION = "session-mapreduce-20261122-081500-k7m2pq"
 
 
-def started() -> events.JobStarted:
-    return events.JobStarted(
-        job_id="mapreduce-20261122-081500-k7m2pq",
-        session_id=SESSION,
-        kind="mapreduce",
-        workflow_name="lint-files",
-        workflow_path="/w/workflow.yml",
-        workflow_sha256="0" * 64,
-        base_commit="b" * 40,
-        session_branch=f"prodigy-{SESSION}",
-        original_branch="main",
-        repository="/w",
-    )
-
-
 def ended(change: Callable[[JobState], None] = lambda _: None) -> list[str]:
     """The block of a run of 200 items that went well, after ``change``."""
     state = JobState(
-        started=started(),
+        started=started(name="lint-files"),
         started_at=BEGAN,
         money=Money(awake_since=BEGAN),
         updated_at=BEGAN,

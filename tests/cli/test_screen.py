@@ -9,9 +9,9 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.text import Text
+from stories import started
 from trio.testing import MockClock
 
-from prodigy import events
 from prodigy.cli.printer import Level
 from prodigy.cli.screen import live, render, view
 from prodigy.cli.terminal import ASCII, UNICODE, Marks
@@ -20,22 +20,6 @@ from prodigy.job.state import ItemState, JobState, Money, PhaseState, Resolution
 
 BEGAN = datetime(2026, 11, 22, 8, 15, 0, tzinfo=UTC)
 NOW = BEGAN + timedelta(seconds=724)
-
-
-def started() -> events.JobStarted:
-    return events.JobStarted(
-        job_id="mapreduce-20261122-081500-k7m2pq",
-        session_id="session-mapreduce-20261122-081500-k7m2pq",
-        kind="mapreduce",
-        workflow_name="lint-files",
-        workflow_path="/w/workflow.yml",
-        workflow_sha256="0" * 64,
-        base_commit="b" * 40,
-        session_branch="prodigy-session-mapreduce-20261122-081500-k7m2pq",
-        original_branch="main",
-        repository="/w",
-        max_parallel=8,
-    )
 
 
 def in_map(names: Sequence[str], *, done: int = 0, failed: int = 0, waiting: int = 0) -> JobState:
@@ -61,7 +45,7 @@ def in_map(names: Sequence[str], *, done: int = 0, failed: int = 0, waiting: int
         for index in range(others)
     )
     state = JobState(
-        started=started(),
+        started=started(name="lint-files", max_parallel=8),
         started_at=BEGAN,
         money=Money(awake_since=BEGAN),
         status="running",
@@ -159,7 +143,7 @@ def test_before_five_items_there_is_no_forecast() -> None:
 
 def test_other_phases_show_their_step() -> None:
     state = JobState(
-        started=started(),
+        started=started(name="lint-files", max_parallel=8),
         started_at=BEGAN,
         money=Money(awake_since=BEGAN),
         phase="setup",

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
+from stories import started
 
 from prodigy import events
 from prodigy.cli.statuses import status_text
@@ -12,18 +13,7 @@ from prodigy.job.summary import JobSummary, lived, summarize
 
 NOW = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
 SOON = NOW + timedelta(hours=2)
-STARTED = events.JobStarted(
-    job_id="workflow-20261122-081500-k7m2pq",
-    session_id="session-20261122-081500-k7m2pq",
-    kind="workflow",
-    workflow_name="tidy",
-    workflow_path="/r/tidy.yml",
-    workflow_sha256="0" * 64,
-    base_commit="base",
-    session_branch="prodigy-session-20261122-081500-k7m2pq",
-    original_branch="main",
-    repository="/r",
-)
+STARTED = started(kind="workflow")
 BLOCK = events.QuotaBlocked(account="a", model=None, until=SOON, known=True)
 LOGIN = events.ClaudeParked(
     phase="steps",

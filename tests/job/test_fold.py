@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stories import started
 
 from prodigy import events
 from prodigy.events import AnyEvent, Attempt, Event, Failure, Phase, Record
@@ -23,19 +24,7 @@ JOB = UUID(int=7)
 IDS = ("a", "b", "c")
 BROKEN = Failure(error_class="command-failed", message="exited with 1", step="1", exit_code=1)
 
-STARTED = events.JobStarted(
-    job_id="mapreduce-20261122-081500-k7m2pq",
-    session_id="session-mapreduce-20261122-081500-k7m2pq",
-    kind="mapreduce",
-    workflow_name="lint",
-    workflow_path="/r/lint.yml",
-    workflow_sha256="0" * 64,
-    base_commit="base",
-    session_branch="prodigy-session-mapreduce-20261122-081500-k7m2pq",
-    original_branch="main",
-    repository="/r",
-    max_parallel=4,
-)
+STARTED = started(max_parallel=4)
 
 
 def records(story: Sequence[Event], first: int = 1) -> list[Record]:

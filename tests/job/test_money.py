@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from msgspec import structs
+from stories import started
 
 from prodigy import events
 from prodigy.events import ClaudeUse, Record
@@ -14,18 +15,7 @@ from prodigy.job.state import JobState
 from prodigy.job.summary import lived, summarize
 
 START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
-STARTED = events.JobStarted(
-    job_id="workflow-20261122-081500-k7m2pq",
-    session_id="session-20261122-081500-k7m2pq",
-    kind="workflow",
-    workflow_name="tidy",
-    workflow_path="/r/tidy.yml",
-    workflow_sha256="0" * 64,
-    base_commit="base",
-    session_branch="prodigy-session-20261122-081500-k7m2pq",
-    original_branch="main",
-    repository="/r",
-)
+STARTED = started(kind="workflow")
 PLACE = {"phase": "steps", "step": "1"}
 INTENDED = events.StepIntended(**PLACE, kind="claude")  # type: ignore[arg-type]
 LAUNCH = events.ClaudeIntended(**PLACE, intent=2, session_id="s", reserved_usd=0.5)  # type: ignore[arg-type]

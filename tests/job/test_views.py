@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 from msgspec.structs import replace
+from stories import started
 
 from prodigy.errors import InternalError
-from prodigy.events import Failure, JobStarted
+from prodigy.events import Failure
 from prodigy.job.report import exit_code, report
 from prodigy.job.results import item_results, map_variables
 from prodigy.job.signature import signature_of
@@ -38,19 +39,7 @@ def state(*statuses: ItemStatus, **fields: object) -> JobState:
         item(index, status, BROKEN if status == "failed" else None) for index, status in enumerate(statuses)
     ]
     made = JobState(
-        started=JobStarted(
-            job_id="mapreduce-20261122-081500-k7m2pq",
-            session_id="session-mapreduce-20261122-081500-k7m2pq",
-            kind="mapreduce",
-            workflow_name="lint",
-            workflow_path="/r/lint.yml",
-            workflow_sha256="0",
-            base_commit="base",
-            session_branch="prodigy-session-mapreduce-20261122-081500-k7m2pq",
-            original_branch="main",
-            repository="/r",
-            max_parallel=4,
-        ),
+        started=started(max_parallel=4),
         started_at=START,
         money=Money(awake_since=START),
         updated_at=START + timedelta(seconds=90),

@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from stories import started
 
 from prodigy import events
 from prodigy.events import AnyEvent, Attempt, Failure, Metadata, Record
@@ -28,20 +29,8 @@ def entries(story: Sequence[AnyEvent], first: int = 1) -> list[Entry]:
 
 
 def job_started(stem: str = STEM, name: str = "lint") -> events.JobStarted:
-    return events.JobStarted(
-        job_id=f"mapreduce-{stem}",
-        session_id=f"session-mapreduce-{stem}",
-        kind="mapreduce",
-        workflow_name=name,
-        workflow_path=f"/r/{name}.yml",
-        workflow_sha256="0" * 64,
-        base_commit="base",
-        session_branch=f"prodigy-session-mapreduce-{stem}",
-        original_branch="main",
-        repository="/r",
-        max_parallel=2,
-        argv=("prodigy", "run", f"{name}.yml"),
-        prodigy_version="0.1.0",
+    return started(
+        stem, name, max_parallel=2, argv=("prodigy", "run", f"{name}.yml"), prodigy_version="0.1.0"
     )
 
 
