@@ -14,7 +14,7 @@ from prodigy.job.attempts import failed_attempt, forget_leaves
 from prodigy.job.leaves import count_commits
 from prodigy.job.letters import Rule
 from prodigy.job.moves import forget_outcomes, item_done
-from prodigy.job.state import Commit, ItemState, JobState, MergeOutcome, Resolution
+from prodigy.job.state import Commit, ItemState, JobState, MergeOutcome, MergeResult, Resolution
 
 _FEW = 3
 
@@ -79,21 +79,9 @@ def _worktree_cleaned(state: JobState, event: events.WorktreeCleaned, _: Record)
 
 # -- merges ---------------------------------------------------------------------------------------------------------
 def _worktree_merged(state: JobState, event: events.WorktreeMerged, record: Record) -> None:
-    _merge_ended(
-        state,
-        event.intent,
-        MergeOutcome(
-            at=record.timestamp,
-            what=event.what,
-            result="merged",
-            target_branch=event.target_branch,
-            item_id=event.item_id,
-            agent_id=event.agent_id,
-            old=event.old,
-            new=event.new,
-            strategy=event.strategy,
-        ),
-    )
+    outcome = _outcome(event, record, "merged")
+    outcome = replace(outcome, old=event.old, new=event.new, strategy=event.strategy)
+    _merge_ended(state, event.intent, outcome)
     if event.what == "final":
         state.merge = "nothing" if event.strategy == "nothing" else "merged"
         state.merged_into = event.target_branch
@@ -118,15 +106,7 @@ def _reduce_anew(state: JobState) -> None:
 
 
 def _merge_conflicted(state: JobState, event: events.MergeConflicted, record: Record) -> None:
-    outcome = MergeOutcome(
-        at=record.timestamp,
-        what=event.what,
-        result="conflicted",
-        target_branch=event.target_branch,
-        item_id=event.item_id,
-        agent_id=event.agent_id,
-        paths=event.paths,
-    )
+    outcome = replace(_outcome(event, record, "conflicted"), paths=event.paths)
     _merge_ended(state, event.intent, outcome)
     message = f"merge conflict in {_some(event.paths)}"
     _merge_refused(state, outcome, Failure(error_class="merge-conflict", message=message), record)
@@ -135,17 +115,20 @@ def _merge_conflicted(state: JobState, event: events.MergeConflicted, record: Re
 
 
 def _merge_failed(state: JobState, event: events.MergeFailed, record: Record) -> None:
-    outcome = MergeOutcome(
+    outcome = replace(_outcome(event, record, "failed"), message=event.message)
+    _merge_ended(state, event.intent, outcome)
+    _merge_refused(state, outcome, Failure(error_class=event.error_class, message=event.message), record)
+
+
+def _outcome(event: events.MergeEvent, record: Record, result: MergeResult) -> MergeOutcome:
+    return MergeOutcome(
         at=record.timestamp,
         what=event.what,
-        result="failed",
+        result=result,
         target_branch=event.target_branch,
         item_id=event.item_id,
         agent_id=event.agent_id,
-        message=event.message,
     )
-    _merge_ended(state, event.intent, outcome)
-    _merge_refused(state, outcome, Failure(error_class=event.error_class, message=event.message), record)
 
 
 def _merge_ended(state: JobState, intent: int, outcome: MergeOutcome) -> None:
@@ -193,14 +176,7 @@ def _resolution_failed(state: JobState, event: events.ConflictResolutionFailed, 
     if event.item_id is None:
         _resolution_ended(state, state)
         state.merge = "failed"
-        outcome = MergeOutcome(
-            at=record.timestamp,
-            what="final",
-            result="conflicted",
-            target_branch=event.target_branch,
-            message=event.error.message,
-        )
-        state.merges.append(outcome)
+        state.merges.append(replace(_outcome(event, record, "conflicted"), message=event.error.message))
         return
     item = state.items[event.item_id]
     _resolution_ended(state, item)

@@ -345,12 +345,15 @@ class Spawned(Struct, frozen=True, kw_only=True):
     boot_id: str
 
 
+MergeResult = Literal["merged", "conflicted", "failed"]
+
+
 class MergeOutcome(Struct, frozen=True, kw_only=True):
     """How one try to move a branch ended."""
 
     at: datetime
     what: Literal["agent", "final"]
-    result: Literal["merged", "conflicted", "failed"]
+    result: MergeResult
     target_branch: str
     item_id: str | None = None
     agent_id: str | None = None
