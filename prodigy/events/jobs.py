@@ -93,23 +93,23 @@ class JobPaused(Event, frozen=True, kw_only=True, tag="job_paused"):
     signal: int | None = None
 
 
-class JobCompleted(Event, frozen=True, kw_only=True, tag="job_completed"):
+class JobEnded(Event, frozen=True, kw_only=True):
+    """How long a run took that ended, and what became of its items."""
+
+    duration_ms: int
+    success_count: int = 0
+    failure_count: int = 0
+    skipped_count: int = 0
+
+
+class JobCompleted(JobEnded, frozen=True, kw_only=True, tag="job_completed"):
     """All phases ended; items may be in the dead letter queue."""
 
-    duration_ms: int
-    success_count: int = 0
-    failure_count: int = 0
-    skipped_count: int = 0
 
-
-class JobFailed(Event, frozen=True, kw_only=True, tag="job_failed"):
+class JobFailed(JobEnded, frozen=True, kw_only=True, tag="job_failed"):
     """A phase failed for good."""
 
-    duration_ms: int
     error: Failure
-    success_count: int = 0
-    failure_count: int = 0
-    skipped_count: int = 0
 
 
 class CheckpointCreated(Event, frozen=True, kw_only=True, tag="checkpoint_created"):

@@ -54,13 +54,12 @@ class StepDetached(StepEvent, frozen=True, kw_only=True, tag="step_detached"):
     """Whose end is its own; ``forever``: nobody's."""
 
 
-class StepCompleted(StepEvent, frozen=True, kw_only=True, tag="step_completed"):
-    """The leaf succeeded; everything a resumed interpreter needs of it is here."""
+class StepEnded(StepEvent, frozen=True, kw_only=True):
+    """What is known of a leaf once it ended, either way."""
 
     intent: int
     kind: str
     duration_ms: int
-    exit_code: int = 0
     stdout: Stream = Stream()
     stderr: Stream = Stream()
     head_before: str | None = None
@@ -70,27 +69,21 @@ class StepCompleted(StepEvent, frozen=True, kw_only=True, tag="step_completed"):
     value: Any = None
     """What the action itself says, e.g. a score."""
     captures: dict[str, Captured] = {}
+    claude: ClaudeUse | None = None
+
+
+class StepCompleted(StepEnded, frozen=True, kw_only=True, tag="step_completed"):
+    """The leaf succeeded; everything a resumed interpreter needs of it is here."""
+
+    exit_code: int = 0
     outputs: dict[str, str] = {}
     """Files found by ``outputs``, by name."""
-    claude: ClaudeUse | None = None
 
 
-class StepFailed(StepEvent, frozen=True, kw_only=True, tag="step_failed"):
+class StepFailed(StepEnded, frozen=True, kw_only=True, tag="step_failed"):
     """The leaf failed."""
 
-    intent: int
-    kind: str
-    duration_ms: int
     error: Failure
-    stdout: Stream = Stream()
-    stderr: Stream = Stream()
-    head_before: str | None = None
-    head_after: str | None = None
-    dirty: bool = False
-    """Whether the worktree held uncommitted changes afterwards."""
-    value: Any = None
-    captures: dict[str, Captured] = {}
-    claude: ClaudeUse | None = None
 
 
 class WorkRewound(Event, frozen=True, kw_only=True, tag="work_rewound"):
