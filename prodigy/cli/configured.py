@@ -55,6 +55,11 @@ class Sources:
     def _files(self) -> "tuple[File, ...]":
         return tuple(_read(self._paths()))
 
+    @property
+    def places(self) -> tuple[Path, ...]:
+        """Where files are looked for, lowest first; few of them need be there."""
+        return tuple(self._paths())
+
     def mention(self, words: re.Pattern[bytes]) -> bool:
         """Whether any of the words stands in a file; that is found out without reading what it means.
 

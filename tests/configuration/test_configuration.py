@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
+from prodigy.configuration.diagnosis import diagnose
 from prodigy.configuration.effective import DEFAULT, Configuration
 from prodigy.configuration.reading import Layer, read_layer, read_variable
 from prodigy.configuration.setting import Setting
@@ -397,3 +398,35 @@ def _names(setting: Setting, written: Any) -> bool:
             return False
         written = written[part]
     return True
+
+
+# -- diagnosis -------------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("user", "project", "environ", "odd"),
+    [
+        ("budget: {usd: 5}", "budget: {usd: 6}", None, []),
+        ("budget: {usd: 5}", "budget: {usd: 5}", None, [("said-twice", ("project.yml", "user.yml"))]),
+        ("dlq: {circuit: 5}", "", None, [("as-default", ("user.yml",))]),
+        ("dlq: {circuit: 6}", "dlq: {circuit: 5}", None, []),
+        (
+            "dlq: {circuit: 7}",
+            "dlq: {circuit: 6}",
+            ("DLQ__CIRCUIT", "9"),
+            [("variable-wins", (f"{VARIABLE}DLQ__CIRCUIT", "project.yml", "user.yml"))],
+        ),
+        ("claude: {env: {API_TOKEN: abc}}", "", None, []),
+        ("", "claude: {env: {API_TOKEN: abc}}", None, [("secret-in-project", ("project.yml",))]),
+        ("claude: {env: {A: b}}", "claude: {env: {A: b}}", None, []),
+    ],
+)
+def test_what_is_odd(
+    user: str, project: str, environ: tuple[str, str] | None, odd: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    layers = [
+        layer(user, "user.yml"),
+        layer(project, "project.yml"),
+        *([variable(*environ)] if environ else []),
+    ]
+    findings = list(diagnose(Configuration(layers), "project.yml"))
+    assert [(one.oddity, one.sources) for one in findings] == odd
+    assert "abc" not in str(findings)

@@ -342,6 +342,31 @@ def test_show_and_trace(world: World) -> None:
     assert len(world.json("config", "trace", "--all")["settings"]) > 30
 
 
+def test_trace_of_what_is_overridden_and_of_what_is_odd(world: World) -> None:
+    """A diagnosis is made where other verbs stop, and names every place that was looked at."""
+    own = user(world, "budget: {usd: 5, tokens: lots}\ndlq: {circuit: 9}")
+    shared = project(world, "budget: {usd: 5}\nbugdet: {usd: 5}\ndlq: {circuit: 8}")
+    world.environ["PRODIGY_TEST_MODE"] = "1"
+    assert world.json("config", "trace", "--overrides")["error"]["code"] == "config-invalid"
+    told = world.json("config", "trace", "--overrides", "--diagnose")
+    assert [(one["key"], one["value"]) for one in told["settings"]] == [("dlq.circuit", 8)]
+    diagnosis = told["diagnosis"]
+    there = {one["source"]: one["found"] for one in diagnosis["sources"]}
+    assert (there[str(own)], there[str(shared)], False in there.values()) == (True, True, True)
+    assert [one["code"] for one in diagnosis["problems"]] == ["bad-size", "unknown-key"]
+    assert [(one["oddity"], one["key"]) for one in diagnosis["findings"]] == [("said-twice", "budget.usd")]
+    assert diagnosis["unread"] == ["PRODIGY_TEST_MODE"]
+    said = world.prodigy("config", "trace", "--diagnose")
+    assert said.returncode == 0
+    for part in ("absent", "error[bad-size]", "said-twice  budget.usd", "PRODIGY_TEST_MODE"):
+        assert part in said.stdout
+    own.unlink()
+    shared.unlink()
+    del world.environ["PRODIGY_TEST_MODE"]
+    assert "nothing is odd" in world.prodigy("config", "trace", "--diagnose").stdout
+    assert world.json("config", "trace")["diagnosis"] is None
+
+
 def test_validate(world: World) -> None:
     """An unknown key is an error there; one file can be looked at alone."""
     good, bad = user(world, "budget: {usd: 5}"), project(world, "bugdet: {usd: 5}")

@@ -11,7 +11,8 @@ from prodigy.cli.configured import Found, found_in
 from prodigy.cli.findings import FileView, ValidateDocument, problem_view
 from prodigy.cli.invocation import Given, Invocation
 from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP
-from prodigy.cli.printer import Column, Part, Span
+from prodigy.cli.printer import Span
+from prodigy.cli.settings_trace import TraceDocument, diagnosed, show_diagnosis, show_settings, text, traced
 from prodigy.configuration.effective import DEFAULT, Configuration, Effective
 from prodigy.configuration.settings import BY_NAME, SECTIONS
 from prodigy.configuration.variables import unread
@@ -30,6 +31,7 @@ app = App(
   prodigy config show
   prodigy config show budget
   prodigy config trace budget.usd
+  prodigy config trace --overrides --diagnose
   prodigy config validate""",
 )
 
@@ -43,28 +45,6 @@ class ConfigDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="prodi
     """By section."""
 
 
-class Said(msgspec.Struct, frozen=True):
-    """What one source says."""
-
-    source: str
-    value: Any
-
-
-class TracedSetting(msgspec.Struct, frozen=True):
-    """A setting with everybody who says something of it, the one that counts first."""
-
-    key: str
-    value: Any
-    source: str
-    chain: tuple[Said, ...]
-
-
-class TraceDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="prodigy.config-trace/1"):
-    """``prodigy.config-trace/1``."""
-
-    settings: tuple[TracedSetting, ...]
-
-
 @app.command
 def show(key: str | None = None, /, *, invocation: Given) -> None:
     """Show the settings that hold.
@@ -76,30 +56,45 @@ def show(key: str | None = None, /, *, invocation: Given) -> None:
     chosen = list(_chosen(key, invocation.configuration))
     invocation.printer.document(ConfigDocument(_nested(chosen)))
     for setting in chosen:
-        invocation.printer.line(Span(setting.key, "strong"), f": {_text(setting.value)}")
+        invocation.printer.line(Span(setting.key, "strong"), f": {text(setting.value)}")
 
 
 @app.command
-def trace(key: str | None = None, /, *, all_: bool = False, invocation: Given) -> None:
+def trace(
+    key: str | None = None,
+    /,
+    *,
+    all_: bool = False,
+    overrides: bool = False,
+    diagnose: bool = False,
+    invocation: Given,
+) -> None:
     """Show where settings come from: every source that says something, the one that counts first.
 
     Args:
         key: Only this one, or the section of this name.
         all_: Those that nobody gave, too.
+        overrides: Only those of which one source says otherwise than another.
+        diagnose: Then say which sources there are, and what is wrong or odd about what they say.
         invocation: Who asks.
     """
-    every = _chosen(key, invocation.configuration)
-    chosen = [setting for setting in every if all_ or key is not None or setting.source != DEFAULT]
-    traced = tuple(
-        TracedSetting(one.key, one.value, one.source, tuple(Said(*said) for said in one.chain))
-        for one in chosen
-    )
-    invocation.printer.document(TraceDocument(traced))
-    columns = (Column("key"), Column("value"), Column("source"))
+    # What is wrong is part of a diagnosis, and else a reason to stop.
+    configuration = invocation.sources.found.configuration if diagnose else invocation.configuration
+    every = [
+        traced(one) for one in _chosen(key, configuration) if all_ or key is not None or one.source != DEFAULT
+    ]
+    chosen = tuple(one for one in every if one.overrides or not overrides)
+    diagnosis = diagnosed(invocation) if diagnose else None
+    invocation.printer.document(TraceDocument(chosen, diagnosis))
     if chosen:
-        invocation.printer.table(columns, [row for setting in chosen for row in _rows(setting)])
+        show_settings(invocation.printer, chosen)
+    elif every:
+        invocation.printer.line("nobody says otherwise than anybody else")
     else:
         invocation.printer.line("nobody gave a setting: the defaults hold")
+    if diagnosis is not None:
+        invocation.printer.line()
+        show_diagnosis(invocation, diagnosis)
 
 
 @app.command
@@ -182,23 +177,3 @@ def _nested(settings: list[Effective]) -> dict[str, Any]:
             inner = inner.setdefault(section, {})
         inner[name] = setting.value
     return whole
-
-
-def _rows(setting: Effective) -> Iterator[tuple[Part, ...]]:
-    for number, (source, value) in enumerate(setting.chain):
-        yield (Span(setting.key, "strong") if number == 0 else "", _text(value), source)
-
-
-def _text(value: Any) -> str:
-    """A value as it would be written."""
-    match value:
-        case None:
-            return "none"
-        case str():
-            return value
-        case bool():
-            return str(value).lower()
-        case float():
-            return f"{value:g}"
-        case _:
-            return msgspec.json.encode(value).decode()
