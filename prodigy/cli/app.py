@@ -226,6 +226,12 @@ def build() -> App:
             name=(verb, *_ALIASES.get(verb, ())),
             sort_key=position,
         )
+    app.command(
+        "prodigy.cli.verbs.completion:install",
+        name="--install-completion",
+        group=EVERYWHERE,
+        help="The same as `completion install`.",
+    )
     app.meta.default(_global_flags)
     return app
 

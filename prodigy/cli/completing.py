@@ -66,7 +66,7 @@ def _parameters(app: App, verb: App) -> list[Argument]:
 
 
 def _flags(app: App, verb: App) -> Iterator[str]:
-    yield from ("--help", "--version") if verb is app else ("--help",)
+    yield from ("--help", "--version", "--install-completion") if verb is app else ("--help",)
     for parameter in _parameters(app, verb):
         if parameter.parameter.show is not False:
             yield from (name for name in parameter.names if _is_flag(name, parameter))

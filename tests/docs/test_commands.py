@@ -42,7 +42,7 @@ def verbs() -> list[tuple[str, ...]]:
         )
         if verb == "events":
             under.remove("ls")
-        found += [(verb,)] if not under or verb == "events" else []
+        found += [(verb,)] if not under or verb in {"events", "completion"} else []
         found += [(verb, name) for name in under]
     return found
 

@@ -2,47 +2,32 @@
 
 from typing import Literal
 
+import msgspec
 from cyclopts import App
 
 from prodigy.cli.completing import candidates
 from prodigy.cli.invocation import Given
+from prodigy.cli.options import ARGUMENTS_GROUP, FLAGS_GROUP, VERBS_GROUP
+from prodigy.cli.shells import SCRIPTS, WORDS, Shell, ShellFile, files_for, shell_of
+from prodigy.cli.written import Written, content_of, denied, tell
+from prodigy.errors import UsageError
 
 app = App(
     name="completion",
+    group_commands=VERBS_GROUP,
+    group_arguments=ARGUMENTS_GROUP,
+    group_parameters=FLAGS_GROUP,
     help_epilogue="""Examples:
-  prodigy completion bash >> ~/.bash_completion
-  prodigy completion zsh > ~/.zfunc/_prodigy
-  prodigy completion fish > ~/.config/fish/completions/prodigy.fish""",
+  prodigy completion install
+  prodigy completion bash >> ~/.bash_completion""",
 )
 
-WORDS = "PRODIGY_COMPLETE"
-"""What is typed already, a word a line, the last one to be completed; then a dot, lest an empty word be lost."""
-_BASH = f"""\
-_prodigy() {{
-  local typed
-  typed=$(printf '%s\\n' "${{COMP_WORDS[@]:1:COMP_CWORD}}" .)
-  mapfile -t COMPREPLY < <({WORDS}="$typed" "${{COMP_WORDS[0]}}" completion words 2>/dev/null)
-}}
-complete -o default -F _prodigy prodigy
-"""
-_ZSH = f"""\
-#compdef prodigy
-_prodigy() {{
-  local -a found
-  found=(${{(f)"$({WORDS}="${{(F)words[2,CURRENT]}}"$'\\n.' $words[1] completion words 2>/dev/null)"}})
-  (( $#found )) && compadd -a found || _files
-}}
-compdef _prodigy prodigy
-"""
-_FISH = f"""\
-function __prodigy_words
-  set -l current (commandline -ct)
-  set -lx {WORDS} (string join \\n -- (commandline -opc)[2..-1] "$current" . | string collect)
-  prodigy completion words 2>/dev/null
-end
-complete -c prodigy -a '(__prodigy_words)'
-"""
-_SCRIPTS = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
+
+class CompletionDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="prodigy.completion/1"):
+    """``prodigy.completion/1``: what was installed for which shell."""
+
+    shell: Shell
+    files: tuple[Written, ...]
 
 
 @app.default
@@ -54,10 +39,52 @@ def completion(shell: Literal["bash", "zsh", "fish", "words"], /, *, invocation:
         invocation: Who asks.
     """
     if shell != "words":
-        invocation.printer.verbatim(_SCRIPTS[shell])
+        invocation.printer.verbatim(SCRIPTS[shell])
         return
     from prodigy.cli.app import build
 
     *typed, _ = invocation.around.environ.get(WORDS, "").split("\n")
     for word in candidates(build(), typed, invocation):
         invocation.printer.line(word)
+
+
+@app.command
+def install(shell: Shell | None = None, /, *, invocation: Given) -> None:
+    """Install that script where the shell looks for it; a second time changes nothing.
+
+    Args:
+        shell: Which shell; yours, as SHELL says, if left out.
+        invocation: Who asks.
+    """
+    environ = invocation.around.environ
+    chosen = shell or shell_of(environ)
+    if chosen is None:
+        raise UsageError(
+            "missing-argument",
+            "It is not known which shell this is for",
+            note=f"SHELL is `{environ['SHELL']}`" if "SHELL" in environ else None,
+            hint="name it: `prodigy completion install bash`",
+        )
+    done = tuple(_put(file) for file in files_for(chosen, environ))
+    invocation.printer.document(CompletionDocument(chosen, done))
+    tell(invocation.printer, done)
+    if any(file.result != "unchanged" for file in done):
+        invocation.printer.talk(f"a {chosen} that is started from now on completes `prodigy`")
+
+
+def _put(file: ShellFile) -> Written:
+    """Bring one file about; a link stays one, and what others wrote into a file stays as it is."""
+    found = content_of(file.path)
+    if found is not None and (file.text in found.splitlines() if file.line else file.text == found):
+        return Written(what=str(file.path), result="unchanged")
+    try:
+        file.path.parent.mkdir(parents=True, exist_ok=True)
+        if not file.line:
+            file.path.write_text(file.text, "utf-8")
+            return Written(what=str(file.path), result="written" if found is None else "overwritten")
+        with file.path.open("a", encoding="utf-8") as end:
+            unended = found and not found.endswith("\n")
+            end.write("\n" * bool(unended) + f"{file.text}\n")
+    except OSError as error:
+        raise denied(file.path, error) from None
+    return Written(what=str(file.path), result="written" if found is None else "extended")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from cyclopts import App, Parameter
@@ -11,8 +11,8 @@ from cyclopts import App, Parameter
 from prodigy.cli.configured import PROJECT_FILE
 from prodigy.cli.git_folder import common_folder
 from prodigy.cli.invocation import Given, Invocation
-from prodigy.cli.printer import Span, Tone
 from prodigy.cli.verbs.schema import schema_text
+from prodigy.cli.written import Written, content_of, denied, tell
 from prodigy.configuration.template import configuration_text
 from prodigy.errors import MachineError, RunError, UsageError
 from prodigy.steps.packaged_prompts import packaged_commands
@@ -27,21 +27,10 @@ app = App(
   prodigy init --force""",
 )
 
-Result = Literal["written", "unchanged", "kept", "overwritten"]
-
 _PREFIX = "prodigy-"
 _PROMPTS = Path(".claude/commands")
 _EXAMPLE = Path("workflows/example.yml")
 _SCHEMA = Path(".prodigy/workflow.schema.json")
-_TONES: dict[Result, Tone] = {"written": "good", "unchanged": "dim", "kept": "warning", "overwritten": "good"}
-
-
-class Written(msgspec.Struct, frozen=True, kw_only=True):
-    """One file: its path in the repository, what was done, and where the old one is, if it was replaced."""
-
-    what: str
-    result: Result
-    detail: str | None = None
 
 
 class InitDocument(msgspec.Struct, frozen=True, tag_field="schema", tag="prodigy.init/1"):
@@ -76,7 +65,7 @@ def init(
     wanted[_SCHEMA] = schema_text()
     if config:
         wanted[PROJECT_FILE] = configuration_text()
-    found = {path: _content(root / path) for path in wanted}
+    found = {path: content_of(root / path) for path in wanted}
     differing = [path for path, content in found.items() if content not in {None, wanted[path]}]
     replace = force or (bool(differing) and _may_overwrite(len(differing), invocation))
     done = tuple(_put(root, path, text, found[path], replace=replace) for path, text in wanted.items())
@@ -102,16 +91,6 @@ def _packaged(name: str) -> str:
     return (files("prodigy") / "init" / name).read_text("utf-8")
 
 
-def _content(path: Path) -> str | None:
-    """What is in a file already; ``None`` if it is not there."""
-    try:
-        return path.read_text("utf-8", errors="surrogateescape")
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise _denied(path, error) from None
-
-
 def _put(root: Path, path: Path, text: str, found: str | None, *, replace: bool) -> Written:
     """Bring one file about."""
     if found == text:
@@ -126,14 +105,10 @@ def _put(root: Path, path: Path, text: str, found: str | None, *, replace: bool)
             target.replace(backup)
         target.write_text(text, "utf-8")
     except OSError as error:
-        raise _denied(target, error) from None
+        raise denied(target, error) from None
     if backup is None:
         return Written(what=str(path), result="written")
     return Written(what=str(path), result="overwritten", detail=str(backup.relative_to(root)))
-
-
-def _denied(path: Path, error: OSError) -> MachineError:
-    return MachineError("storage-denied", f"This cannot be used: {error.strerror}", where=str(path))
 
 
 # -- where, and whether ------------------------------------------------------------------------------------------------
@@ -188,14 +163,10 @@ def _agreed(question: str, invocation: Invocation) -> bool:
 
 # -- what is said ------------------------------------------------------------------------------------------------------
 def _tell(done: tuple[Written, ...], invocation: Invocation) -> None:
-    printer = invocation.printer
-    printer.document(InitDocument(done))
-    width = max(len(result) for result in _TONES)
-    for file in done:
-        remark = f" (the old one is {file.detail})" if file.detail else ""
-        printer.line(Span(file.result.ljust(width), _TONES[file.result]), f"  {file.what}{remark}")
+    invocation.printer.document(InitDocument(done))
+    tell(invocation.printer, done)
     for line in _advice(done):
-        printer.talk(line)
+        invocation.printer.talk(line)
 
 
 def _advice(done: tuple[Written, ...]) -> Iterator[str]:
