@@ -69,6 +69,12 @@ def agent_id(index: int, attempt: int) -> AgentId:
     return AgentId(f"agent-{index}-{attempt}")
 
 
+def place_of(agent: str) -> tuple[int, int]:
+    """Item index and attempt of an agent's id."""
+    index, attempt = agent.split("-")[1:]
+    return int(index), int(attempt)
+
+
 def agent_branch(job: str, agent: AgentId) -> str:
     """The branch of one attempt at one item: ``prodigy-k7m2pq-agent-142-2``."""
     return f"prodigy-{tail_of(job)}-{agent}"

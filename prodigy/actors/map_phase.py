@@ -16,7 +16,7 @@ from prodigy.actors.recorder import Note, subscribe
 from prodigy.actors.resolver import resolving
 from prodigy.actors.selection import choose, left_out
 from prodigy.actors.workspace_requests import LeaseNoMore
-from prodigy.actors.workspaces import attach_session, clear_session, detach_session, reclaim
+from prodigy.actors.workspaces import attach_session, clear_session, detach_session, reclaim, reclaim_all
 from prodigy.events import Failure, Record
 from prodigy.job.budget import drained
 from prodigy.job.policy import Rules, retry_rules, rules_of
@@ -232,8 +232,12 @@ class MapActor(PhaseActor):
                 return events.CircuitClosed()
 
     async def _take_up(self, watchers: trio.Nursery) -> None:
-        """Go on with attempts and merges that were begun: by an earlier process, or by agents that live still."""
+        """Go on with attempts and merges that were begun: by an earlier process, or by agents that live still.
+
+        An agent that crashed when nobody watched has left its slot.
+        """
         services = self._services
+        await reclaim_all(services.workspaces, services.crew, self._ledger)
         living = {child.id for child in await services.crew.children()}
         for item in sorted(self._ledger.state.items.values(), key=lambda item: item.index):
             if item.agent_id is None:
@@ -297,5 +301,4 @@ class MapActor(PhaseActor):
                     signature="internal",
                 )
             )
-            living = {child.id for child in await self._services.crew.children()}
-            await reclaim(self._services.workspaces, frozenset(living))
+            await reclaim(self._services.workspaces, frozenset({agent.id}))

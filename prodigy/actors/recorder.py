@@ -261,3 +261,8 @@ async def record(recorder: RecorderRef, event: AnyEvent) -> int:
 async def subscribe(recorder: RecorderRef, wanted: Wanted) -> trio.MemoryReceiveChannel[Record]:
     """The records that are wanted, from now on; the end of recording is told to everybody."""
     return await recorder.ask(partial(Subscribe, wanted), timeout=None)
+
+
+async def all_recorded(recorder: RecorderRef) -> None:
+    """Wait until whatever the recorder was told before is on disk and in the ledger, or refused."""
+    (await subscribe(recorder, lambda _: True)).close()

@@ -6,6 +6,7 @@ done twice: who is interrupted over it does it again.
 
 from collections.abc import Collection, Mapping
 
+import trio
 from msgspec import Struct
 
 from prodigy import ids
@@ -17,8 +18,9 @@ from prodigy.events import StepCompleted, StepFailed, StepIntended
 from prodigy.git.cli import Git
 from prodigy.git.evidence import snapshot
 from prodigy.git.worktrees import Worktrees
+from prodigy.job.leases import goes_on, item_of
 from prodigy.job.standing import Seen, Standing, stand
-from prodigy.job.state import ItemState, JobState
+from prodigy.job.state import ItemState
 
 _REASON = "it was interrupted"
 
@@ -69,6 +71,8 @@ class Returning:
         self._slots = slots
         self._keeper = keeper
         self._ledger = ledger
+        self._reclaiming = trio.Lock()
+        """Several may ask for the same slot, and it is rescued and freed once."""
 
     async def stand(self, cut: Cut) -> Standing:
         """Make a worktree fit for its steps to go on, and say where they do.
@@ -108,33 +112,34 @@ class Returning:
             await self._keeper.phase(path, self._ledger.state.seq, found.head or "HEAD", _REASON)
             await self.overwrite(path, None)
 
-    async def reclaim(self, living: Collection[str]) -> None:
-        """Free the slots that are leased to agents which neither live nor will go on.
+    async def reclaim(self, gone: Collection[str]) -> None:
+        """Free the slots that are leased to agents which are gone and will not go on.
 
-        One whose work cannot be rescued is left alone.
+        One whose work cannot be rescued is left alone, and another takes its place.
         """
-        for slot, agent in list(self._ledger.state.leases.items()):
-            item = _item_of(self._ledger.state, agent)
-            if agent in living or item is None or (item.status == "running" and item.agent_id == agent):
-                continue
-            path = self._slots.path(slot)
-            leased = Leased(slot, path, item.item_id, ids.AgentId(agent), "")
-            try:
-                await self._rescue(leased, item)
-            except ProdigyError:
-                continue
+        async with self._reclaiming:
+            for number, agent in list(self._ledger.state.leases.items()):
+                if agent in gone and self._ledger.state.leases.get(number) == agent:
+                    await self._free(number, ids.AgentId(agent))
+
+    async def _free(self, number: int, agent: ids.AgentId) -> None:
+        state = self._ledger.state
+        item = item_of(state, agent)
+        if item is None or goes_on(state, agent):
+            return
+        leased = Leased(number, self._slots.path(number), item.item_id, agent, "")
+        try:
+            await self._rescue(leased, item)
+        except ProdigyError:
+            await self._slots.release(leased, Condition.KEEP)
+        else:
             await self._slots.release(leased, Condition.DOUBTFUL)
 
     async def _rescue(self, leased: Leased, item: ItemState) -> None:
-        attempt = int(leased.agent_id.rpartition("-")[2])
+        _, attempt = ids.place_of(leased.agent_id)
         finished = item.head if item.agent_id == leased.agent_id else None
         phase = self._ledger.state.phases.get("map")  # none yet where a retry begins
         start = self._ledger.state.tip if phase is None else phase.base_commit
         base = finished or item.base_commit or start
         assert base is not None, "the run has begun"
         await self._keeper.attempt(leased.path, leased.item_id, leased.agent_id, attempt, base, _REASON)
-
-
-def _item_of(state: JobState, agent: str) -> ItemState | None:
-    index = int(agent.split("-")[1])
-    return next((item for item in state.items.values() if item.index == index), None)

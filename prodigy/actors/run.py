@@ -21,7 +21,7 @@ from prodigy.actors.workspaces import (
     close_session,
     compare_checkout,
     open_session,
-    reclaim,
+    reclaim_all,
 )
 from prodigy.errors import ProdigyError
 from prodigy.events import Failure, Phase, Record
@@ -68,8 +68,7 @@ class Run(Task):
     async def _open(self) -> None:
         """See that the session worktree is there, and that no slot waits for an agent of an earlier process."""
         await open_session(self._services.workspaces)
-        living = {child.id for child in await self._services.crew.children()}
-        await reclaim(self._services.workspaces, frozenset(living))
+        await reclaim_all(self._services.workspaces, self._services.crew, self._ledger)
 
     async def _run_phases(self) -> None:
         failure = await self._as_far_as_it_goes()

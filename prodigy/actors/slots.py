@@ -1,7 +1,8 @@
 """The slots of a map phase: pooled worktrees, one per running agent, verified clean before each lease.
 
 At most as many exist as agents run at a time. A slot is reused after a reset; one in doubt is made anew; one that holds
-what could not be rescued is never touched again and its place is taken by another.
+what could not be rescued is never touched again and its place is taken by another. From the moment that a slot is begun
+to be made for an agent until it is given back it is that agent's: it is given back once, whoever asks how often.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,13 +14,14 @@ import msgspec
 import trio
 
 from prodigy import events, ids
-from prodigy.actors.recorder import Ledger, RecorderRef, record
+from prodigy.actors.recorder import Ledger, RecorderRef, all_recorded, record
 from prodigy.errors import ProdigyError, RunError
 from prodigy.git.included import copy_missing
 from prodigy.git.reuse import SlotDoubtful, Worktree
 from prodigy.git.traces import Basis, Residue
 from prodigy.git.worktrees import Worktrees
 from prodigy.ids import SessionId
+from prodigy.job.leases import is_over
 from prodigy.paths import Layout
 
 OWN_FOLDER = ".prodigy"
@@ -56,6 +58,8 @@ class Leased(msgspec.Struct, frozen=True):
 class _Slot(msgspec.Struct):
     number: int
     path: str
+    holder: ids.AgentId | None = None
+    """Whose it is, or for whom it is being made; ``None`` from when it is given back."""
     worktree: Worktree | None = None
     """``None`` until it is made, and again when it is in doubt, or was not needed for long."""
     residue: Residue | None = None
@@ -97,6 +101,8 @@ class Slots:
         self._recorder = recorder
         self._idle: list[_Slot] = []
         self._leased: dict[int, _Slot] = {}
+        self._aside: set[int] = set()
+        """Of those leased, the ones that nobody works in any more: others take their places."""
         self._made = 0
         self._merged: list[str] = []
         self._freed = trio.Condition()
@@ -112,9 +118,17 @@ class Slots:
         return self._slot(number).path
 
     async def recover(self) -> None:
-        """After a crash in mid-phase: what is recorded as leased stays so; whatever else there is is removed."""
+        """After a crash in mid-phase: what is recorded as leased stays so; whatever else there is is removed.
+
+        What was told before the crash is recorded first: a lease may be among it.
+        """
+        await all_recorded(self._recorder)
         state = self._ledger.state
-        self._leased = {number: self._slot(number) for number in state.leases}
+        for number, agent in state.leases.items():
+            slot = self._leased[number] = self._slot(number)
+            slot.holder = ids.AgentId(agent)
+            if is_over(state, agent):
+                self._aside.add(number)
         self._made = max(self._leased, default=0)
         if state.phase == "map" and state.status == "running":
             for path in await self.paths(idle_only=True):
@@ -134,7 +148,7 @@ class Slots:
         """A clean worktree at ``base`` on a new branch; waits while all are leased."""
         number, kept = self._number_of(agent_id), None
         if number is None:
-            slot = await self._take()
+            slot = await self._take(agent_id)
             try:
                 await self._prepare(slot, branch, base)
             except BaseException:
@@ -149,20 +163,22 @@ class Slots:
         return Leased(number, self._slot(number).path, item_id, agent_id, branch, kept)
 
     async def release(self, leased: Leased, condition: Condition, residue: Residue | None = None) -> None:
-        """Take a slot back; one that is kept stays leased for good, as far as the journal knows."""
-        slot = self._leased[leased.slot]
-        slot.residue = residue
+        """Take a slot back; one that is kept stays leased for good, as far as the journal knows.
+
+        Nothing happens where it has been given back already: it may be another's by now.
+        """
+        slot = self._leased.get(leased.slot)
+        if slot is None or slot.holder != leased.agent_id:
+            return
         if condition is Condition.KEEP:
-            del self._leased[slot.number]
-            self._made += 1
-            slot = self._slot(self._made)
-        else:
-            released = events.WorktreeReleased(
-                slot=leased.slot, item_id=leased.item_id, agent_id=leased.agent_id
-            )
-            await record(self._recorder, released)
-            if condition is Condition.DOUBTFUL:
-                slot.worktree = None
+            await self._set_aside(slot)
+            return
+        slot.holder = None
+        released = events.WorktreeReleased(slot=leased.slot, item_id=leased.item_id, agent_id=leased.agent_id)
+        await record(self._recorder, released)
+        slot.residue = residue
+        if condition is Condition.DOUBTFUL:
+            slot.worktree = None
         await self._give_back(slot)
 
     async def thin_out(self, limit: float) -> None:
@@ -210,9 +226,9 @@ class Slots:
         leases = self._ledger.state.leases
         return next((number for number, holder in leases.items() if holder == agent_id), None)
 
-    async def _take(self) -> _Slot:
+    async def _take(self, agent_id: ids.AgentId) -> _Slot:
         async with self._freed:
-            while not (self._refused or self._idle) and len(self._leased) >= self._limit():
+            while not (self._refused or self._idle) and self._at_work >= self._limit():
                 await self._freed.wait()
             if self._refused:
                 raise RunError(
@@ -222,13 +238,25 @@ class Slots:
                 self._made += 1
                 self._idle.append(self._slot(self._made))
             slot = self._idle.pop()
+            slot.holder = agent_id
             self._leased[slot.number] = slot
             return slot
+
+    @property
+    def _at_work(self) -> int:
+        return len(self._leased) - len(self._aside)
+
+    async def _set_aside(self, slot: _Slot) -> None:
+        async with self._freed:
+            self._aside.add(slot.number)
+            self._freed.notify()
 
     async def _give_back(self, slot: _Slot) -> None:
         with trio.CancelScope(shield=True):
             async with self._freed:
-                self._leased.pop(slot.number, None)
+                del self._leased[slot.number]
+                self._aside.discard(slot.number)
+                slot.holder = None
                 slot.idle_since = trio.current_time()
                 self._idle.append(slot)
                 self._freed.notify()

@@ -52,9 +52,9 @@ class GoOn(msgspec.Struct, frozen=True):
 
 
 class Reclaim(msgspec.Struct, frozen=True):
-    """Free the slots of agents that neither live nor will go on."""
+    """Free the slots of agents that are gone and will not go on."""
 
-    living: frozenset[str]
+    gone: frozenset[str]
     reply: Reply[None]
 
 

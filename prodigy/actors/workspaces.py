@@ -63,7 +63,7 @@ from prodigy.git.worktrees import Worktrees, remove_empty
 from prodigy.job.plan import RunPlan
 from prodigy.job.standing import Standing
 from prodigy.paths import Layout
-from supervisors import Actor, Crashed, Mailbox, Reason, Reply
+from supervisors import Actor, Crashed, DynamicSupervisorRef, Mailbox, Reason, Reply
 
 T = TypeVar("T")
 
@@ -194,8 +194,8 @@ class Workspaces(Actor[Message]):
                 await _answer(reply, lambda: self._returning.clear(self._path, self._plan.branch))
             case GoOn(cut, reply):
                 await _answer(reply, lambda: self._returning.stand(cut))
-            case Reclaim(living, reply):
-                await _answer(reply, lambda: self._returning.reclaim(living))
+            case Reclaim(gone, reply):
+                await _answer(reply, lambda: self._returning.reclaim(gone))
             case _:
                 assert_never(message)
 
@@ -442,9 +442,18 @@ async def go_on(workspaces: WorkspacesRef, cut: Cut) -> Standing:
     return await persistently(workspaces, partial(GoOn, cut))
 
 
-async def reclaim(workspaces: WorkspacesRef, living: frozenset[str]) -> None:
-    """Free the slots of agents that are not among the living and will not go on."""
-    await persistently(workspaces, partial(Reclaim, living))
+async def reclaim(workspaces: WorkspacesRef, gone: frozenset[str]) -> None:
+    """Free the slots of agents whose actors are gone and that will not go on."""
+    await persistently(workspaces, partial(Reclaim, gone))
+
+
+async def reclaim_all(workspaces: WorkspacesRef, crew: DynamicSupervisorRef, ledger: Ledger) -> None:
+    """Free every slot whose agent is gone and will not go on."""
+    holders = frozenset(
+        ledger.state.leases.values()
+    )  # before the living are counted: others may begin meanwhile
+    living = {child.id for child in await crew.children()}
+    await reclaim(workspaces, holders - living)
 
 
 async def open_scratch(workspaces: WorkspacesRef, commit: str) -> str:
