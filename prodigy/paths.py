@@ -1,14 +1,19 @@
 """Where everything lies under Prodigy's home folder.
 
 Pure: computes paths, touches nothing. The home is ``PRODIGY_HOME``, else ``~/.prodigy``; ``repo`` is the name under
-which the repository is registered there (``store.repos`` keeps two repositories of one name apart).
+which the repository is registered there (``store.repos`` keeps two repositories of one name apart). What is kept of
+runs may lie in the project's own folder instead; worktrees, locks and sockets never do.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from prodigy.ids import JobId, SessionId, stem_of
+
+PROJECT_FOLDER: Final = ".prodigy"
+"""At the top of a project: its configuration and, where that is wanted, what is kept of its runs."""
 
 
 def home(environ: Mapping[str, str]) -> Path:
@@ -18,17 +23,36 @@ def home(environ: Mapping[str, str]) -> Path:
 
 
 @dataclass(frozen=True, slots=True)
+class Storage:
+    """Where runs are kept: those of all repositories under home, or those of ``repo`` in its project's folder."""
+
+    home: Path
+    local: Path | None = None
+    """That folder; ``None``: under home."""
+    repo: str | None = None
+    """The repository whose project it is; ``None`` if it has no name yet."""
+
+    def layout(self, repo: str) -> "Layout":
+        """The folders of one repository."""
+        return Layout(self.home, repo, self.local)
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
-    """The folders of one repository under one home."""
+    """The folders of one repository under one home, with what is kept of its runs in ``local`` if that is given."""
 
     home: Path
     repo: str
+    local: Path | None = None
+
+    def _room(self, name: str) -> Path:
+        return self.home / name / self.repo if self.local is None else self.local / name
 
     # -- shared by all jobs ------------------------------------------------------------------------------------
     @property
     def events(self) -> Path:
         """One folder per job."""
-        return self.home / "events" / self.repo
+        return self._room("events")
 
     @property
     def worktrees(self) -> Path:
@@ -47,12 +71,12 @@ class Layout:
 
     def dead_letters(self, job: JobId) -> Path:
         """Folder of one JSON file per dead letter."""
-        return self.home / "dlq" / self.repo / job / "items"
+        return self._room("dlq") / job / "items"
 
     def state(self, job: JobId) -> Path:
         """Folder of ``job.json``, ``workflow.yml`` and ``results.json``."""
         kind = "mapreduce" if job.startswith("mapreduce-") else "workflow"
-        return Path(self.home, "state", self.repo, kind, "jobs", job)
+        return Path(self._room("state"), kind, "jobs", job)
 
     def excludes(self, job: JobId) -> Path:
         """What git ignores in the worktrees of the job: the user's own patterns and the job's."""
@@ -64,7 +88,7 @@ class Layout:
 
     def logs(self, job: JobId) -> Path:
         """Folder of all that the job's steps printed."""
-        return Path(self.home, "logs", self.repo, job)
+        return self._room("logs") / job
 
     def step_logs(self, job: JobId, phase: str, item: str | None = None, attempt: int = 1) -> Path:
         """Folder of what the steps of a phase, or of an attempt at an item, printed: ``NN-{kind}.{out,err}``."""
@@ -89,7 +113,7 @@ class Layout:
     # -- one session -------------------------------------------------------------------------------------------
     def session_state(self, session: SessionId) -> Path:
         """The projection for people and for ``status``."""
-        return self.home / "sessions" / self.repo / session / "session_state.json"
+        return self._room("sessions") / session / "session_state.json"
 
     def session_worktree(self, session: SessionId) -> Path:
         """The worktree that setup and reduce run in, and that agents' work is merged into."""

@@ -30,9 +30,10 @@ from prodigy.git.local import TrioRunner
 from prodigy.git.repository import Repository, Target, discover, find_target, uncommitted
 from prodigy.git.writability import refusal
 from prodigy.job.plan import RunPlan
-from prodigy.paths import Layout
+from prodigy.paths import Layout, Storage
 from prodigy.store.atomic import write_file
 from prodigy.store.locks import boot_id
+from prodigy.store.storage import IN_PROJECT
 from prodigy.workflow.model import Workflow
 from prodigy.workflow.select import input_kind
 
@@ -130,11 +131,11 @@ def make_plan(ground: Ground, source: Source, layout: Layout, now: datetime, arg
     )
 
 
-def layout_for(home: Path, ground: Ground, now: datetime) -> Layout:
+def layout_for(storage: Storage, ground: Ground, now: datetime) -> Layout:
     """The folders of this repository; registers its name at the first run."""
     git_dir, root = Path(ground.repository.common_dir), Path(ground.repository.root)
     worktree = None if root.resolve() == git_dir.resolve() else root
-    return Layout(home, registered(home, git_dir, worktree, now).name)
+    return storage.layout(registered(storage.home, git_dir, worktree, now).name)
 
 
 async def forge_for(plan: RunPlan, ground: Ground, layout: Layout) -> Forge:
@@ -207,7 +208,8 @@ async def _include(plan: RunPlan, layout: Layout, ground: Ground) -> tuple[str, 
     """Take the untracked files that worktrees need from the checkout, once per run; their paths."""
     folder, checkout = layout.included(plan.job_id), ground.repository.checkout
     if checkout is not None and not folder.is_dir():
-        paths = await find_included(ground.git.at(checkout), plan.workflow.worktree.include)
+        never = IN_PROJECT if layout.local is not None else ()
+        paths = await find_included(ground.git.at(checkout), plan.workflow.worktree.include, never=never)
         await trio.to_thread.run_sync(keep_included, Path(checkout), paths, folder)
     return included_in(folder)
 

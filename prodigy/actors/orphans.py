@@ -18,7 +18,7 @@ from prodigy.git.cli import Git
 from prodigy.git.orphans import Branch, Place, holds_work, is_kept, keep_folder, lookalikes
 from prodigy.git.rescue import keep_commit
 from prodigy.git.worktrees import Worktrees, remove_empty
-from prodigy.paths import Layout
+from prodigy.paths import PROJECT_FOLDER, Layout, Storage
 from prodigy.store.claims import Claims, claims
 from prodigy.store.locks import JobLock
 
@@ -55,10 +55,12 @@ class Orphanage:
     Args:
         layout: where its worktrees lie.
         git: in the repository.
+        storages: wherever runs of it may be kept.
     """
 
-    def __init__(self, layout: Layout, git: Git) -> None:
+    def __init__(self, layout: Layout, git: Git, storages: Sequence[Storage]) -> None:
         self._layout = layout
+        self._storages = storages
         self._git = git
         self._worktrees = Worktrees(git, layout.git_lock)
         self._claims = Claims({})
@@ -67,7 +69,9 @@ class Orphanage:
     async def find(self, tail: str | None = None) -> Found:
         """What nobody claims; with ``tail`` only what bears that name."""
         seen = await lookalikes(self._git, self._layout.worktrees)
-        self._claims = await trio.to_thread.run_sync(claims, self._layout)  # after the look: see there
+        self._claims = await trio.to_thread.run_sync(
+            claims, self._storages, self._layout.repo
+        )  # after the look: see there
         places = [place for place in seen.places if not self._claimed(place)]
         loose = {place.path for place in places}
         unclaimed = [one for one in seen.branches if not self._claims.holds_branch(one.tail)]
@@ -137,7 +141,10 @@ async def orphanage(place: Path, home: Path, environ: Mapping[str, str], now: da
         MachineError: as ``launch.survey``.
     """
     ground = await launch.survey(place, environ)
-    return Orphanage(launch.layout_for(home, ground, now), ground.git)
+    under_home = Storage(home)
+    layout = launch.layout_for(under_home, ground, now)
+    in_project = Storage(home, Path(ground.repository.root, PROJECT_FOLDER), layout.repo)
+    return Orphanage(layout, ground.git, (under_home, in_project))
 
 
 def tail_of(name: str) -> str:

@@ -24,6 +24,7 @@ from prodigy.cli.surroundings import Surroundings, abandon
 from prodigy.cli.usage import flags_of, no_stream, usage_error
 from prodigy.cli.version import version_line
 from prodigy.errors import InternalError, ProdigyError
+from prodigy.paths import PROJECT_FOLDER
 
 STDIN = "/dev/stdin"
 """What ``-`` stands for where a file is expected."""
@@ -150,7 +151,7 @@ def _by_present_names(tokens: Sequence[str], printer: Printer) -> Sequence[str]:
 def _take_over(tokens: Sequence[str], invocation: Invocation) -> None:
     """What older programs left in the project comes first; where it has no such folder, that is one look."""
     project = main_worktree(invocation.place)
-    if project is not None and (project / ".prodigy").is_dir():
+    if project is not None and (project / PROJECT_FOLDER).is_dir():
         from prodigy.cli.legacy import take_over
 
         take_over(tokens[0], invocation)

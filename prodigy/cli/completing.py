@@ -109,7 +109,7 @@ def _runs(invocation: Invocation) -> Iterator[str]:
         repo = repository_here(invocation, all_repos=False)
     except ProdigyError:
         return
-    known = all_runs(invocation.home, repo)[:_MANY]
+    known = all_runs(invocation.storage, repo)[:_MANY]
     yield from (LATEST,) if known else ()
     yield from (tail_of(run.stem) for run in known)
 

@@ -16,13 +16,14 @@ from msgspec import Struct
 from prodigy.cli.printer import Form, Level, Printer
 from prodigy.configuration.variables import in_order, is_setting
 from prodigy.errors import MachineError
+from prodigy.paths import PROJECT_FOLDER
 
 if TYPE_CHECKING:
     from prodigy.configuration.effective import Configuration
     from prodigy.configuration.reading import ConfigurationInvalid, Layer
     from prodigy.workflow.problems import Problem
 
-PROJECT_FILE: Final = Path(".prodigy/config.yml")
+PROJECT_FILE: Final = Path(PROJECT_FOLDER, "config.yml")
 _SYSTEM_FILE: Final = Path("/etc/prodigy/config.yml")
 
 

@@ -80,8 +80,8 @@ def clean_places(kind: PlaceKind, invocation: Invocation, wanted: Wanted, outcom
 def _found(kind: PlaceKind, invocation: Invocation, wanted: Wanted) -> Iterator[Place]:
     repo = repository_here(invocation, all_repos=wanted.all_repos)
     if not wanted.dry_run:
-        sweep(kind, invocation.home, repo)
-    yield from places(kind, invocation.home, repo)
+        sweep(kind, invocation.storage, repo)
+    yield from places(kind, invocation.storage, repo)
 
 
 def remove(
@@ -157,7 +157,7 @@ def clean_journals(
     run = None if job is None else run_called(job, invocation)
     found = [place for place in _found("events", invocation, wanted) if run is None or place.run == run]
     if run is not None and not found:  # of another repository
-        found = [place for place in places("events", invocation.home, run.repo) if place.run == run]
+        found = [place for place in places("events", invocation.storage, run.repo) if place.run == run]
     excess = _excess(found, bounds, invocation)
     remove(
         "events",

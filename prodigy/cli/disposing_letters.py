@@ -20,7 +20,7 @@ def clean_letters(invocation: Invocation, wanted: Wanted, outcome: Outcome) -> N
     repo = repository_here(invocation, all_repos=wanted.all_repos)
     around = invocation.around
     oldest = around.now() - wanted.older_than
-    for run, state in with_dead_letters(invocation.home, repo):
+    for run, state in with_dead_letters(invocation.storage, repo):
         letters = [letter for letter in state.dead_letters.values() if letter.last_attempt <= oldest]
         if not letters:
             continue

@@ -105,7 +105,7 @@ def wanted_records(
         yield from ((run.job_id, record) for record in fitting(records(run), wanted))
         return
     repo = repository_here(invocation, all_repos=all_repos)
-    for run in reversed(all_runs(invocation.home, repo)):
+    for run in reversed(all_runs(invocation.storage, repo)):
         try:
             yield from ((run.job_id, record) for record in fitting(records(run), wanted))
         except ProdigyError as error:

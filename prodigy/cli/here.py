@@ -1,16 +1,15 @@
 """Which repository a reading verb is about, found without starting git."""
 
+from contextlib import suppress
 from pathlib import Path
 
 from prodigy.cli.git_folder import common_folder, main_worktree
 from prodigy.cli.invocation import Invocation
-from prodigy.errors import MachineError
+from prodigy.configuration.variables import LOCAL_STORAGE
+from prodigy.errors import MachineError, UsageError
 from prodigy.job.summary import JobSummary
-from prodigy.store.repos import find
-from prodigy.store.runs import Fits, Run, resolve
-
-_UNREGISTERED = "?"
-"""No repository is called this: the registry replaces the character."""
+from prodigy.store.repos import UNNAMED, find
+from prodigy.store.runs import LATEST, Fits, Run, resolve
 
 
 def repository_here(invocation: Invocation, *, all_repos: bool) -> str | None:
@@ -29,7 +28,7 @@ def repository_here(invocation: Invocation, *, all_repos: bool) -> str | None:
             where=str(invocation.place),
             hint="choose one with `--path DIR`, or see all with `--all-repos`",
         )
-    return _name_of(folder, invocation) or _UNREGISTERED
+    return _name_of(folder, invocation) or UNNAMED
 
 
 def run_called(name: str, invocation: Invocation, fits: Fits | None = None) -> Run:
@@ -40,10 +39,27 @@ def run_called(name: str, invocation: Invocation, fits: Fits | None = None) -> R
     """
     folder = common_folder(invocation.place)
     repo = _name_of(folder, invocation) if folder is not None else None
-    found = resolve(name, invocation.home, repo, fits=fits)
+    try:
+        found = resolve(name, invocation.storage, repo, fits=fits)
+    except UsageError as error:
+        if error.code == "run-not-found":
+            _look_elsewhere(name, invocation, error)
+        raise
     if found.elsewhere:
         invocation.printer.note(f"`{name}` is a run of the repository `{found.run.repo}`")
     return found.run
+
+
+def _look_elsewhere(name: str, invocation: Invocation, error: UsageError) -> None:
+    """Say so in the error if the run is kept where nobody looks, as it is configured now."""
+    other = invocation.other_storage
+    with suppress(UsageError):
+        if name != LATEST and (other.local is not None or invocation.storage.local is not None):
+            resolve(name, other, None)
+            kept = other.home if other.local is None else other.local
+            value = str(other.local is not None).lower()
+            error.note = f"it is kept in {kept}"
+            error.hint = f"look there with `{LOCAL_STORAGE}={value}`, or the setting `storage.local`"
 
 
 def _name_of(folder: Path, invocation: Invocation) -> str | None:

@@ -1,5 +1,6 @@
 """What a verb is given besides its own arguments."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,11 +11,13 @@ from cyclopts import Parameter
 
 from prodigy import paths
 from prodigy.cli.configured import Sources, configured, files_of
-from prodigy.cli.git_folder import main_worktree
+from prodigy.cli.git_folder import common_folder, main_worktree
 from prodigy.cli.options import Options
 from prodigy.cli.printer import Printer
 from prodigy.cli.surroundings import Surroundings
+from prodigy.configuration.variables import LOCAL_STORAGE, VARIABLE
 from prodigy.errors import UsageError
+from prodigy.paths import PROJECT_FOLDER, Storage
 
 if TYPE_CHECKING:
     from prodigy.configuration.effective import Configuration
@@ -23,6 +26,8 @@ STREAMING: Final = "PRODIGY_CLAUDE_STREAMING"
 """Whether Claude tells what it does while it does it."""
 CONSOLE: Final = "PRODIGY_CLAUDE_CONSOLE_OUTPUT"
 """Whether that is shown whatever the level."""
+_STORAGE: Final = re.compile(rb"\bstorage\b")
+_SETTINGS: Final = f"{VARIABLE}STORAGE__"
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 
 
@@ -41,6 +46,38 @@ class Invocation:
     def home(self) -> Path:
         """The base folder of everything Prodigy keeps."""
         return paths.home(self.around.environ)
+
+    @cached_property
+    def storage(self) -> Storage:
+        """Where runs are kept: under home or, if that is wanted, in the folder of the project.
+
+        Raises:
+            UsageError: ``bad-value``: a variable that is true or false is neither.
+        """
+        git_dir, project = common_folder(self.place), main_worktree(self.place)
+        if git_dir is None or project is None or not self.keeps_local:
+            return Storage(self.home)
+        from prodigy.store.repos import find
+
+        return Storage(self.home, project / PROJECT_FOLDER, find(self.home, git_dir))
+
+    @property
+    def other_storage(self) -> Storage:
+        """Where runs are not looked for, though there may be some."""
+        from prodigy.store.repos import UNNAMED
+
+        project = main_worktree(self.place)
+        local = None if project is None or self.storage.local is not None else project / PROJECT_FOLDER
+        return Storage(self.home, local, UNNAMED)
+
+    @cached_property
+    def keeps_local(self) -> bool:
+        """Whether runs are to be kept in the folder of the project, if there is one."""
+        environ = self.around.environ
+        stays = is_true(environ, LOCAL_STORAGE)
+        if not self.sources.mention(_STORAGE) and not any(name.startswith(_SETTINGS) for name in environ):
+            return bool(stays)
+        return bool(self.sources.found.configuration.get("storage.local"))
 
     @cached_property
     def configuration(self) -> "Configuration":

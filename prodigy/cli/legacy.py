@@ -8,13 +8,13 @@ from prodigy.cli.git_folder import common_folder, main_worktree
 from prodigy.cli.invocation import Invocation, is_true
 from prodigy.cli.text import counted
 from prodigy.errors import ProdigyError
+from prodigy.paths import PROJECT_FOLDER
 
 VERBS = frozenset(
     {"run", "resume", "resume-job", "dlq", "events", "sessions", "checkpoints", "status", "worktree"}
 )
 """Those that take over what is there."""
 _REMOVE = "PRODIGY_REMOVE_LOCAL_AFTER_MIGRATION"
-_STAYS = "PRODIGY_USE_LOCAL_STORAGE"
 
 
 def take_over(verb: str, invocation: Invocation) -> None:
@@ -24,15 +24,10 @@ def take_over(verb: str, invocation: Invocation) -> None:
         UsageError: ``bad-value``: a variable of the environment is neither true nor false.
     """
     removes = bool(is_true(invocation.around.environ, _REMOVE))
-    stays = bool(is_true(invocation.around.environ, _STAYS))
-    if verb not in VERBS or "--dry-run" in invocation.argv:
-        return
-    if stays:
-        where = f"what is there is left alone, and runs are kept in {invocation.home}"
-        invocation.printer.warn(f"`{_STAYS}` is not supported: {where}")
+    if verb not in VERBS or "--dry-run" in invocation.argv or invocation.storage.local is not None:
         return
     git_dir, worktree = common_folder(invocation.place), main_worktree(invocation.place)
-    if git_dir is None or worktree is None or not (worktree / ".prodigy").is_dir():
+    if git_dir is None or worktree is None or not (worktree / PROJECT_FOLDER).is_dir():
         return
     try:
         _take_over(git_dir, worktree, invocation, removes=removes)
@@ -44,7 +39,7 @@ def take_over(verb: str, invocation: Invocation) -> None:
 def _take_over(git_dir: Path, worktree: Path, invocation: Invocation, *, removes: bool) -> None:
     from prodigy.store.migration import is_there, migrate
 
-    project, home, now = worktree / ".prodigy", invocation.home, invocation.around.now()
+    project, home, now = worktree / PROJECT_FOLDER, invocation.home, invocation.around.now()
     if not is_there(project):
         return
     from prodigy.actors.registration import registered

@@ -32,7 +32,7 @@ def jobs(
 ) -> Iterator[tuple[Run, JobState]]:
     """The job that is named, else every one of the repository that has dead letters."""
     if job is None:
-        yield from with_dead_letters(invocation.home, repository_here(invocation, all_repos=all_repos))
+        yield from with_dead_letters(invocation.storage, repository_here(invocation, all_repos=all_repos))
     else:
         run = run_called(job, invocation, has_dead_letters)
         yield run, load_state(run)
@@ -69,7 +69,7 @@ def job_with(item: str, job: str | None, invocation: Invocation) -> JobState:
 
 def of_older_program(job: str, items: Sequence[str], invocation: Invocation) -> list[LegacyLetter]:
     """The items of a run of an older program; all of them, or those that are named."""
-    found = legacy_letters(invocation.home, None, job)
+    found = legacy_letters(invocation.storage, None, job)
     return [letter for letter in found if not items or letter.item_id in items]
 
 

@@ -61,7 +61,7 @@ def resume(  # noqa: PLR0913 - all that a user can say of it
     again = changes.force or changes.include
     chosen = _chosen(invocation, name, queued=again)
     if chosen is None:
-        invocation.printer.document(status_document(invocation.home, _here(invocation)))
+        invocation.printer.document(status_document(invocation.storage, _here(invocation)))
         invocation.printer.line(f"{_NOTHING}: every run of this repository came to its end")
         return 0
     run, seen = chosen
@@ -120,7 +120,7 @@ def _chosen(invocation: Invocation, name: str | None, *, queued: bool) -> tuple[
         return run, known(run)
     waiting: list[Known] = []
     live: Known | None = None
-    for one in filter(None, map(known, all_runs(invocation.home, _here(invocation)))):
+    for one in filter(None, map(known, all_runs(invocation.storage, _here(invocation)))):
         if _waits(one.summary) or (queued and one.summary.waiting):
             # States are large, and only the first is gone on with.
             waiting.append(msgspec.structs.replace(one, folded=None) if waiting else one)

@@ -23,6 +23,7 @@ from prodigy.steps.redaction import masked
 from prodigy.store.asked import write_asked
 from prodigy.store.filesystems import require_local
 from prodigy.store.locks import JobLock
+from prodigy.store.storage import prepare, show_newest
 
 _NO_ARGUMENTS = Arguments()
 _NO_FLAGS = Overrides()
@@ -80,7 +81,10 @@ class Start:
         await launch.admit(ground, self._source.workflow)
         prepared = await self._prepared(ground)
         require_local(self._invocation.home, self._invocation.environ)
-        layout = launch.layout_for(self._invocation.home, ground, now)
+        layout = launch.layout_for(self._invocation.storage, ground, now)
+        if layout.local is None and self._invocation.keeps_local:
+            self._printer.note(f"the repository has no files of its own: the run is kept in {layout.home}")
+        prepare(layout, Path(ground.repository.common_dir))
         argv = prepared.masker.data(self._invocation.argv)
         plan = launch.make_plan(ground, self._source, layout, now, argv)
         plan = await self._arguments.on(plan, ground, self._invocation.environ)
@@ -97,6 +101,7 @@ class Start:
         with JobLock.acquire(layout.job_lock(plan.job_id), since=now, argv=plan.argv):
             plan = msgspec.structs.replace(plan, backend=self._agent.settled(layout.state(plan.job_id)))
             write_asked(layout, masked(plan, prepared.masker), prepared.masker.raw(self._text), now)
+            show_newest(layout, plan.session_id)
             plan = with_flags(plan)
             self._announce(plan, layout, await launch.left_out(ground))
             tree = await session.live(plan, layout, ground, prepared)

@@ -72,7 +72,7 @@ def _meant(invocation: Invocation, name: str | None) -> list[Held]:
 
 
 def _held(invocation: Invocation, repo: str | None) -> list[Held]:
-    found = ((run, run_holder(run)) for run in all_runs(invocation.home, repo))
+    found = ((run, run_holder(run)) for run in all_runs(invocation.storage, repo))
     return [(run, whom) for run, whom in found if whom is not None]
 
 

@@ -53,7 +53,7 @@ class Upkeep:
                 yield run, known
             return
         repo = repository_here(self.invocation, all_repos=all_repos)
-        for run in all_runs(self.invocation.home, repo):
+        for run in all_runs(self.invocation.storage, repo):
             known = summary(run)
             if known is not None and fits(known):
                 yield run, known

@@ -264,9 +264,15 @@ SETTINGS: Final = (
     _ui("progress", "how a run shows where it stands", "auto", "live", "plain", "none"),
     _ui("unicode", "signs beyond ASCII", "auto", "always", "never"),
     _ui("times", "on whose clock times are shown", "local", "utc"),
+    Setting(
+        name="storage.local",
+        kind="flag",
+        default=False,
+        anew=True,
+        about="whether runs are kept in the folder `.prodigy` of the project instead of the home folder",
+    ),
     *_later(
         worktree__path="worktrees lie under the home folder: set `PRODIGY_HOME`",
-        storage__local="set `PRODIGY_HOME`",
         templates__dir="there is no store of templates: a workflow names the file of one",
     ),
     *_inert(

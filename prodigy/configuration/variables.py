@@ -8,10 +8,12 @@ from typing import Final
 
 VARIABLE: Final = "PRODIGY__"
 """What names of variables begin with that hold a setting: ``PRODIGY__BUDGET__USD``."""
+LOCAL_STORAGE: Final = "PRODIGY_USE_LOCAL_STORAGE"
 OLD: Final = {
     "PRODIGY_AUTO_COMMIT": "auto_commit",
     "PRODIGY_CLAUDE_API_KEY": "claude_api_key",
     "PRODIGY_LOG_LEVEL": "log_level",
+    LOCAL_STORAGE: "storage.local",
 }
 """Variables that older programs read for a setting; those of today count before them."""
 UNREAD: Final = (

@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 
 from prodigy.git.cli import Git
 from prodigy.git.users_files import users_file
+from prodigy.paths import PROJECT_FOLDER
 
-OWN_FOLDER = "/.prodigy/"
+OWN_FOLDER = f"/{PROJECT_FOLDER}/"
 
 _SPECIAL = re.compile(rb"[\\*?\[\] ]")
 _LINE_ENDS = re.compile(rb"[\r\n]")

@@ -17,12 +17,13 @@ INCLUDE_FILE = ".worktreeinclude"
 """Further patterns, at the top of the checkout."""
 
 
-async def find_included(git: Git, globs: Sequence[str]) -> tuple[str, ...]:
+async def find_included(git: Git, globs: Sequence[str], *, never: Sequence[str] = ()) -> tuple[str, ...]:
     """Untracked files that ``globs`` or the checkout's ``.worktreeinclude`` name, ignored ones included.
 
     Args:
         git: at the top of the user's checkout.
         globs: ignore patterns; one without ``/`` speaks of any folder.
+        never: how paths begin that no pattern means.
 
     Returns:
         Paths relative to the top; repositories inside the checkout are left out.
@@ -33,7 +34,8 @@ async def find_included(git: Git, globs: Sequence[str]) -> tuple[str, ...]:
     if not patterns:
         return ()
     listed = await git.run("ls-files", "--others", "--ignored", "-z", *patterns)
-    return tuple(os.fsdecode(path) for path in listed.fields if not path.endswith(b"/"))
+    paths = (os.fsdecode(path) for path in listed.fields if not path.endswith(b"/"))
+    return tuple(path for path in paths if not path.startswith(tuple(never)))
 
 
 def keep_included(checkout: Path, paths: Sequence[str], folder: Path) -> None:

@@ -4,13 +4,14 @@ Reads only. Look at git and at the folders *before* the claims are read: a run r
 anything, so whatever was there then and is claimed by nobody now, is nobody's.
 """
 
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
 
 from prodigy import ids
 from prodigy.job.summary import JobSummary
-from prodigy.paths import Layout
+from prodigy.paths import Storage
 from prodigy.store.runs import Run, all_runs, load_state, summary
 
 Hold = Literal["all", "session", "nothing"]
@@ -53,9 +54,9 @@ class Claims(Struct, frozen=True):
         return claim.hold == "all" or not slot or path in claim.slots
 
 
-def claims(layout: Layout) -> Claims:
-    """The claims of every run of a repository."""
-    found = ((one, summary(one)) for one in all_runs(layout.home, layout.repo))
+def claims(storages: Iterable[Storage], repo: str) -> Claims:
+    """The claims of every run of a repository, wherever it is kept."""
+    found = ((one, summary(one)) for storage in storages for one in all_runs(storage, repo))
     return Claims({ids.tail_of(one.stem): _claim(one, known) for one, known in found})
 
 

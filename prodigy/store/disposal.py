@@ -18,22 +18,19 @@ from msgspec import Struct
 from prodigy.crash_points import crash_point
 from prodigy.errors import RunError
 from prodigy.job.summary import JobSummary
+from prodigy.paths import Storage
 from prodigy.store.atomic import denied, sync_folder, write_parts
 from prodigy.store.journal import journal_size, segments
 from prodigy.store.locks import JobLock
 from prodigy.store.runs import Run, named_job, summary
+from prodigy.store.storage import rooms
 
 Kind = Literal["worktrees", "sessions", "logs", "state", "events", "dlq", "rescue", "archive"]
 PlaceKind = Literal["sessions", "logs", "state", "events", "archive"]
 
 _GONE = ".gone-"
-_FOLDERS: Mapping[PlaceKind, Sequence[str]] = {
-    "sessions": ("sessions/{repo}",),
-    "logs": ("logs/{repo}",),
-    "state": ("state/{repo}/mapreduce/jobs", "state/{repo}/workflow/jobs"),
-    "events": ("events/{repo}",),
-    "archive": ("archive/{repo}",),
-}
+_BELOW: Mapping[PlaceKind, Sequence[str]] = {"state": ("mapreduce/jobs", "workflow/jobs")}
+"""Where in a room the folders of runs lie, if not at its top."""
 _GZIP = 31
 """What zlib calls the form of gzip."""
 _CHUNK = 1 << 20
@@ -51,10 +48,12 @@ class Place(Struct, frozen=True, kw_only=True):
     """Of the run's journal when ``known`` was read."""
 
 
-def places(kind: PlaceKind, home: Path, repo: str | None) -> Iterator[Place]:
+def places(kind: PlaceKind, storage: Storage, repo: str | None) -> Iterator[Place]:
     """The folders of one kind, the oldest run first; of one repository, or of all with ``None``."""
-    found = _children(kind, home, repo, "*")
-    runs = [(run, folder) for folder in found if (run := _run_of(kind, home, folder)) is not None]
+    found = _children(kind, storage, repo, "*")
+    runs = [
+        (run, folder) for name, folder in found if (run := _run_of(kind, storage, name, folder)) is not None
+    ]
     for run, folder in sorted(runs, key=lambda pair: pair[0].stem):
         size = journal_size(run.layout.journal(run.job_id))
         known = None if kind == "archive" else summary(run)
@@ -62,15 +61,14 @@ def places(kind: PlaceKind, home: Path, repo: str | None) -> Iterator[Place]:
         yield Place(kind=kind, folder=folder, run=run, known=known, touched_at=touched, size=size)
 
 
-def _run_of(kind: PlaceKind, home: Path, folder: Path) -> Run | None:
+def _run_of(kind: PlaceKind, storage: Storage, repo: str, folder: Path) -> Run | None:
     """The run whose folder it is; ``None`` for everything else that lies there."""
-    repo = folder.relative_to(home).parts[1]
     name = folder.name
     if kind == "sessions":
         session_kind = "mapreduce" if name.startswith("session-mapreduce-") else "workflow"
         name = f"{session_kind}-{name.removeprefix('session-').removeprefix('mapreduce-')}"
     job = named_job(name)
-    return None if job is None or not folder.is_dir() else Run(home, repo, job)
+    return None if job is None or not folder.is_dir() else Run(storage.home, repo, job, storage.local)
 
 
 def why_kept(place: Place, *, force: bool) -> str | None:
@@ -111,15 +109,21 @@ def dispose(place: Place, now: datetime, argv: Sequence[str], archive: Path | No
         _remove(place.folder)
 
 
-def sweep(kind: PlaceKind, home: Path, repo: str | None) -> None:
+def sweep(kind: PlaceKind, storage: Storage, repo: str | None) -> None:
     """Remove what earlier removals put aside and did not come to remove."""
-    for folder in _children(kind, home, repo, f"{_GONE}*"):
+    for _, folder in _children(kind, storage, repo, f"{_GONE}*"):
         _empty(folder)
 
 
-def _children(kind: PlaceKind, home: Path, repo: str | None, name: str) -> list[Path]:
-    forms = (form.format(repo="*" if repo is None else repo) for form in _FOLDERS[kind])
-    return [folder for form in forms for folder in home.glob(f"{form}/{name}")]
+def _children(kind: PlaceKind, storage: Storage, repo: str | None, form: str) -> list[tuple[str, Path]]:
+    """The folders of one kind whose names have a form, with the names of their repositories; archives are under home."""
+    kept = Storage(storage.home) if kind == "archive" else storage
+    return [
+        (name, folder)
+        for name, room in rooms(kept, kind, repo)
+        for below in _BELOW.get(kind, ("",))
+        for folder in (room / below).glob(form)
+    ]
 
 
 def _remove(folder: Path) -> None:

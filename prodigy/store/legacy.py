@@ -11,8 +11,10 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from prodigy.paths import Storage
 from prodigy.store.documents import LegacyLetter
 from prodigy.store.migration import LEGACY
+from prodigy.store.storage import rooms
 
 _ENDED = frozenset({"completed", "failed"})
 
@@ -29,10 +31,10 @@ class LegacySession(Struct, frozen=True, kw_only=True):
     path: str
 
 
-def legacy_sessions(home: Path, repo: str | None) -> list[LegacySession]:
+def legacy_sessions(storage: Storage, repo: str | None) -> list[LegacySession]:
     """The sessions that were taken over, of one repository or of all, by id."""
-    pattern = "*" if repo is None else repo
-    found = (_session(path) for path in sorted(home.glob(f"sessions/{pattern}/{LEGACY}/*.json")))
+    kept = (room / LEGACY for _, room in rooms(storage, "sessions", repo))
+    found = (_session(path) for folder in kept for path in sorted(folder.glob("*.json")))
     return sorted((one for one in found if one is not None), key=lambda one: one.session_id)
 
 
@@ -52,16 +54,16 @@ def _session(path: Path) -> LegacySession | None:
     )
 
 
-def legacy_letters(home: Path, repo: str | None, job: str | None = None) -> list[LegacyLetter]:
+def legacy_letters(storage: Storage, repo: str | None, job: str | None = None) -> list[LegacyLetter]:
     """The items that were taken over, of one job or of all, by job and id; not those that a run of ours has tried again."""
-    pattern = "*" if repo is None else repo
     found = [
         letter
-        for path in sorted(home.glob(f"dlq/{pattern}/*/{LEGACY}/**/*.json"))
-        for letter in _letters(path, path.relative_to(home).parts[2])
+        for _, room in rooms(storage, "dlq", repo)
+        for path in sorted(room.glob(f"*/{LEGACY}/**/*.json"))
+        for letter in _letters(path, path.relative_to(room).parts[0])
         if job in {None, letter.job_id}
     ]
-    again = _tried_again(home, pattern) if found else frozenset()
+    again = _tried_again(storage, repo) if found else frozenset()
     left = (letter for letter in found if letter.name not in again)
     return sorted(left, key=lambda letter: (letter.job_id, letter.item_id))
 
@@ -74,10 +76,11 @@ class _Job(Struct):
     plan: _OfPlan
 
 
-def _tried_again(home: Path, pattern: str) -> frozenset[str]:
+def _tried_again(storage: Storage, repo: str | None) -> frozenset[str]:
     """The items that runs of ours took for theirs: what becomes of them is told there."""
     found: set[str] = set()
-    for path in home.glob(f"state/{pattern}/mapreduce/jobs/*/job.json"):
+    states = (room for _, room in rooms(storage, "state", repo))
+    for path in (path for room in states for path in room.glob("mapreduce/jobs/*/job.json")):
         with suppress(OSError, msgspec.DecodeError):
             found.update(msgspec.json.decode(path.read_bytes(), type=_Job).plan.older)
     return frozenset(found)

@@ -19,6 +19,8 @@ from prodigy.crash_points import crash_point
 from prodigy.errors import MachineError
 from prodigy.store.atomic import denied, write_file, write_parts
 from prodigy.store.locks import FileLock
+from prodigy.store.runs import named_job
+from prodigy.store.storage import IGNORE
 
 LARGEST: Final = 1 << 30
 """Bytes; a larger file is left where it is."""
@@ -192,15 +194,20 @@ def _sources(project: Path) -> Iterator[tuple[Path, str, str]]:
         if path.is_file() and _is_session(path.name):
             yield path, "sessions", LEGACY
     for job in _children(project / "events"):
-        if job.is_dir():
+        if job.is_dir() and not _is_ours(job):
             yield from _below(job, "events", f"{job.name}/{LEGACY}")
     for queue in _children(project / "dlq"):
         if queue.is_file() and queue.suffix == ".json":
             yield queue, "dlq", f"{queue.stem}/{LEGACY}"
-        elif queue.is_dir():
+        elif queue.is_dir() and not _is_ours(queue):
             yield from _below(queue, "dlq", f"{queue.name}/{LEGACY}")
     for name in ("state", "checkpoints"):
         yield from _below(project / name, "state", f"{LEGACY}/{name}")
+
+
+def _is_ours(folder: Path) -> bool:
+    """Whether a folder is that of a run of ours, which is kept in the project because somebody wants it there."""
+    return named_job(folder.name) is not None
 
 
 def _is_session(name: str) -> bool:
@@ -218,9 +225,9 @@ def _children(folder: Path) -> list[Path]:
 
 def _below(folder: Path, room: str, place: str) -> Iterator[tuple[Path, str, str]]:
     for path in _children(folder):
-        if path.is_dir():
+        if path.is_dir() and not _is_ours(path):
             yield from _below(path, room, f"{place}/{path.name}")
-        elif path.is_file():
+        elif path.is_file() and path.name != IGNORE:
             yield path, room, place
 
 

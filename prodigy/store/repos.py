@@ -23,6 +23,8 @@ from prodigy.store.locks import FileLock
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _SHORTEST_HASH = 6
+UNNAMED = "?"
+"""What no repository is called: the registry replaces the character."""
 
 
 class Repository(Struct, frozen=True, kw_only=True):

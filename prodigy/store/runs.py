@@ -19,7 +19,7 @@ from prodigy.errors import UsageError
 from prodigy.ids import JobId, Kind, SessionId, Stem
 from prodigy.job.state import Detached, JobState
 from prodigy.job.summary import JobSummary, lived, summarize
-from prodigy.paths import Layout
+from prodigy.paths import Layout, Storage
 from prodigy.store.documents import (
     JobsDocument,
     LeftRunning,
@@ -31,6 +31,7 @@ from prodigy.store.documents import (
 from prodigy.store.journal import JournalReader, read
 from prodigy.store.locks import Holder, holder
 from prodigy.store.session_state import remembered
+from prodigy.store.storage import rooms
 
 if TYPE_CHECKING:
     from prodigy.store.snapshots import Folded
@@ -48,11 +49,13 @@ class Run(Struct, frozen=True):
     home: Path
     repo: str
     job_id: JobId
+    local: Path | None = None
+    """The project's folder, if it is kept there."""
 
     @property
     def layout(self) -> Layout:
         """Where its files lie."""
-        return Layout(self.home, self.repo)
+        return Layout(self.home, self.repo, self.local)
 
     @property
     def kind(self) -> Kind:
@@ -91,41 +94,36 @@ def named_job(name: str) -> JobId | None:
 
 
 # -- listing -------------------------------------------------------------------------------------------------------
-def all_runs(home: Path, repo: str | None) -> list[Run]:
+def all_runs(storage: Storage, repo: str | None) -> list[Run]:
     """Runs of one repository, or of all with ``None``, newest first."""
-    repos = [home / "events" / repo] if repo is not None else _folders(home / "events")
     found = [
-        Run(home, place.name, job)
-        for place in repos
-        for folder in _folders(place)
-        if (job := named_job(folder.name)) is not None
+        Run(storage.home, name, job, storage.local)
+        for name, room in rooms(storage, "events", repo)
+        for folder in room.iterdir()
+        if (job := named_job(folder.name)) is not None and folder.is_dir()
     ]
     return sorted(found, key=lambda run: run.stem, reverse=True)
 
 
-def _folders(place: Path) -> list[Path]:
-    return [path for path in place.iterdir() if path.is_dir()] if place.is_dir() else []
-
-
 # -- finding -------------------------------------------------------------------------------------------------------
-def resolve(name: str, home: Path, repo: str | None, *, fits: Fits | None = None) -> Found:
+def resolve(name: str, storage: Storage, repo: str | None, *, fits: Fits | None = None) -> Found:
     """The run that ``name`` means, in this repository or else in all.
 
     Args:
         name: a session, job, stem or tail, an unambiguous prefix of one of these, or ``latest``.
-        home: the base folder.
+        storage: where runs are kept.
         repo: the repository at hand; ``None`` if nothing was ever run in it, or there is none.
         fits: which runs ``latest`` may mean; default: all.
 
     Raises:
         UsageError: ``run-not-found`` or ``ambiguous-run``.
     """
-    here = all_runs(home, repo) if repo is not None else []
+    here = all_runs(storage, repo) if repo is not None else []
     if name == LATEST:
         return Found(_latest(here, fits))
     if run := _named(name, here):
         return Found(run)
-    everywhere = all_runs(home, None)
+    everywhere = all_runs(storage, None)
     if run := _named(name, everywhere):
         return Found(run, elsewhere=True)
     raise UsageError("run-not-found", f"No run is called `{name}`", hint=_nearest(name, here or everywhere))
@@ -226,9 +224,9 @@ def _known(run: Run, *, behind: bool) -> Known | None:
     return replace(found, summary=lived(found.summary, holder.pid if holder else None))
 
 
-def summaries(home: Path, repo: str | None) -> list[JobSummary]:
+def summaries(storage: Storage, repo: str | None) -> list[JobSummary]:
     """What lists say of all runs of one repository, or of all with ``None``; newest first."""
-    every = (summary(run) for run in all_runs(home, repo))
+    every = (summary(run) for run in all_runs(storage, repo))
     return [found for found in every if found is not None]
 
 
@@ -271,9 +269,9 @@ def _nameless(run: Run) -> JobSummary:
 
 
 # -- documents -----------------------------------------------------------------------------------------------------
-def status_document(home: Path, repo: str | None) -> StatusDocument:
+def status_document(storage: Storage, repo: str | None) -> StatusDocument:
     """``prodigy status``: made from the files of the sessions; a journal is read only where its session has none."""
-    known = [found for run in all_runs(home, repo) if (found := glance(run)) is not None]
+    known = [found for run in all_runs(storage, repo) if (found := glance(run)) is not None]
     return StatusDocument(
         running=[run for run in known if run.live],
         resumable=[run for run in known if run.resumable],
@@ -287,27 +285,27 @@ def _lives(one: Detached) -> bool:
     return Holder(pid=one.pid, start_time=one.start_time, boot_id=one.boot_id).alive()
 
 
-def jobs_document(home: Path, repo: str | None, limit: int = 100) -> JobsDocument:
+def jobs_document(storage: Storage, repo: str | None, limit: int = 100) -> JobsDocument:
     """``prodigy events`` without a filter."""
-    known = summaries(home, repo)
+    known = summaries(storage, repo)
     shown = known[:limit] if limit else known
     return JobsDocument(jobs=shown, total=len(known), shown=len(shown))
 
 
-def with_dead_letters(home: Path, repo: str | None) -> Iterator[tuple[Run, JobState]]:
+def with_dead_letters(storage: Storage, repo: str | None) -> Iterator[tuple[Run, JobState]]:
     """Every job that has dead letters, newest first; a journal that cannot be read is passed over."""
-    for run in all_runs(home, repo):
+    for run in all_runs(storage, repo):
         known = summary(run)
         if known is not None and known.dlq_count and known.status != "corrupt":
             yield run, load_state(run)
 
 
-def worktrees_document(home: Path, repo: str | None) -> WorktreesDocument:
+def worktrees_document(storage: Storage, repo: str | None) -> WorktreesDocument:
     """``prodigy worktree ls``: what the records say; git knows the rest."""
-    known = [run for run in summaries(home, repo) if not run.branch_removed]
+    known = [run for run in summaries(storage, repo) if not run.branch_removed]
     ended = [run.status for run in known]
     return WorktreesDocument(
-        sessions=[_session(run, home) for run in known],
+        sessions=[_session(run, storage) for run in known],
         summary=WorktreeCounts(
             total=len(known),
             in_progress=sum(run.live for run in known),
@@ -318,8 +316,8 @@ def worktrees_document(home: Path, repo: str | None) -> WorktreesDocument:
     )
 
 
-def _session(run: JobSummary, home: Path) -> WorktreeSession:
-    items, layout, session = run.items, Layout(home, run.repo), SessionId(run.session_id)
+def _session(run: JobSummary, storage: Storage) -> WorktreeSession:
+    items, layout, session = run.items, storage.layout(run.repo), SessionId(run.session_id)
     return WorktreeSession(
         session_id=run.session_id,
         status=run.status,

@@ -19,7 +19,7 @@ from prodigy.actors.tree import Surroundings, Tree
 from prodigy.actors.tuning import NO_TUNING, Tuning
 from prodigy.events import AnyEvent, Record
 from prodigy.job.state import JobState
-from prodigy.paths import Layout
+from prodigy.paths import Layout, Storage
 from prodigy.workflow.load import load_workflow
 
 
@@ -53,7 +53,7 @@ class Stage:
         """A tree for a workflow; `asked` are fields of its plan, `changes` of its surroundings."""
         ground = await launch.survey(self.folder / "project", self.environ)
         now = datetime.now(UTC)
-        layout = self.layout = launch.layout_for(self.folder / "home", ground, now)
+        layout = self.layout = launch.layout_for(Storage(self.folder / "home"), ground, now)
         workflow = load_workflow(flow.encode(), "flow.yml").workflow
         plan = launch.make_plan(ground, launch.Source(workflow, "flow.yml", "0" * 64), layout, now, ())
         plan = structs.replace(plan, **(asked or {}))

@@ -15,7 +15,7 @@ from prodigy.errors import RunError
 from prodigy.events import AnyEvent
 from prodigy.ids import Stem
 from prodigy.job.fold import fold
-from prodigy.paths import Layout
+from prodigy.paths import Layout, Storage
 from prodigy.store import disposal
 from prodigy.store.journal import read, segments
 from prodigy.store.locks import JobLock
@@ -160,7 +160,9 @@ def test_a_removal_that_was_cut_off_is_finished_by_the_next(
 
 
 def test_a_run_that_went_on_meanwhile_is_left_alone(home: Home) -> None:
-    [place] = [one for one in disposal.places("logs", home.desk.home, "here") if one.run.stem == THIRD]
+    [place] = [
+        one for one in disposal.places("logs", Storage(home.desk.home), "here") if one.run.stem == THIRD
+    ]
     [segment] = segments(home.layout.journal(place.run.job_id))
     segment.write_bytes(segment.read_bytes() * 2)
     with pytest.raises(RunError, match="already-running"):

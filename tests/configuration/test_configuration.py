@@ -91,7 +91,7 @@ def test_values_are_typed() -> None:
         ("dlq: {circuit: 0}", "config.yml:1:16: error[bad-value]: `dlq.circuit` is `0`: must be at least 1"),
         ("ui: {progress: dots}", "config.yml:1:16: error[bad-enum]: `dots` is no value of `ui.progress`"),
         ("timeouts: {agent: 0}", "config.yml:1:19: error[bad-value]: `timeouts.agent` of 0 lets nothing run"),
-        ("storage: {local: true}", "config.yml:1:11: error[not-yet-supported]: `storage.local` is not supported yet"),
+        ("worktree: {path: w}", "config.yml:1:12: error[not-yet-supported]: `worktree.path` is not supported yet"),
         ("project: {variables: {api_token: x}}", "config.yml:1:23: error[secret-recorded]: `api_token` looks like a secret, and these values are recorded"),
         ("project: {variables: [a]}", "config.yml:1:22: error[wrong-type]: `project.variables` must be a mapping, not a list"),
         ("claude: {env: {a-b: x}}", "config.yml:1:16: error[bad-value]: `a-b` cannot be a variable"),

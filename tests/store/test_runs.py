@@ -15,7 +15,7 @@ from prodigy.errors import RunError, UsageError
 from prodigy.events import AnyEvent, Record
 from prodigy.ids import JobId
 from prodigy.job.fold import fold
-from prodigy.paths import Layout
+from prodigy.paths import Layout, Storage
 from prodigy.store.dead_letters import DlqFilter, dlq_document, dlq_list
 from prodigy.store.documents import DlqListDocument
 from prodigy.store.event_log import EventFilter, events_document
@@ -61,22 +61,22 @@ MakeRun = Callable[..., Run]
 
 
 def listed(home: Path, wanted: DlqFilter) -> DlqListDocument:
-    return dlq_list((state for _, state in with_dead_letters(home, None)), wanted)
+    return dlq_list((state for _, state in with_dead_letters(Storage(home), None)), wanted)
 
 
 def everything_said(run: Run) -> list[Any]:
     """All that the reading verbs answer about the runs of a home."""
     home = run.home
     answers = [
-        status_document(home, None),
-        status_document(home, run.repo),
-        jobs_document(home, None),
-        worktrees_document(home, None),
+        status_document(Storage(home), None),
+        status_document(Storage(home), run.repo),
+        jobs_document(Storage(home), None),
+        worktrees_document(Storage(home), None),
         listed(home, DlqFilter()),
-        [dlq_document(load_state(found)) for found in all_runs(home, None)],
-        [events_document(records(found), EventFilter()) for found in all_runs(home, None)],
-        resolve("latest", home, run.repo).run.job_id,
-        resolve("latest", home, run.repo, fits=lambda known: known.dlq_count > 0).run.job_id,
+        [dlq_document(load_state(found)) for found in all_runs(Storage(home), None)],
+        [events_document(records(found), EventFilter()) for found in all_runs(Storage(home), None)],
+        resolve("latest", Storage(home), run.repo).run.job_id,
+        resolve("latest", Storage(home), run.repo, fits=lambda known: known.dlq_count > 0).run.job_id,
     ]
     return [msgspec.to_builtins(answer) for answer in answers]
 
@@ -116,12 +116,12 @@ def test_status_reads_no_journal_where_a_session_has_its_file(
     with path.open("ab") as journal:
         journal.write(b"x" * 10_000_000)
     opened_files.clear()
-    status = status_document(run.home, "repo")
+    status = status_document(Storage(run.home), "repo")
     [known] = status.resumable
     assert (known.items.running, known.stale) == (1, True)
     assert opened_files.count(str(path)) <= 1, "its end is looked at"
     path.unlink()
-    assert [found.stem for found in status_document(run.home, "repo").resumable] == [NEW]
+    assert [found.stem for found in status_document(Storage(run.home), "repo").resumable] == [NEW]
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def opened_files() -> Iterator[list[str]]:
 
 def test_status_is_not_stale_once_all_is_written(make_run: MakeRun, story: Story) -> None:
     make_run(story(NEW))
-    status = status_document(make_run(story(OLD), stem=OLD).home, "repo")
+    status = status_document(Storage(make_run(story(OLD), stem=OLD).home), "repo")
     assert [found.stale for found in status.waiting] == [False, False]
 
 
@@ -150,7 +150,7 @@ def test_a_shorter_journal_is_another_one(make_run: MakeRun, story: Story, tell:
     folder = run.layout.journal(run.job_id)
     shutil.rmtree(folder)
     tell(folder, story(NEW)[:7])
-    assert [found.stem for found in status_document(run.home, "repo").resumable] == [NEW]
+    assert [found.stem for found in status_document(Storage(run.home), "repo").resumable] == [NEW]
 
 
 def test_a_fresh_projection_spares_the_journal(make_run: MakeRun, story: Story) -> None:
@@ -189,7 +189,7 @@ def test_a_run_without_an_end_and_without_a_holder_is_interrupted(make_run: Make
     known = summary(run)
     assert known is not None
     assert (known.status, known.pid) == ("interrupted", None)
-    assert [found.stem for found in status_document(run.home, "repo").resumable] == [NEW]
+    assert [found.stem for found in status_document(Storage(run.home), "repo").resumable] == [NEW]
 
 
 def test_a_run_whose_lock_is_held_is_running(make_run: MakeRun, story: Story) -> None:
@@ -200,14 +200,14 @@ def test_a_run_whose_lock_is_held_is_running(make_run: MakeRun, story: Story) ->
         assert known is not None
         assert known.status == "running"
         assert known.pid is not None
-        assert [found.stem for found in status_document(run.home, "repo").running] == [NEW]
+        assert [found.stem for found in status_document(Storage(run.home), "repo").running] == [NEW]
 
 
 def test_a_run_without_its_first_record_is_no_run(layout: Layout) -> None:
     job = JobId(f"mapreduce-{NEW}")
     layout.journal(job).mkdir(parents=True)
     (layout.journal(job) / "events-20261122-081500-000.jsonl").write_bytes(b'{"v":1,"seq"')
-    assert summaries(layout.home, "repo") == []
+    assert summaries(Storage(layout.home), "repo") == []
     with pytest.raises(UsageError, match="run-not-found"):
         load_state(Run(layout.home, "repo", job))
 
@@ -217,7 +217,7 @@ def test_a_corrupt_run_hides_no_other(make_run: MakeRun, story: Story) -> None:
     run = make_run(story(NEW), projections=False)
     (path,) = segments(run.layout.journal(run.job_id))
     path.write_bytes(path.read_bytes().replace(b'"src/a.py"', b'"src/x.py"'))
-    corrupt, sound = summaries(run.home, "repo")
+    corrupt, sound = summaries(Storage(run.home), "repo")
     assert (corrupt.status, corrupt.workflow) == ("corrupt", "lint")
     assert corrupt.error is not None
     assert (sound.status, sound.workflow) == ("completed", "drift")
@@ -229,7 +229,7 @@ def test_a_run_whose_first_record_is_corrupt_is_still_listed(make_run: MakeRun, 
     run = make_run(story(NEW), projections=False)
     (path,) = segments(run.layout.journal(run.job_id))
     path.write_bytes(b"x" + path.read_bytes()[1:])
-    (known,) = summaries(run.home, "repo")
+    (known,) = summaries(Storage(run.home), "repo")
     assert (known.status, known.stem) == ("corrupt", NEW)
 
 
@@ -240,14 +240,14 @@ def test_runs_are_listed_newest_first_and_by_repository(make_run: MakeRun, story
     make_run(story("20261123-081500-aaaaaa"), stem="20261123-081500-aaaaaa", repo="other")
     (run.home / "events" / "repo" / "notes").mkdir()
     (run.home / "events" / "repo" / "readme.txt").touch()
-    assert [found.stem for found in all_runs(run.home, "repo")] == [NEW, OLD]
-    assert [found.repo for found in all_runs(run.home, None)] == ["other", "repo", "repo"]
-    assert all_runs(run.home, "nowhere") == []
+    assert [found.stem for found in all_runs(Storage(run.home), "repo")] == [NEW, OLD]
+    assert [found.repo for found in all_runs(Storage(run.home), None)] == ["other", "repo", "repo"]
+    assert all_runs(Storage(run.home), "nowhere") == []
 
 
 def test_a_run_that_waits_and_is_not_merged_stands_in_both_lists(make_run: MakeRun, story: Story) -> None:
     run = make_run(story(NEW))
-    status = status_document(run.home, "repo")
+    status = status_document(Storage(run.home), "repo")
     assert [found.next for found in status.waiting] == ["prodigy dlq retry k7m2pq"]
     assert [found.next for found in status.unmerged] == ["prodigy worktree merge k7m2pq"]
     assert (status.running, status.resumable) == ([], [])
@@ -257,12 +257,12 @@ def test_a_run_whose_branch_is_gone_waits_for_no_merge(make_run: MakeRun, story:
     told = story(NEW)
     cleaned = events.WorktreeCleaned(intent=1, path="/w", branches=(told[0].session_branch,))  # type: ignore[union-attr]
     run = make_run([*told, cleaned])
-    assert status_document(run.home, "repo").unmerged == []
-    assert worktrees_document(run.home, "repo").sessions == []
+    assert status_document(Storage(run.home), "repo").unmerged == []
+    assert worktrees_document(Storage(run.home), "repo").sessions == []
 
 
 def test_an_empty_home_is_an_empty_answer(tmp_path: Path) -> None:
-    status = status_document(tmp_path / "nothing", None)
+    status = status_document(Storage(tmp_path / "nothing"), None)
     assert [status.running, status.resumable, status.waiting, status.unmerged] == [[], [], [], []]
     assert not (tmp_path / "nothing").exists()
 
@@ -284,7 +284,7 @@ def test_an_empty_home_is_an_empty_answer(tmp_path: Path) -> None:
 def test_a_run_is_found_by_each_of_its_names(make_run: MakeRun, story: Story, name: str) -> None:
     make_run(story(OLD), stem=OLD)
     run = make_run(story(NEW))
-    assert resolve(name, run.home, "repo").run == run
+    assert resolve(name, Storage(run.home), "repo").run == run
 
 
 def test_an_exact_name_beats_a_prefix(make_run: MakeRun, story: Story) -> None:
@@ -292,17 +292,17 @@ def test_an_exact_name_beats_a_prefix(make_run: MakeRun, story: Story) -> None:
     longer = "20261122-081500-abcdef"
     make_run(story(longer), stem=longer)
     with pytest.raises(UsageError) as caught:
-        resolve("20261122-081500", run.home, "repo")
+        resolve("20261122-081500", Storage(run.home), "repo")
     assert caught.value.code == "ambiguous-run"
     assert f"`mapreduce-{NEW}`" in str(caught.value.note)
-    assert resolve(NEW, run.home, "repo").run == run
+    assert resolve(NEW, Storage(run.home), "repo").run == run
 
 
 @pytest.mark.parametrize("name", ["k7m2px", "k7", "", "nonsense"])
 def test_what_is_called_by_no_name_is_not_found(make_run: MakeRun, story: Story, name: str) -> None:
     run = make_run(story(NEW))
     with pytest.raises(UsageError) as caught:
-        resolve(name, run.home, "repo")
+        resolve(name, Storage(run.home), "repo")
     assert caught.value.code == "run-not-found"
     if name == "k7m2px":
         assert "`k7m2pq`" in str(caught.value.hint)
@@ -310,19 +310,19 @@ def test_what_is_called_by_no_name_is_not_found(make_run: MakeRun, story: Story,
 
 def test_a_run_of_another_repository_is_found_with_a_word(make_run: MakeRun, story: Story) -> None:
     run = make_run(story(NEW), repo="other")
-    found = resolve("k7m2pq", run.home, "repo")
+    found = resolve("k7m2pq", Storage(run.home), "repo")
     assert (found.run, found.elsewhere) == (run, True)
     with pytest.raises(UsageError, match="run-not-found"):
-        resolve("latest", run.home, "repo")
+        resolve("latest", Storage(run.home), "repo")
 
 
 def test_the_latest_is_the_newest_that_fits(make_run: MakeRun, story: Story) -> None:
     make_run(story(OLD)[:7], stem=OLD)
     run = make_run(story(NEW))
-    fits_nothing = resolve("latest", run.home, "repo", fits=lambda known: known.resumable)
+    fits_nothing = resolve("latest", Storage(run.home), "repo", fits=lambda known: known.resumable)
     assert fits_nothing.run.stem == OLD
     with pytest.raises(UsageError, match="run-not-found"):
-        resolve("latest", run.home, "repo", fits=lambda known: known.live)
+        resolve("latest", Storage(run.home), "repo", fits=lambda known: known.live)
 
 
 # -- documents -----------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ def _runs(run: str, invocation: Invocation, *, every: bool) -> list[Run]:
     if not every:
         return [run_called(run, invocation)]
     repo = repository_here(invocation, all_repos=False)
-    return all_runs(invocation.home, repo)
+    return all_runs(invocation.storage, repo)
 
 
 @app.command(name=("list", "ls"))

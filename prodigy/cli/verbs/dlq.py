@@ -73,7 +73,7 @@ def list_items(
     document = dlq_list((state for _, state in jobs(job, invocation, all_repos=all_repos)), wanted)
     if job is None and wanted == DlqFilter(limit=limit):
         repo = repository_here(invocation, all_repos=all_repos)
-        document = replace(document, legacy=legacy_letters(invocation.home, repo))
+        document = replace(document, legacy=legacy_letters(invocation.storage, repo))
     printer = invocation.printer
     if printer.document(document):
         return

@@ -167,7 +167,7 @@ app.command(clean, sort_key=6)
 # -- runs ----------------------------------------------------------------------------------------------------------
 def _show_jobs(invocation: Invocation, limit: int, *, all_repos: bool) -> None:
     repo = repository_here(invocation, all_repos=all_repos)
-    document = jobs_document(invocation.home, repo, limit)
+    document = jobs_document(invocation.storage, repo, limit)
     printer = invocation.printer
     printer.document(document)
     for job in document.jobs:

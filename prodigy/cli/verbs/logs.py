@@ -124,7 +124,7 @@ class _Search:
         """The logs of as many runs as are needed for so many of them."""
         repo = repository_here(self._invocation, all_repos=False)
         count = 0
-        for run in all_runs(self._invocation.home, repo):
+        for run in all_runs(self._invocation.storage, repo):
             for log in self._of(run):
                 count += 1
                 yield log

@@ -75,7 +75,7 @@ def _meant(name: str | None, invocation: Invocation, *, all_repos: bool) -> Iter
         yield run, holder
         return
     repo = repository_here(invocation, all_repos=all_repos)
-    held = ((run, holder) for run in all_runs(invocation.home, repo) if (holder := run_holder(run)))
+    held = ((run, holder) for run in all_runs(invocation.storage, repo) if (holder := run_holder(run)))
     if name is None:
         yield from held
         return

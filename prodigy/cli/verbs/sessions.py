@@ -65,8 +65,8 @@ def list_sessions(
         invocation: Who asks.
     """
     repo = repository_here(invocation, all_repos=all_repos)
-    known = (run for run in summaries(invocation.home, repo) if status in {None, run.status})
-    older = [] if resumable else legacy_sessions(invocation.home, repo)
+    known = (run for run in summaries(invocation.storage, repo) if status in {None, run.status})
+    older = [] if resumable else legacy_sessions(invocation.storage, repo)
     document = sessions(
         (run for run in known if run.resumable or not resumable),
         limit,

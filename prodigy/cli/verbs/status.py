@@ -68,7 +68,7 @@ def status(
 def _show(invocation: Invocation, *, all_repos: bool) -> int:
     """Print it all; how many lines that took."""
     repo = repository_here(invocation, all_repos=all_repos)
-    document = status_document(invocation.home, repo)
+    document = status_document(invocation.storage, repo)
     printer = invocation.printer
     printer.document(document)
     printer.record(document)

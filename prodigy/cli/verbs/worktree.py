@@ -14,7 +14,6 @@ from prodigy.cli.printer import Column, Part, Span
 from prodigy.cli.session_facts import session_facts, size_of, slots_of
 from prodigy.cli.text import age, readable_size
 from prodigy.ids import SessionId
-from prodigy.paths import Layout
 from prodigy.store.documents import WorktreesDocument, WorktreeSession
 from prodigy.store.runs import worktrees_document
 
@@ -67,7 +66,7 @@ def list_worktrees(
         invocation: Who asks.
     """
     repo = repository_here(invocation, all_repos=all_repos)
-    known = worktrees_document(invocation.home, repo)
+    known = worktrees_document(invocation.storage, repo)
     measured = [_measured(session, invocation, detailed=detailed) for session in known.sessions]
     document = replace(known, sessions=measured)
     printer = invocation.printer
@@ -207,7 +206,7 @@ def _step(session: WorktreeSession) -> str:
 
 def _measured(session: WorktreeSession, invocation: Invocation, *, detailed: bool) -> WorktreeSession:
     """The session with what git says of it, and with ``detailed`` what lies on disk."""
-    layout, name = Layout(invocation.home, session.repo), SessionId(session.session_id)
+    layout, name = invocation.storage.layout(session.repo), SessionId(session.session_id)
     facts = session_facts(layout, name, session.branch_name, session.parent_branch, invocation.around.environ)
     measured = replace(session, ahead=facts.ahead, dirty=facts.dirty)
     if not detailed:
