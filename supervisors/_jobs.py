@@ -7,6 +7,7 @@ Rules:
 - After its outcome a job says nothing any more.
 """
 
+import gc
 import itertools
 import os
 import socket
@@ -281,6 +282,8 @@ def run_worker(program: str, channel: int, pulse: int, zygote: SpawnedZygote) ->
         line = Line(socket.socket(fileno=channel), Downward)
         try:
             worker = Worker(load_program(program), line, Reapers(Zygote(zygote)))
+            gc.freeze()
+            gc.enable()
             await worker.serve(socket.socket(fileno=pulse))
         except Exception as error:  # noqa: BLE001 - last words
             fail(line, error)

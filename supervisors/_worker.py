@@ -5,9 +5,11 @@ Rules, in this order, since each protects what follows:
 - The terminal's signals are not for us: our coordinator decides.
 - When the coordinator dies the kernel sends us SIGCONT, so that even a stopped worker wakes and reads the end of file.
 - The zygote is started before anything slow is imported, and boots meanwhile.
+- What is imported is no garbage: it is not searched for any, then or later.
 - Only then is our limit of open files raised, since each running command costs us three: commands keep the usual one.
 """
 
+import gc
 import json
 import os
 import resource
@@ -29,6 +31,7 @@ def main() -> None:
     for descriptor in (config["channel"], config["pulse"], *config["kept"]):
         os.set_inheritable(descriptor, False)
     zygote = spawn_zygote(config["kept"])
+    gc.disable()
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 

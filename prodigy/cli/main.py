@@ -1,7 +1,11 @@
 """The door of the program: ``--version`` at once, everything else through ``app``."""
 
+import gc
 import sys
 from collections.abc import Sequence
+
+_YOUNG = 50_000
+"""Objects made between two searches for garbage: what is imported is none, and is not to be looked at a hundred times."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -12,6 +16,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         sys.stdout.write(version_line() + "\n")
         return 0
+    gc.set_threshold(_YOUNG)
     from prodigy.cli.app import perform
     from prodigy.cli.surroundings import of_this_process
 

@@ -65,6 +65,19 @@ def test_status_loads_nothing_of_the_language_but_its_model(tmp_path: Path) -> N
     assert names.isdisjoint({"prodigy.workflow.template", "prodigy.workflow.expression_parser"})
 
 
+def test_what_is_imported_is_not_searched_for_garbage(tmp_path: Path) -> None:
+    searches = "sum(generation['collections'] for generation in gc.get_stats())"
+    program = (
+        f"import gc; before = {searches}; from prodigy.cli.main import main; "
+        f"main(['status', '--all-repos']); print({searches} - before)"
+    )
+    environ = {"PATH": os.environ["PATH"], "PRODIGY_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    said = subprocess.run(
+        [sys.executable, "-c", program], env=environ, cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    assert int(said.stdout.split()[-1]) < 20
+
+
 def test_python_dash_m_is_the_program(tmp_path: Path) -> None:
     said = subprocess.run(
         [sys.executable, "-m", "prodigy", "--version"],

@@ -1,5 +1,6 @@
 """The program that the pool's tests run in real workers: jobs that behave, and jobs that do not."""
 
+import gc
 import os
 import time
 from functools import partial
@@ -26,6 +27,10 @@ class Echo(msgspec.Struct, frozen=True, tag=True):
     """Return the text."""
 
     text: str
+
+
+class Garbage(msgspec.Struct, frozen=True, tag=True):
+    """Say whether garbage is collected; the number is how many objects are never looked at."""
 
 
 class Raise(msgspec.Struct, frozen=True, tag=True):
@@ -73,7 +78,7 @@ class Misbehave(msgspec.Struct, frozen=True, tag=True):
     how: str
 
 
-Job = Echo | Raise | Talk | Cross | Shell | Leave | Linger | Misbehave
+Job = Echo | Garbage | Raise | Talk | Cross | Shell | Leave | Linger | Misbehave
 
 
 class Number(msgspec.Struct, frozen=True, tag=True):
@@ -120,6 +125,8 @@ async def serve(job: Job, link: Link, slots: SlotPool) -> Result:
     match job:
         case Echo(text):
             return Result(text, os.getpid(), Counter.value)
+        case Garbage():
+            return Result(str(gc.isenabled()), os.getpid(), gc.get_freeze_count())
         case Raise(name):
             raise ERRORS[name]
         case Talk(count, padding, last):

@@ -15,6 +15,7 @@ from programs import (
     PROTOCOL,
     Cross,
     Echo,
+    Garbage,
     Job,
     Linger,
     Message,
@@ -97,6 +98,13 @@ async def test_a_job_and_a_result_over_the_limit_fail_alone():
             await pool.run(Misbehave("huge result"))
         assert (await pool.run(Echo("on"))).text == "on"
         assert pool.workers[0].number == 1
+
+
+async def test_garbage_is_collected_but_not_looked_for_in_what_is_imported():
+    async with pool_of() as pool:
+        result = await pool.run(Garbage())
+    assert result.text == "True"
+    assert result.told > 10_000
 
 
 async def test_jobs_have_names_while_they_run():
