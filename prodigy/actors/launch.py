@@ -15,6 +15,7 @@ from uuid import UUID
 
 import msgspec
 import trio
+from msgspec import structs
 
 from prodigy import __version__, ids
 from prodigy.actors import environment
@@ -23,11 +24,12 @@ from prodigy.actors.registration import registered
 from prodigy.errors import MachineError
 from prodigy.events import Metadata
 from prodigy.git import admission, excludes
+from prodigy.git.checkout import Checkout, look
 from prodigy.git.cli import Git
 from prodigy.git.forge import Forge, open_forge
 from prodigy.git.included import find_included, included_in, keep_included
 from prodigy.git.local import TrioRunner
-from prodigy.git.repository import Repository, Target, discover, find_target, uncommitted
+from prodigy.git.repository import Repository, Target, discover, find_target
 from prodigy.git.writability import refusal
 from prodigy.job.plan import RunPlan
 from prodigy.paths import Layout, Storage
@@ -44,6 +46,18 @@ class Ground(msgspec.Struct, frozen=True):
     repository: Repository
     target: Target
     git: Git
+    checkout: Checkout | None = None
+    """How the user's checkout stood, once it was looked at."""
+
+    @property
+    def left_out(self) -> int:
+        """How many files of the checkout are not part of a run, because they are not committed."""
+        return len(self.checkout.files) if self.checkout is not None else 0
+
+    @property
+    def main_checkout(self) -> Checkout | None:
+        """How the main worktree stood, if that is what the user stands in."""
+        return self.checkout if self.repository.checkout == self.repository.root else None
 
 
 async def survey(place: Path, environ: Mapping[str, str]) -> Ground:
@@ -92,10 +106,10 @@ async def admit(ground: Ground, workflow: Workflow) -> None:
         await admission.require_signing(ground.git, ground.repository, identity)
 
 
-async def left_out(ground: Ground) -> int:
-    """How many files of the user's checkout are not part of a run, because they are not committed."""
-    checkout = ground.repository.checkout
-    return await uncommitted(ground.git.at(checkout)) if checkout else 0
+async def looked_at(ground: Ground) -> Ground:
+    """The ground with the user's checkout as it stands, where there is one."""
+    place = ground.repository.checkout
+    return structs.replace(ground, checkout=await look(ground.git.at(place))) if place else ground
 
 
 class Source(msgspec.Struct, frozen=True):

@@ -42,15 +42,18 @@ class Watch:
         git: in the user's repository, at the top of the main worktree if it has one.
         keeper: makes rescue refs.
         recorder: told of what changed.
+        checkout: how the main worktree stood when the run began; without it, the first look is the beginning.
     """
 
-    def __init__(self, git: Git, keeper: Keeper, recorder: RecorderRef) -> None:
+    def __init__(
+        self, git: Git, keeper: Keeper, recorder: RecorderRef, checkout: Checkout | None = None
+    ) -> None:
         self._git = git
         self._commons = Commons(git)
         self._keeper = keeper
         self._recorder = recorder
         self._known: Shared | None = None
-        self._checkout: Checkout | None = None
+        self._checkout = checkout
         self._config = b""
         """As it was before any step."""
         self._branches: dict[str, frozenset[str]] = {}
@@ -63,7 +66,7 @@ class Watch:
             if self._known is None:
                 self._known = await self._commons.look()
                 self._config = self._known.config
-                if Path(self._git.cwd, ".git").exists():
+                if self._checkout is None and Path(self._git.cwd, ".git").exists():
                     self._checkout = await look(self._git)
 
     async def expect(self, agent_id: str) -> None:

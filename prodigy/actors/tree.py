@@ -50,8 +50,9 @@ from prodigy.actors.snapshotting import Snapshots
 from prodigy.actors.task import Task
 from prodigy.actors.tasks import TaskFactory
 from prodigy.actors.tuning import NO_TUNING, Tuning
-from prodigy.actors.workspaces import Workspaces
+from prodigy.actors.workspaces import Site, Workspaces
 from prodigy.errors import ProdigyError
+from prodigy.git.checkout import Checkout
 from prodigy.git.forge import Forge
 from prodigy.git.housekeeping import GcHold
 from prodigy.git.included import included_in
@@ -124,6 +125,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """A worker that was started ahead of everything else."""
     hold: Sequence[int] = ()
     """Descriptors that stay open until every process tree is dead."""
+    checkout: Checkout | None = None
+    """How the main worktree stood just now, if somebody looked."""
 
 
 Purpose = Literal["run", "merge", "clean", "clean-agents"]
@@ -184,15 +187,13 @@ class Tree:
         plan, around, ledger = self._plan, self._around, self.ledger
         recorder, layout, git = self._recorder.ref, around.layout, around.forge.git
         worktrees = Worktrees(git, layout.git_lock, around.forge.restorer)
-        hold = GcHold(around.forge.customs.common_dir)
+        site = Site(git, worktrees, GcHold(around.forge.customs.common_dir), around.checkout)
         disk = Disk(around.forge.customs.common_dir, layout, ledger, recorder)
         places = (layout.worktrees, Path(around.forge.customs.common_dir))
         private = Private(around.prepared.masker, frozenset(included_in(layout.included(plan.job_id))))
         workspaces = ChildSpec(
             "workspaces",
-            lambda: Workspaces(
-                plan, layout, git, worktrees, hold, ledger, recorder, around.tuning.idle_slots
-            ),
+            lambda: Workspaces(plan, layout, site, ledger, recorder, around.tuning.idle_slots),
         )
         merger = ChildSpec(
             "merger",

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar, assert_never
 
+import msgspec
 import trio
 
 from prodigy import events, ids
@@ -51,6 +52,7 @@ from prodigy.actors.workspace_requests import (
     WorkspacesRef,
 )
 from prodigy.errors import ProdigyError, RunError
+from prodigy.git.checkout import Checkout
 from prodigy.git.cli import Git
 from prodigy.git.housekeeping import GcHold
 from prodigy.git.included import copy_missing
@@ -68,15 +70,26 @@ from supervisors import Actor, Crashed, DynamicSupervisorRef, Mailbox, Reason, R
 T = TypeVar("T")
 
 
+class Site(msgspec.Struct, frozen=True):
+    """The user's repository, as a run uses it."""
+
+    git: Git
+    """In it; used for administration only."""
+    worktrees: Worktrees
+    """Makes and removes them."""
+    hold: GcHold
+    """Keeps garbage from being collected meanwhile."""
+    checkout: Checkout | None = None
+    """How the main worktree stood when the run began, if somebody looked."""
+
+
 class Workspaces(Actor[Message]):
     """Owns the worktrees of one run.
 
     Args:
         plan: ids, branch and base commit.
         layout: where worktrees lie.
-        git: in the user's repository; used for administration only.
-        worktrees: makes and removes them.
-        hold: keeps garbage from being collected meanwhile.
+        site: the repository.
         ledger, recorder: what is known, and where it is written.
         idle_slots: seconds that a slot stays which nobody needs; ``None``: as long as the run.
     """
@@ -85,25 +98,23 @@ class Workspaces(Actor[Message]):
         self,
         plan: RunPlan,
         layout: Layout,
-        git: Git,
-        worktrees: Worktrees,
-        hold: GcHold,
+        site: Site,
         ledger: Ledger,
         recorder: RecorderRef,
         idle_slots: float | None = None,
     ) -> None:
         self._idle_slots = idle_slots
-        self._hold = hold
+        self._hold = site.hold
         self._plan = plan
         self._layout = layout
-        self._git = git
-        self._worktrees = worktrees
+        self._git = git = site.git
+        self._worktrees = worktrees = site.worktrees
         self._ledger = ledger
         self._recorder = recorder
         self._included = layout.included(plan.job_id)
         ignore = f"core.excludesFile={layout.excludes(plan.job_id)}"
         self._keeper = Keeper(git.having(ignore), plan.job_id, recorder)
-        self._watch = Watch(git, self._keeper, recorder)
+        self._watch = Watch(git, self._keeper, recorder, site.checkout)
         self._slots = Slots(
             layout,
             plan.session_id,

@@ -4,7 +4,7 @@ import gc
 import sys
 from collections.abc import Sequence
 
-_YOUNG = 50_000
+_YOUNG = 200_000
 """Objects made between two searches for garbage: what is imported is none, and is not to be looked at a hundred times."""
 
 

@@ -121,6 +121,7 @@ class Session:
             ask_merge=self._ask_merge,
             observers=(projections.heard, self._watcher.heard),
             hold=(share,),
+            checkout=ground.main_checkout,
         )
 
     async def _beside(self, tree: Tree, projections: Projections) -> None:

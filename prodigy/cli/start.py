@@ -103,7 +103,8 @@ class Start:
             write_asked(layout, masked(plan, prepared.masker), prepared.masker.raw(self._text), now)
             show_newest(layout, plan.session_id)
             plan = with_flags(plan)
-            self._announce(plan, layout, await launch.left_out(ground))
+            ground = await launch.looked_at(ground)
+            self._announce(plan, layout, ground.left_out)
             tree = await session.live(plan, layout, ground, prepared)
         return session.ended(tree, layout.repo, prepared.masker)
 

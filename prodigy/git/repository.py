@@ -103,12 +103,6 @@ async def require_git(git: Git) -> None:
         raise MachineError("git-not-usable", f"git {wanted} or newer is needed, this is: {said}")
 
 
-async def uncommitted(git: Git) -> int:
-    """How many files of the checkout differ from HEAD, untracked ones included."""
-    options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all", "--ignore-submodules=none")
-    return len((await git.run("status", *options)).fields)
-
-
 async def find_target(git: Git, named: str | None) -> Target:
     """The branch named, or the repository's default branch if that is not there.
 

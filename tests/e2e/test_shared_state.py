@@ -1,6 +1,8 @@
 """What steps change beside their worktree, in what they share with the user: told, and undone where that is exact."""
 
+import json
 import signal
+from pathlib import Path
 from typing import Any
 
 from worlds import PATIENCE, World, eventually
@@ -155,3 +157,27 @@ def test_a_checkout_that_stays_as_it_is_is_not_told(world: World) -> None:
     assert done.returncode == 0, done.stderr
     assert world.events("shared_state_changed") == []
     assert world.checkout_digest() == before
+
+
+def test_the_checkout_is_looked_at_when_a_run_begins_and_when_it_ends(world: World, tmp_path: Path) -> None:
+    """And at no other time: that may take seconds where there are many files."""
+    trace = tmp_path / "trace"
+    trace.mkdir()
+    world.environ["GIT_TRACE2_EVENT"] = str(trace)
+    world.write("dirty.txt", "mine\n")
+    done = world.prodigy("run", world.workflow("- shell: 'true'\n"), "--no-merge")
+    assert done.returncode == 0, done.stderr
+    assert "1 uncommitted file is not part of this run" in done.stderr
+    records = [json.loads(line) for file in trace.iterdir() for line in file.read_text().splitlines()]
+    looks = [
+        record
+        for record in records
+        if record["event"] == "def_repo" and record["worktree"] == str(world.repository)
+    ]
+    by_process = {record["sid"] for record in looks}
+    statuses = [
+        record
+        for record in records
+        if record["event"] == "start" and record["sid"] in by_process and "status" in record["argv"]
+    ]
+    assert len(statuses) == 2

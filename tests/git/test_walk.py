@@ -3,10 +3,11 @@
 import os
 
 from prodigy.git import evidence
+from prodigy.git.checkout import look
 from prodigy.git.final import merge_into
 from prodigy.git.forge import open_forge
 from prodigy.git.merge import Merged, merge
-from prodigy.git.repository import discover, find_target, uncommitted
+from prodigy.git.repository import discover, find_target
 from prodigy.git.rescue import branches, rescue, rescue_strays
 from prodigy.git.worktrees import Worktrees
 
@@ -22,7 +23,7 @@ async def test_a_run_from_discovery_to_clean_up(repo, tmp_path):
     git = repo.git()
 
     found = await discover(git, str(repo.path))
-    assert await uncommitted(git) == 2
+    assert len((await look(git)).files) == 2
     target = await find_target(git, found.branch)
     worktrees = Worktrees(git, tmp_path / "git.lock")
     forge = await open_forge(found, git, tmp_path / "git.lock", tmp_path / "bench")

@@ -123,10 +123,8 @@ class Counter:
 
 async def serve(job: Job, link: Link, slots: SlotPool) -> Result:
     match job:
-        case Echo(text):
-            return Result(text, os.getpid(), Counter.value)
-        case Garbage():
-            return Result(str(gc.isenabled()), os.getpid(), gc.get_freeze_count())
+        case Echo() | Garbage():
+            return look(job)
         case Raise(name):
             raise ERRORS[name]
         case Talk(count, padding, last):
@@ -142,6 +140,12 @@ async def serve(job: Job, link: Link, slots: SlotPool) -> Result:
             return await leave(job, link, slots)
         case Linger() | Misbehave():
             return await be_difficult(job, link)
+
+
+def look(job: Echo | Garbage) -> Result:
+    if isinstance(job, Garbage):
+        return Result(str(gc.isenabled()), os.getpid(), gc.get_freeze_count())
+    return Result(job.text, os.getpid(), Counter.value)
 
 
 ERRORS: dict[str, BaseException] = {
