@@ -1,16 +1,18 @@
-"""Records as files for other programs: JSON, JSON lines, CSV, Markdown; one record at a time."""
+"""Records as files for other programs: JSON, JSON lines, CSV, Markdown, a trace of spans; one record at a time."""
 
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from typing import Literal
 
 import msgspec
 
 from prodigy.events import event_type, item_of
+from prodigy.job.trace import TraceEvent, Tracer
 from prodigy.store.documents import RunRecord
 
-EventFormat = Literal["json", "jsonl", "csv", "markdown"]
+EventFormat = Literal["json", "jsonl", "csv", "markdown", "trace"]
 
 _COLUMNS = ("timestamp", "job_id", "seq", "event_type", "phase", "step", "item_id", "agent_id", "attempt")
 _MARKDOWN = ("timestamp", "job_id", "seq", "event_type", "item_id", "event")
@@ -27,6 +29,8 @@ def events_exported(records: Iterable[RunRecord], form: EventFormat) -> Iterator
             yield from _csv(records)
         case "markdown":
             yield from _markdown(records)
+        case "trace":
+            yield from _trace(records)
 
 
 def _json(records: Iterable[RunRecord]) -> Iterator[str]:
@@ -64,6 +68,22 @@ def _markdown(records: Iterable[RunRecord]) -> Iterator[str]:
 def _escaped(cell: str) -> str:
     """What would end a cell, or begin a tag."""
     return cell.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")
+
+
+def _trace(records: Iterable[RunRecord]) -> Iterator[str]:
+    separator = '{"displayTimeUnit":"ms","traceEvents":[\n'
+    for entry in _entries(records):
+        yield separator + msgspec.json.encode(entry).decode()
+        separator = ",\n"
+    yield "]}\n" if separator == ",\n" else separator + "]}\n"
+
+
+def _entries(records: Iterable[RunRecord]) -> Iterator[TraceEvent]:
+    for number, (_, run) in enumerate(groupby(records, key=lambda record: record.job_id), 1):
+        tracer = Tracer(number)
+        for record in run:
+            yield from tracer.after(record)
+        yield from tracer.end()
 
 
 def _cells(record: RunRecord) -> dict[str, str]:

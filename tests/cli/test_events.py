@@ -174,6 +174,18 @@ def test_records_are_written_for_other_programs(desk: Any, two_runs: None, tmp_p
     assert len(table) == 2 + len(whole_list)
 
 
+def test_runs_are_written_as_a_trace(desk: Any, two_runs: None) -> None:
+    """Each run is a process; without any the file is one all the same."""
+    told = json.loads(desk.call("events", "export", "--format", "trace").out)["traceEvents"]
+    names = {entry["pid"]: entry["args"]["name"] for entry in told if entry["name"] == "process_name"}
+    assert [names[number].split()[1] for number in sorted(names)] == [OTHER_JOB, JOB]
+    assert {entry["pid"] for entry in told} == {1, 2}
+    alone = json.loads(desk.call("events", "export", "latest", "--format", "trace").out)["traceEvents"]
+    assert len(alone) == sum(entry["pid"] == 2 for entry in told)
+    nothing = desk.call("events", "export", "--since", "2100-01-01T00:00:00Z", "--format", "trace").out
+    assert json.loads(nothing)["traceEvents"] == []
+
+
 def test_what_would_break_a_markdown_table_is_escaped(desk: Any, write: Write) -> None:
     story = [*half(STEM, "x"), events.ItemSkipped(item_id="b", reason="a|b <script>")]
     write(STEM, story)

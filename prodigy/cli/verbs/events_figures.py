@@ -69,7 +69,7 @@ def export(
     all_repos: bool = False,
     invocation: Given,
 ) -> None:
-    """Write the events of all runs for other programs: a JSON list, JSON lines, CSV or a Markdown table.
+    """Write the events of all runs for other programs: JSON, JSON lines, CSV, a Markdown table, or a trace to look at.
 
     Args:
         job: Only those of one run.
