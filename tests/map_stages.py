@@ -242,12 +242,12 @@ class Stage:
                 history=tuple(item.history),
             )
             self._tell(added)
-        elif letter.failure_count < len(item.history):
+        elif item.history:
             updated = events.DlqItemUpdated(
                 item_id=item_id,
                 error_signature=signature,
-                failure_count=len(item.history),
-                history=tuple(item.history[letter.failure_count :]),
+                failure_count=letter.failure_count + len(item.history),
+                history=tuple(item.history),
             )
             self._tell(updated)
 

@@ -41,7 +41,7 @@ class DeadLetters(Actor[Message]):
         """Bury one item; one that is there already gets the attempts of which the queue does not know yet."""
         item = self._ledger.state.items[message.item_id]
         letter = self._ledger.state.dead_letters.get(message.item_id)
-        if letter is not None and letter.failure_count >= len(item.history):
+        if letter is not None and not item.history:
             message.reply.send(letter.seq)  # asked for twice
             return
         last = item.history[-1]
@@ -61,8 +61,8 @@ class DeadLetters(Actor[Message]):
             told = DlqItemUpdated(
                 item_id=item.item_id,
                 error_signature=signature,
-                failure_count=len(item.history),
-                history=tuple(item.history[letter.failure_count :]),
+                failure_count=letter.failure_count + len(item.history),
+                history=tuple(item.history),
                 reprocess_eligible=healing,
                 manual_review_required=not healing,
             )

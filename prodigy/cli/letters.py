@@ -38,15 +38,15 @@ def jobs(
         yield run, load_state(run)
 
 
-def job_with(item: str, job: str | None, invocation: Invocation) -> JobState:
+def job_with(item: str, job: str | None, invocation: Invocation) -> tuple[Run, JobState]:
     """The job in whose queue an item is.
 
     Raises:
         UsageError: ``item-not-found``; ``ambiguous-id``: it is in several, or its name is not enough.
     """
-    found: list[JobState] = []
+    found: list[tuple[Run, JobState]] = []
     missing: UsageError | None = None
-    for _, state in jobs(job, invocation):
+    for run, state in jobs(job, invocation):
         try:
             named(state, [item])
         except UsageError as error:
@@ -54,7 +54,7 @@ def job_with(item: str, job: str | None, invocation: Invocation) -> JobState:
                 raise
             missing = missing or error
         else:
-            found.append(state)
+            found.append((run, state))
     if len(found) == 1:
         return found[0]
     if not found:
@@ -62,7 +62,7 @@ def job_with(item: str, job: str | None, invocation: Invocation) -> JobState:
     raise UsageError(
         "ambiguous-id",
         f"`{item}` is in the queues of {len(found)} runs",
-        note=", ".join(state.started.job_id for state in found if state.started is not None),
+        note=", ".join(run.job_id for run, _ in found),
         hint="name the run with `--job-id`",
     )
 

@@ -215,7 +215,7 @@ class _Resumption(Continuation):
         return taken
 
     def _tell_nothing(self, state: JobState) -> int:
-        self._printer.document(report(state, self._run.repo, self._around.now()))
+        self._printer.document(report(state, self._run.repo, self._around.now(), self._run.histories()))
         self._printer.line(f"{_NOTHING}: {self._run.session_id} came to its end")
         return 1 if self._strict and state.dead_letters else 0
 

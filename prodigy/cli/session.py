@@ -29,6 +29,7 @@ from prodigy.steps.backends import opened
 from prodigy.steps.masking import Masker
 from prodigy.steps.redaction import without_secrets
 from prodigy.store.locks import SharedLock
+from prodigy.store.lookup import Lookup
 from prodigy.store.projections import Projections
 from prodigy.store.snapshots import Folded
 from prodigy.workflow.model import Budget
@@ -87,6 +88,7 @@ class Session:
 
         ``opening``, ``journal`` and ``budget`` as the tree takes them.
         """
+        self._histories = Lookup(layout.journal(plan.job_id)).history
         self._watcher = self._make_watcher(plan, layout, prepared)
         projections = Projections(layout, self._around.now)
         share = SharedLock(layout.workers_lock(plan.job_id))
@@ -139,6 +141,7 @@ class Session:
             steps=plan.step_counts(),
             failures=plan.failures_told(),
             width=self._printer.talk_width if self._printer.level < Level.VERBOSE else None,
+            histories=self._histories,
             zone=self._printer.zone,
         )
         mode = mode_of(self._progress, self._printer)
@@ -176,7 +179,7 @@ class Session:
         if error is not None:
             error = without_secrets(error, masker)
         code = 128 + self._signal if self._signal is not None else self._verdict(state, error)
-        document = msgspec.structs.replace(report(state, repo, now), exit_code=code)
+        document = msgspec.structs.replace(report(state, repo, now, self._histories), exit_code=code)
         self._printer.document(document)
         self._printer.record(document)
         if self._shown == "output":

@@ -13,7 +13,7 @@ from prodigy import events
 from prodigy.events import Attempt, Failure, Record
 from prodigy.job.letters import Rule
 from prodigy.job.moves import failed_for_good, item_done, move, note_duration
-from prodigy.job.state import Circuit, ItemState, JobState, Repeated
+from prodigy.job.state import Circuit, FailedAttempt, ItemState, JobState, Repeated
 
 _HISTORY_TAIL = 4096
 
@@ -32,7 +32,7 @@ def _item_selected(state: JobState, event: events.ItemSelected, record: Record) 
     if event.problem is not None:
         move(state, item, "failed")
         error = Failure(error_class="invalid-item", message=event.problem)
-        item.history.append(failed_attempt(state, item, error, record))
+        keep_attempt(item, failed_attempt(state, item, error, record))
 
 
 def _items_selected(state: JobState, _event: events.ItemsSelected, _: Record) -> None:
@@ -103,18 +103,16 @@ def _agent_failed(state: JobState, event: events.AgentFailed, record: Record) ->
     item.rescue_ref = event.rescue_ref or item.rescue_ref
     item.attempts = max(item.attempts, event.attempt)  # one that found no worktree never started
     move(state, item, "failed")
-    attempt = failed_attempt(state, item, event.error, record)
-    item.history.append(
-        replace(
-            attempt,
-            attempt_number=event.attempt,
-            agent_id=event.agent_id,
-            duration_ms=event.duration_ms,
-            cost_usd=event.cost_usd,
-            base_commit=event.base_commit or item.base_commit,
-            claude_session_id=conversation,
-        )
+    attempt = replace(
+        failed_attempt(state, item, event.error, record),
+        attempt_number=event.attempt,
+        agent_id=event.agent_id,
+        duration_ms=event.duration_ms,
+        cost_usd=event.cost_usd,
+        base_commit=event.base_commit or item.base_commit,
+        claude_session_id=conversation,
     )
+    keep_attempt(item, attempt)
 
 
 def _agent_interrupted(state: JobState, event: events.AgentInterrupted, _: Record) -> None:
@@ -190,6 +188,12 @@ def failed_attempt(state: JobState, item: ItemState, error: Failure, record: Rec
         base_commit=item.base_commit,
         retry=item.item_id in state.dead_letters,
     )
+
+
+def keep_attempt(item: ItemState, attempt: Attempt) -> None:
+    """One more attempt failed."""
+    item.history.append(attempt)
+    item.failed.append(FailedAttempt(attempt.attempt_number, attempt.timestamp, attempt.duration_ms))
 
 
 ITEM_RULES: Final[Mapping[type[events.Event], Rule]] = {

@@ -60,14 +60,14 @@ def _chain(state: JobState) -> list[Link]:
 def attempts(item: ItemState) -> Iterator[Link]:
     """The attempts at an item that have ended, oldest first."""
     text, told = item_text(item.item, item.item_id), 0
-    for failed in item.history:
+    for failed in item.failed:
         told += failed.duration_ms
-        began = failed.timestamp - timedelta(milliseconds=failed.duration_ms)
+        began = failed.at - timedelta(milliseconds=failed.duration_ms)
         yield Link(
             phase="map",
             item_id=item.item_id,
             text=text,
-            attempt=failed.attempt_number,
+            attempt=failed.number,
             started_at=began,
             duration_ms=failed.duration_ms,
         )

@@ -5,8 +5,11 @@ against them, yet stay in the queue until they are done. A retry that stopped ea
 they were before it.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from sys import intern
 from typing import Any, Final
+
+from msgspec.structs import replace
 
 from prodigy import events
 from prodigy.events import Attempt, Failure, Phase, Record
@@ -37,18 +40,62 @@ def failure_of(attempt: Attempt) -> Failure:
     )
 
 
+def failed_before(state: JobState, item: ItemState) -> Failure | None:
+    """What the last attempt at an item failed with, that of another retry included; ``None`` if none did."""
+    if item.history:
+        return failure_of(item.history[-1])
+    letter = state.dead_letters.get(item.item_id)
+    return letter.last if letter is not None else None
+
+
+# -- what they tell --------------------------------------------------------------------------------------------------
+def history(told: Iterable[Attempt | events.AnyEvent]) -> list[Attempt]:
+    """The failed attempts of an item, oldest first, by what they are known from."""
+    attempts: list[Attempt] = []
+    for part in told:
+        match part:
+            case Attempt():
+                attempts.append(part)
+            case events.DlqItemAdded() | events.DlqItemUpdated():
+                attempts.extend(part.history)
+            case events.WorktreeRescued():
+                name_rescue(attempts, part)
+            case _:
+                raise TypeError(f"a {type(part).__name__} tells of no failed attempt")
+    return attempts
+
+
+def name_rescue(attempts: list[Attempt], event: events.WorktreeRescued) -> None:
+    """A rescue comes after the failure that made it necessary; the last attempt is then told of it."""
+    if attempts and attempts[-1].agent_id == event.agent_id and attempts[-1].rescue_ref is None:
+        attempts[-1] = replace(
+            attempts[-1],
+            rescue_ref=event.ref,
+            rescued_files=event.files,
+            uncommitted_changes=event.uncommitted,
+        )
+
+
+def rescued(state: JobState, item: ItemState, event: events.WorktreeRescued, record: Record) -> None:
+    """Name a rescue in the history of the item whose work it is."""
+    if item.history:
+        name_rescue(item.history, event)
+    elif item.item_id in state.dead_letters:
+        item.told = (*item.told, record.seq)
+
+
 # -- in --------------------------------------------------------------------------------------------------------------
 def _item_added(state: JobState, event: events.DlqItemAdded, record: Record) -> None:
     item = state.items[event.item_id]
     times = [attempt.timestamp for attempt in event.history] or [record.timestamp]
-    same = tuple(item.history) == event.history
-    state.dead_letters[event.item_id] = DeadLetter(
+    state.dead_letters[item.item_id] = DeadLetter(
         seq=record.seq,
-        item_id=event.item_id,
+        item_id=item.item_id,
         index=event.index,
         item=item.item if item.item == event.item else event.item,
-        error_signature=event.error_signature,
-        failure_history=list(item.history if same else event.history),  # thousands of these are kept once
+        error_signature=intern(event.error_signature),
+        failure_count=len(event.history),
+        last=_last(event.history),
         reprocess_eligible=event.reprocess_eligible,
         manual_review_required=event.manual_review_required,
         workflow_sha256=state.workflow_sha256,
@@ -56,27 +103,38 @@ def _item_added(state: JobState, event: events.DlqItemAdded, record: Record) -> 
         first_attempt=times[0],
         last_attempt=times[-1],
     )
-    _failed(state, item, event.error_signature)
+    _failed(state, item, state.dead_letters[item.item_id], record)
 
 
 def _item_updated(state: JobState, event: events.DlqItemUpdated, record: Record) -> None:
     letter, item = state.dead_letters[event.item_id], state.items[event.item_id]
-    new = item.history[len(letter.failure_history) :]
-    letter.failure_history.extend(new if tuple(new) == event.history else event.history)
+    letter.failure_count += len(event.history)
+    letter.last = _last(event.history) or letter.last
     letter.seq = record.seq
-    letter.error_signature = event.error_signature
+    letter.error_signature = intern(event.error_signature)
     letter.reprocess_eligible = event.reprocess_eligible
     letter.manual_review_required = event.manual_review_required
     letter.workflow_sha256, letter.template_sha256 = state.workflow_sha256, state.template_sha256
     letter.last_attempt = event.history[-1].timestamp if event.history else letter.last_attempt
-    _failed(state, item, event.error_signature)
+    _failed(state, item, letter, record)
 
 
-def _failed(state: JobState, item: ItemState, signature: str) -> None:
+def _failed(state: JobState, item: ItemState, letter: DeadLetter, record: Record) -> None:
+    """What failed of the item stands in the journal now, and nowhere else."""
+    item.history = []
+    item.told = (*item.told, record.seq)
+    if item.error is not None:
+        item.error = letter.last
     move(state, item, "failed")
     failed_for_good(state, item)
+    signature = letter.error_signature
     state.alike = state.alike + 1 if signature == state.alike_signature else 1
     state.alike_signature = signature
+
+
+def _last(history: Sequence[Attempt]) -> Failure | None:
+    """What the last attempt failed with, without output and logs."""
+    return failure_of(replace(history[-1], stdout_tail="", stderr_tail="", logs=())) if history else None
 
 
 # -- again -----------------------------------------------------------------------------------------------------------
@@ -136,17 +194,20 @@ def _items_reprocessed(state: JobState, event: events.DlqItemsReprocessed, recor
     state.retry.ended = event
     for item_id in state.retry.items:
         _leave(state, state.items[item_id])
-        letter, history = state.dead_letters.get(item_id), state.items[item_id].history
-        if letter is not None and letter.failure_count < len(history):  # it would have got another attempt
-            letter.failure_history.extend(history[letter.failure_count :])
-            letter.last_attempt = history[-1].timestamp
+        letter, item = state.dead_letters.get(item_id), state.items[item_id]
+        if letter is not None and item.history:  # it would have got another attempt
+            item.told = (*item.told, *item.history)
+            letter.failure_count += len(item.history)
+            letter.last = _last(item.history)
+            letter.last_attempt = item.history[-1].timestamp
             letter.seq = record.seq
+            item.history = []
 
 
 def _leave(state: JobState, item: ItemState) -> None:
     """One that was not started, or not again, is failed as it was."""
     if item.status == "pending":
-        item.error = failure_of(item.history[-1]) if item.history else None
+        item.error = failed_before(state, item)
         item.ready_at = None
         item.forgiven = True
         move(state, item, "failed")
@@ -154,10 +215,10 @@ def _leave(state: JobState, item: ItemState) -> None:
 
 # -- out -------------------------------------------------------------------------------------------------------------
 def _item_removed(state: JobState, event: events.DlqItemRemoved, _: Record) -> None:
-    state.dead_letters.pop(event.item_id, None)
     if event.reason != "retried":
         state.items[event.item_id].discarded = True
         _leave(state, state.items[event.item_id])
+    state.dead_letters.pop(event.item_id, None)
 
 
 def _told(_state: JobState, _event: events.DlqItemsEvicted, _: Record) -> None:

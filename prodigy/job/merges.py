@@ -9,10 +9,10 @@ from typing import Final
 from msgspec.structs import replace
 
 from prodigy import events
-from prodigy.events import Attempt, Failure, Record
-from prodigy.job.attempts import failed_attempt, forget_leaves
+from prodigy.events import Failure, Record
+from prodigy.job.attempts import failed_attempt, forget_leaves, keep_attempt
 from prodigy.job.leaves import count_commits
-from prodigy.job.letters import Rule
+from prodigy.job.letters import Rule, rescued
 from prodigy.job.moves import forget_outcomes, item_done
 from prodigy.job.state import Commit, ItemState, JobState, MergeOutcome, MergeResult, Resolution
 
@@ -46,7 +46,7 @@ def _worktree_released(state: JobState, event: events.WorktreeReleased, _: Recor
     state.leases.pop(event.slot, None)
 
 
-def _worktree_rescued(state: JobState, event: events.WorktreeRescued, _: Record) -> None:
+def _worktree_rescued(state: JobState, event: events.WorktreeRescued, record: Record) -> None:
     if event.submodule:  # the ref is in another repository
         return
     state.rescue_refs.append(event.ref)
@@ -55,20 +55,7 @@ def _worktree_rescued(state: JobState, event: events.WorktreeRescued, _: Record)
     item = state.items[event.item_id]
     item.rescue_ref = event.ref
     item.rescued_files, item.uncommitted = event.files or item.files_changed, event.uncommitted
-    _name_rescue(item.history, event)
-    if letter := state.dead_letters.get(event.item_id):
-        _name_rescue(letter.failure_history, event)
-
-
-def _name_rescue(history: list[Attempt], event: events.WorktreeRescued) -> None:
-    """A rescue comes after the failure that made it necessary; the last entry is then told of it."""
-    if history and history[-1].agent_id == event.agent_id and history[-1].rescue_ref is None:
-        history[-1] = replace(
-            history[-1],
-            rescue_ref=event.ref,
-            rescued_files=event.files,
-            uncommitted_changes=event.uncommitted,
-        )
+    rescued(state, item, event, record)
 
 
 def _worktree_cleaned(state: JobState, event: events.WorktreeCleaned, _: Record) -> None:
@@ -144,7 +131,7 @@ def _merge_refused(state: JobState, outcome: MergeOutcome, error: Failure, recor
         state.merge = "failed"
     elif outcome.item_id is not None:
         item = state.items[outcome.item_id]
-        item.history.append(failed_attempt(state, item, error, record))
+        keep_attempt(item, failed_attempt(state, item, error, record))
 
 
 def _conflict_foreseen(state: JobState, event: events.ConflictForeseen, _: Record) -> None:
@@ -182,7 +169,7 @@ def _resolution_failed(state: JobState, event: events.ConflictResolutionFailed, 
     _resolution_ended(state, item)
     item.resolutions += 1
     item.rescue_ref = event.rescue_ref or item.rescue_ref
-    item.history.append(failed_attempt(state, item, event.error, record))
+    keep_attempt(item, failed_attempt(state, item, event.error, record))
 
 
 def _resolution_ended(state: JobState, owner: JobState | ItemState) -> None:

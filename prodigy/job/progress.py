@@ -7,9 +7,10 @@ from datetime import datetime
 
 from msgspec import Struct, field
 
-from prodigy.events import Caps, ErrorClass, Phase
+from prodigy.events import Caps, ErrorClass, Failure, Phase
 from prodigy.job.amounts import billed
 from prodigy.job.items import item_text
+from prodigy.job.letters import failed_before
 from prodigy.job.state import ItemState, JobState
 from prodigy.job.summary import ItemCounts, JobSummary, lived, progress, summarize
 
@@ -111,7 +112,11 @@ def progress_document(
             budget=run.budget,
         ),
         running=sorted(running, key=lambda item: -item.elapsed_ms) if run.live else [],
-        retrying=[_to_retry(item) for item in items if item.status == "pending" and item.history],
+        retrying=[
+            _to_retry(item, error)
+            for item in items
+            if item.status == "pending" and (error := failed_before(state, item)) is not None
+        ],
         waiting=seen.items.waiting,
         slowest=[_time(item) for item in slowest],
     )
@@ -137,15 +142,14 @@ def _at_work(item: ItemState, now: datetime) -> ItemAtWork:
     )
 
 
-def _to_retry(item: ItemState) -> ItemToRetry:
-    last = item.history[-1]
+def _to_retry(item: ItemState, error: Failure) -> ItemToRetry:
     return ItemToRetry(
         item_id=item.item_id,
         text=item_text(item.item, item.item_id),
         attempts=item.attempts,
         ready_at=item.ready_at,
-        error_class=last.error_type,
-        error=last.error_message,
+        error_class=error.error_class,
+        error=error.message,
     )
 
 

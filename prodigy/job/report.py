@@ -18,6 +18,7 @@ from prodigy.job.state import (
     Before,
     Commit,
     Detached,
+    Histories,
     ItemState,
     ItemStatus,
     JobState,
@@ -165,7 +166,13 @@ class Report(Struct, frozen=True, kw_only=True):
 
 
 def report(
-    state: JobState, repo: str, now: datetime, *, holder_pid: int | None = None, path: bool = False
+    state: JobState,
+    repo: str,
+    now: datetime,
+    histories: Histories,
+    *,
+    holder_pid: int | None = None,
+    path: bool = False,
 ) -> Report:
     """The report of ``state`` as of ``now``; ``holder_pid`` is the process that works at it, if any.
 
@@ -180,7 +187,7 @@ def report(
         duration_ms=round(state.money.active(end) * 1000),
         phases=_phases(state),
         items=_items(state),
-        failures=failure_groups(state),
+        failures=failure_groups(state, histories),
         merges=state.merges,
         cost=_cost(state, run),
         commits=state.commit_log,
@@ -290,13 +297,24 @@ def _item(item: ItemState) -> ItemReport:
     )
 
 
-def failure_groups(state: JobState) -> list[FailureGroup]:
+def failure_groups(state: JobState, histories: Histories) -> list[FailureGroup]:
     """Failed items by signature, the most frequent first, with up to three samples each."""
     groups: dict[str, list[tuple[ItemState, events.Failure]]] = {}
     for signature, item, error in _failures(state):
         groups.setdefault(signature, []).append((item, error))
-    found = [_group(signature, failed) for signature, failed in groups.items()]
+    found = [
+        _group(signature, failed, [_logs(item, histories) for item, _ in failed[:_SAMPLES]])
+        for signature, failed in groups.items()
+    ]
     return sorted(found, key=lambda group: -group.count)
+
+
+def _logs(item: ItemState, histories: Histories) -> tuple[str, ...]:
+    """Where to read about the last failure of an item."""
+    if item.error is not None and item.error.logs:
+        return item.error.logs
+    attempts = histories(item)
+    return attempts[-1].logs if attempts else ()
 
 
 def _failures(state: JobState) -> Iterator[tuple[str, ItemState, events.Failure]]:
@@ -307,16 +325,18 @@ def _failures(state: JobState) -> Iterator[tuple[str, ItemState, events.Failure]
             yield signature, item, item.error
 
 
-def _group(signature: str, failed: list[tuple[ItemState, events.Failure]]) -> FailureGroup:
+def _group(
+    signature: str, failed: list[tuple[ItemState, events.Failure]], logs: list[tuple[str, ...]]
+) -> FailureGroup:
     _, first = failed[0]
     samples = [
         FailureSample(
             item_id=item.item_id,
             text=item_text(item.item, item.item_id),
-            logs=error.logs,
+            logs=those,
             json_log_location=item.json_log_location,
         )
-        for item, error in failed[:_SAMPLES]
+        for (item, _), those in zip(failed, logs, strict=False)
     ]
     return FailureGroup(
         signature=signature,

@@ -5,6 +5,7 @@ A ``JobState`` is owned by whoever folds it and changed in place; a state never 
 """
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -41,6 +42,14 @@ class Resolution(Struct, frozen=True, kw_only=True):
     commit: str | None = None
     """The result, checked; ``None`` while there is none."""
     began: datetime | None = None
+
+
+class FailedAttempt(Struct, frozen=True, array_like=True, gc=False):
+    """When an attempt failed, and how long it took."""
+
+    number: int
+    at: datetime
+    duration_ms: int
 
 
 class ItemState(Struct, kw_only=True, omit_defaults=True):
@@ -88,7 +97,12 @@ class ItemState(Struct, kw_only=True, omit_defaults=True):
     cost_usd: float = 0.0
     json_log_location: str | None = None
     error: Failure | None = None
+    failed: list[FailedAttempt] = []
+    """Attempts that failed, oldest first."""
     history: list[Attempt] = []
+    """Those of them, whole, that the dead letter queue was not told of; none of an item that is done."""
+    told: tuple[int | Attempt, ...] = ()
+    """What the others are known from, in order: records of the journal, or an attempt that no record tells whole."""
     rescue_ref: str | None = None
     """Where the current attempt's unmerged work is kept."""
     rescued_files: tuple[str, ...] = ()
@@ -193,14 +207,20 @@ class Money(Struct, kw_only=True):
 
 
 class DeadLetter(Struct, kw_only=True, omit_defaults=True):
-    """An item that failed for good, as the queue holds it; mirrors the record ``seq``."""
+    """An item that failed for good, as the queue holds it; mirrors the record ``seq``.
+
+    There may be hundreds of thousands of these, so they hold what is decided by; the journal has the rest.
+    """
 
     seq: int
     item_id: str
     index: int
     item: Any
     error_signature: str
-    failure_history: list[Attempt]
+    failure_count: int = 0
+    """How many attempts failed."""
+    last: Failure | None = None
+    """What the last one failed with, without its output and its logs."""
     reprocess_eligible: bool
     manual_review_required: bool
     workflow_sha256: str | None = None
@@ -210,24 +230,18 @@ class DeadLetter(Struct, kw_only=True, omit_defaults=True):
     last_attempt: datetime
 
     @property
-    def failure_count(self) -> int:
-        """How many attempts failed."""
-        return len(self.failure_history)
-
-    @property
-    def last(self) -> Attempt | None:
-        """The last failed attempt."""
-        return self.failure_history[-1] if self.failure_history else None
-
-    @property
     def error_class(self) -> events.ErrorClass | None:
         """The class of the last failure."""
-        return self.last.error_type if self.last is not None else None
+        return self.last.error_class if self.last is not None else None
 
     @property
     def message(self) -> str:
         """What the last failure says."""
-        return self.last.error_message if self.last is not None else ""
+        return self.last.message if self.last is not None else ""
+
+
+Histories = Callable[[ItemState], Sequence[Attempt]]
+"""Reads the failed attempts that the queue was told of, oldest first, of an item; states do not hold them."""
 
 
 class RetryState(Struct, kw_only=True):

@@ -485,8 +485,7 @@ _PHASE = ""
 
 def _buried(state: JobState, item: ItemState) -> bool:
     """Whether the queue knows all that failed of an item, or nobody wants to know."""
-    letter = state.dead_letters.get(item.item_id)
-    return item.discarded or (letter is not None and letter.failure_count >= len(item.history))
+    return item.discarded or (item.item_id in state.dead_letters and not item.history)
 
 
 def _spent(item: ItemState) -> float:

@@ -1,14 +1,15 @@
-"""Dead letters as files and documents show them; made from the state alone."""
+"""Dead letters as files and documents show them; made from the state, and their histories from the journal."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
 from prodigy import ids
+from prodigy.events import Attempt
 from prodigy.ids import AgentId
 from prodigy.job.items import item_text
 from prodigy.job.retrying import named
-from prodigy.job.state import DeadLetter, JobState
+from prodigy.job.state import DeadLetter, Histories, JobState
 from prodigy.job.summary import recorded
 from prodigy.store.documents import (
     DeadLetterFile,
@@ -41,10 +42,10 @@ class DlqFilter(Struct, frozen=True, kw_only=True):
         )
 
 
-def dead_letter_file(state: JobState, letter: DeadLetter) -> DeadLetterFile:
-    """The file of one dead letter."""
+def dead_letter_file(state: JobState, letter: DeadLetter, history: Sequence[Attempt]) -> DeadLetterFile:
+    """The file of one dead letter; ``history`` is that of its failed attempts, oldest first."""
     started = recorded(state.started)
-    last = letter.last
+    last = history[-1] if history else None
     branch = ids.agent_branch(started.job_id, AgentId(last.agent_id)) if last and last.agent_id else None
     return DeadLetterFile(
         seq=letter.seq,
@@ -57,7 +58,7 @@ def dead_letter_file(state: JobState, letter: DeadLetter) -> DeadLetterFile:
         first_attempt=letter.first_attempt,
         last_attempt=letter.last_attempt,
         failure_count=letter.failure_count,
-        failure_history=[FailureDetail.of(attempt) for attempt in letter.failure_history],
+        failure_history=[FailureDetail.of(attempt) for attempt in history],
         error_signature=letter.error_signature,
         reprocess_eligible=letter.reprocess_eligible,
         manual_review_required=letter.manual_review_required,
@@ -74,21 +75,23 @@ def dead_letter_file(state: JobState, letter: DeadLetter) -> DeadLetterFile:
     )
 
 
-def dlq_document(state: JobState, wanted: Sequence[str] = ()) -> DlqDocument:
+def dlq_document(state: JobState, histories: Histories, wanted: Sequence[str] = ()) -> DlqDocument:
     """Whole dead letters of one job: all, or those that ``wanted`` names as people name items.
 
     Raises:
         UsageError: ``item-not-found`` or ``ambiguous-id``, among the items in the queue.
     """
-    views = list(dead_letter_views(state, wanted))
+    views = list(dead_letter_views(state, histories, wanted))
     return DlqDocument(
         job_id=recorded(state.started).job_id, items=views, total=len(state.dead_letters), shown=len(views)
     )
 
 
-def dead_letter_views(state: JobState, wanted: Sequence[str] = ()) -> Iterator[DeadLetterView]:
+def dead_letter_views(
+    state: JobState, histories: Histories, wanted: Sequence[str] = ()
+) -> Iterator[DeadLetterView]:
     """As ``dlq_document``, each made when it is asked for."""
-    return (_view(state, letter) for letter in named(state, wanted))
+    return (_view(state, letter, histories(state.items[letter.item_id])) for letter in named(state, wanted))
 
 
 def dlq_list(states: Iterable[JobState], wanted: DlqFilter) -> DlqListDocument:
@@ -108,8 +111,8 @@ def dead_letter_lines(state: JobState, letters: Iterable[DeadLetter]) -> Iterato
     return (_line(state, letter) for letter in letters)
 
 
-def _view(state: JobState, letter: DeadLetter) -> DeadLetterView:
-    file = dead_letter_file(state, letter)
+def _view(state: JobState, letter: DeadLetter, history: Sequence[Attempt]) -> DeadLetterView:
+    file = dead_letter_file(state, letter, history)
     return DeadLetterView(
         **{name: getattr(file, name) for name in file.__struct_fields__},
         text=item_text(letter.item, letter.item_id),

@@ -1,14 +1,15 @@
 """Dead letters in figures: what failed alike, when, and how much of it may heal; made from states alone."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 
 from msgspec import Struct, field
 
-from prodigy.events import ErrorClass
+from prodigy.events import Attempt, ErrorClass
 from prodigy.job.items import item_text
-from prodigy.job.state import DeadLetter, JobState
+from prodigy.job.state import DeadLetter, Histories, JobState
 from prodigy.job.summary import recorded
 
 _SAMPLES = 3
@@ -67,19 +68,21 @@ class DlqStatsDocument(Struct, frozen=True, kw_only=True):
     newest: datetime | None
 
 
-def analysis(states: Iterable[JobState]) -> DlqAnalysisDocument:
-    """What the queues of some jobs have in common."""
+def analysis(queues: Iterable[tuple[JobState, Histories]]) -> DlqAnalysisDocument:
+    """What the queues of some jobs have in common; each comes with who reads its histories."""
     groups: dict[tuple[str, str | None], _Group] = {}
     classes: Counter[str] = Counter()
     hours: Counter[datetime] = Counter()
-    for job_id, letter in _letters(states):
-        alike = (letter.error_signature, letter.error_class)
-        if alike not in groups:
-            groups[alike] = _Group(letter)
-        groups[alike].add(job_id, letter)
-        classes[letter.error_class or "unknown"] += 1
-        moments = (attempt.timestamp for attempt in letter.failure_history)
-        hours.update(moment.replace(minute=0, second=0, microsecond=0) for moment in moments)
+    for state, histories in queues:
+        for job_id, letter in _of(state):
+            alike = (letter.error_signature, letter.error_class)
+            if alike not in groups:
+                groups[alike] = _Group(letter)
+            item = state.items[letter.item_id]
+            groups[alike].add(job_id, letter, partial(histories, item))
+            classes[letter.error_class or "unknown"] += 1
+            moments = (failed.at for failed in item.failed)
+            hours.update(moment.replace(minute=0, second=0, microsecond=0) for moment in moments)
     found = [group.told() for group in groups.values()]
     return DlqAnalysisDocument(
         total=classes.total(),
@@ -137,12 +140,12 @@ class _Group:
         self._first = self._last = first.last_attempt
         self._samples: list[LetterSample] = []
 
-    def add(self, job_id: str, letter: DeadLetter) -> None:
+    def add(self, job_id: str, letter: DeadLetter, history: Callable[[], Sequence[Attempt]]) -> None:
         self._count += 1
         self._first = min(self._first, letter.last_attempt)
         self._last = max(self._last, letter.last_attempt)
         if len(self._samples) < _SAMPLES:
-            self._samples.append(_sample(job_id, letter))
+            self._samples.append(_sample(job_id, letter, history()))
 
     def told(self) -> PatternGroup:
         return PatternGroup(
@@ -156,8 +159,8 @@ class _Group:
         )
 
 
-def _sample(job_id: str, letter: DeadLetter) -> LetterSample:
-    last = letter.last
+def _sample(job_id: str, letter: DeadLetter, history: Sequence[Attempt]) -> LetterSample:
+    last = history[-1] if history else None
     return LetterSample(
         item_id=letter.item_id,
         text=item_text(letter.item, letter.item_id),

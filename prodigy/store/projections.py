@@ -5,7 +5,7 @@ Every one of them can be deleted and nothing is lost: readers fall back on the j
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -25,6 +25,7 @@ from prodigy.paths import Layout
 from prodigy.store.atomic import remove_file, write_file
 from prodigy.store.dead_letters import dead_letter_file
 from prodigy.store.journal import journal_size
+from prodigy.store.lookup import Lookup
 from prodigy.store.repos import registry
 from prodigy.store.session_state import JournalPosition, session_state
 
@@ -102,6 +103,7 @@ class Projections:
         self._pid = os.getpid() if pid is None else pid
         self._written: datetime | None = None
         self._seq = 0
+        self._journal: Lookup | None = None
         self.problem: ProdigyError | OSError | None = None
         """The last failure to write; a projection that is missing or stale costs readers time, not truth."""
 
@@ -118,11 +120,9 @@ class Projections:
         match event:
             case events.JobResumed():
                 self.write_everything(state)
-            case (
-                events.DlqItemAdded(item_id=item_id)
-                | events.DlqItemUpdated(item_id=item_id)
-                | events.DlqItemRemoved(item_id=item_id)
-            ):
+            case events.DlqItemAdded(item_id=item_id, history=history):
+                self.write_dead_letter(state, item_id, history)
+            case events.DlqItemUpdated(item_id=item_id) | events.DlqItemRemoved(item_id=item_id):
                 self.write_dead_letter(state, item_id)
             case events.DlqItemsReprocessed():
                 for letter in state.dead_letters.values():
@@ -182,14 +182,22 @@ class Projections:
             _worktree_record(state, self._layout, known.git_dir if known else None),
         )
 
-    def write_dead_letter(self, state: JobState, item_id: str) -> None:
-        """The file of one item: written if the item is in the queue, else removed."""
+    def write_dead_letter(
+        self, state: JobState, item_id: str, history: Sequence[events.Attempt] | None = None
+    ) -> None:
+        """The file of one item: written if the item is in the queue, else removed; ``history`` if that is known."""
         path = self._layout.dead_letters(_job(state)) / f"{item_id}.json"
         letter = state.dead_letters.get(item_id)
         if letter is not None:
-            _write(path, dead_letter_file(state, letter))
+            attempts = self._lookup(state).history(state.items[item_id]) if history is None else history
+            _write(path, dead_letter_file(state, letter, attempts))
         elif path.exists():
             remove_file(path)
+
+    def _lookup(self, state: JobState) -> Lookup:
+        if self._journal is None:
+            self._journal = Lookup(self._layout.journal(_job(state)))
+        return self._journal
 
     def _mirrored(self, state: JobState, item_id: str) -> bool:
         """Whether the file of an item in the queue is as it should be; reading thousands is quick, writing is not."""

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from prodigy import ids
 from prodigy.errors import UsageError
 from prodigy.ids import JobId, Kind, SessionId, Stem
-from prodigy.job.state import Detached, JobState
+from prodigy.job.state import Detached, Histories, JobState
 from prodigy.job.summary import JobSummary, lived, summarize
 from prodigy.paths import Layout, Storage
 from prodigy.store.documents import (
@@ -76,6 +76,12 @@ class Run(Struct, frozen=True):
     def names(self) -> tuple[str, ...]:
         """Everything that it can be called by."""
         return self.session_id, self.job_id, self.stem, ids.tail_of(self.stem)
+
+    def histories(self) -> Histories:
+        """Where it stands how the items of its dead letter queue failed."""
+        from prodigy.store.lookup import Lookup  # lists know their runs without reading journals
+
+        return Lookup(self.layout.journal(self.job_id)).history
 
 
 class Found(Struct, frozen=True):

@@ -59,7 +59,7 @@ async def test_a_crash_costs_nothing(
     assert tree.ledger.problem is None
     assert tree.ledger.state.status == "completed"
     assert tree.ledger.state.merge == "merged"
-    buried = {letter.item: letter.failure_history for letter in tree.ledger.state.dead_letters.values()}
+    buried = {letter.item: letter.message for letter in tree.ledger.state.dead_letters.values()}
     assert list(buried) == ["broken"], buried
     assert stage.git("show", "main:all").split() == ["a.txt", "b.txt", "c.txt"]
     assert len(stage.kinds(events.ItemsSelected)) == 1

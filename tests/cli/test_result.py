@@ -46,7 +46,6 @@ def bury(state: JobState) -> None:
             index=index,
             item=index,
             error_signature="s",
-            failure_history=[],
             reprocess_eligible=True,
             manual_review_required=False,
             first_attempt=BEGAN,

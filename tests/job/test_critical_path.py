@@ -3,9 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from prodigy.events import Attempt
 from prodigy.job.critical_path import Link, critical_path
-from prodigy.job.state import ItemState, JobState, PhaseState
+from prodigy.job.state import FailedAttempt, ItemState, JobState, PhaseState
 
 START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
 
@@ -16,23 +15,15 @@ def at(seconds: float) -> datetime:
 
 def item(index: int, began: float, took: float, *failed: tuple[float, float], **fields: Any) -> ItemState:
     """An item whose last attempt began and took so many seconds; ``failed`` are the ends and lengths of those before."""
-    history = [
-        Attempt(
-            attempt_number=number,
-            timestamp=at(end),
-            phase="map",
-            error_type="timeout",
-            error_message="",
-            duration_ms=round(length * 1000),
-        )
-        for number, (end, length) in enumerate(failed, 1)
+    before = [
+        FailedAttempt(number, at(end), round(length * 1000)) for number, (end, length) in enumerate(failed, 1)
     ]
     whole = {
         "status": "done",
-        "attempts": len(history) + 1,
+        "attempts": len(before) + 1,
         "started_at": at(began),
         "duration_ms": round(1000 * (took + sum(length for _, length in failed))),
-        "history": history,
+        "failed": before,
         **fields,
     }
     return ItemState(index=index, item_id=f"i{index}", item=None, **whole)

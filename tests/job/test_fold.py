@@ -244,12 +244,14 @@ def test_a_failed_item_is_pending_again_when_it_is_retried() -> None:
     assert [attempt.error_type for attempt in state.items["a"].history] == ["command-failed"]
 
 
-def test_a_retried_item_forgets_the_error_but_not_the_history() -> None:
+def test_a_retried_item_forgets_the_error_but_not_that_it_failed() -> None:
     state = after(
         agent_started("a"), agent_failed("a"), retrying("a"), agent_started("a", 2), agent_completed("a")
     )
     item = state.items["a"]
-    assert (item.status, item.error, item.attempts, len(item.history)) == ("done", None, 2, 1)
+    assert (item.status, item.error, item.attempts) == ("done", None, 2)
+    assert [attempt.number for attempt in item.failed] == [1]
+    assert item.history == [], "nobody will ask what a done item printed when it failed"
     assert item.duration_ms == 1500
 
 
@@ -264,6 +266,30 @@ def test_a_buried_item_is_failed_and_in_the_queue() -> None:
     assert state.items["a"].status == "failed"
     assert (letter.failure_count, letter.first_attempt, letter.last_attempt) == (1, START, START)
     assert letter.seq == state.seq
+    assert state.items["a"].told == (state.seq,), "what failed stands there, whole"
+    assert state.items["a"].history == []
+    assert [attempt.number for attempt in state.items["a"].failed] == [1]
+
+
+def test_a_state_keeps_no_output_of_what_is_buried() -> None:
+    """A state with hundreds of thousands of dead letters is in memory; what they printed is in the journal."""
+    error = Failure(
+        error_class="command-failed", message="m", stderr_tail="much", stdout_tail="much", logs=("much",)
+    )
+    attempt = Attempt(
+        attempt_number=1, timestamp=START, phase="map", error_type="command-failed", error_message="m",
+        stderr_tail="much", stdout_tail="much", logs=("much",),
+    )  # fmt: skip
+    failed = events.AgentFailed(
+        item_id="a", agent_id=agent("a"), attempt=1, duration_ms=1, error=error, signature="s"
+    )
+    state = after(agent_started("a"), failed, buried("a", (attempt,)))
+    assert b"much" not in msgspec.json.encode(state)
+    assert (
+        state.items["a"].error
+        == state.dead_letters["a"].last
+        == Failure(error_class="command-failed", message="m")
+    )
 
 
 def test_an_item_leaves_the_queue() -> None:
@@ -281,7 +307,7 @@ def test_a_failure_during_a_retry_of_dead_letters_says_so() -> None:
     state = after(
         agent_started("a"), agent_failed("a"), buried("a"), agent_started("a", 2), agent_failed("a", 2)
     )
-    assert [attempt.retry for attempt in state.items["a"].history] == [False, True]
+    assert [attempt.retry for attempt in state.items["a"].history] == [True]
 
 
 def test_a_conflict_is_counted_and_remembered_and_the_item_still_waits_for_its_merge() -> None:

@@ -113,7 +113,7 @@ def test_what_steps_and_models_cost() -> None:
         error=failure,
         claude=use,
     )
-    cost = report(told(LAUNCH, loop, launch, ended, parked()), "r", START).cost
+    cost = report(told(LAUNCH, loop, launch, ended, parked()), "r", START, lambda _: ()).cost
     assert [(one.step, one.name, one.launches, one.usd, one.tokens) for one in cost.by_step] == [
         ("2.foreach[].1", "mend", 1, 0.5, 7),
         ("1", "", 1, 0.1, 10),
@@ -133,7 +133,7 @@ def test_models_that_worked_in_one_launch_are_told_apart() -> None:
     one = ClaudeUse(session_id="s", model="opus", cost_usd=0.25, input_tokens=2)
     again = events.ClaudeParked(**PLACE, intent=2, reason="quota", claude=one)  # type: ignore[arg-type]
     ended = events.StepCompleted(**PLACE, intent=2, kind="claude", duration_ms=1, claude=both)  # type: ignore[arg-type]
-    cost = report(told(LAUNCH, again, LAUNCH, ended), "r", START).cost
+    cost = report(told(LAUNCH, again, LAUNCH, ended), "r", START, lambda _: ()).cost
     assert [(one.model, one.launches, one.usd, one.tokens) for one in cost.by_model] == [
         ("opus", 2, 0.75, 13),
         ("sonnet", 1, 0.1, 4),
@@ -145,7 +145,7 @@ def test_a_bill_is_a_sum_that_people_would_write() -> None:
     """Three times ten cents are thirty, and not 0.30000000000000004 dollars."""
     state = told(*[event for _ in range(3) for event in (LAUNCH, parked())])
     assert state.spent_usd != 0.3
-    bill = report(state, "r", START).cost
+    bill = report(state, "r", START, lambda _: ()).cost
     assert [bill.usd, bill.by_step[0].usd, bill.by_model[0].usd] == [0.3, 0.3, 0.3]
     assert summarize(state, "r").cost_usd == 0.3
 
@@ -153,7 +153,7 @@ def test_a_bill_is_a_sum_that_people_would_write() -> None:
 def test_what_may_be_spent_is_told() -> None:
     caps = events.Caps(usd=5.0)
     state = told(events.BudgetSet(caps=caps), LAUNCH)
-    assert report(state, "r", START).cost.budget == summarize(state, "r").budget == caps
+    assert report(state, "r", START, lambda _: ()).cost.budget == summarize(state, "r").budget == caps
     assert summarize(state, "r").reserved_usd == 0.5
     more = events.Caps(usd=9.0)
     retried = events.DlqRetryStarted(item_ids=(), base_commit="base", budget=more)
@@ -195,5 +195,5 @@ def test_a_launch_that_never_began_is_none() -> None:
     ended = events.ClaudeCutOff(**PLACE, intent=2, claude=use, began=False)  # type: ignore[arg-type]
     state = told(LAUNCH, ended)
     assert (state.launches, state.money.launches, state.money.under_way) == ({}, 0, {})
-    assert report(state, "r", START).cost.by_model == []
+    assert report(state, "r", START, lambda _: ()).cost.by_model == []
     assert told(LAUNCH, structs.replace(ended, began=True)).money.launches == 1

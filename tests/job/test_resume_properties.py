@@ -20,7 +20,7 @@ from prodigy.events import Record
 from prodigy.ids import JobId
 from prodigy.job.fold import fold
 from prodigy.job.policy import Rules
-from prodigy.job.state import JobState
+from prodigy.job.state import DeadLetter, JobState
 from prodigy.job.window import Window
 from prodigy.store.journal import Position
 from prodigy.store.snapshots import Snapshot, content_of, state_of
@@ -77,11 +77,16 @@ def ends(state: JobState) -> dict[str, Any]:
             item.retries,
             item.conflicts,
             item.commits,
-            [(attempt.attempt_number, attempt.error_type) for attempt in item.history],
-            item.item_id in state.dead_letters,
+            [attempt.number for attempt in item.failed],
+            [attempt.error_type for attempt in item.history],
+            _queued(state.dead_letters.get(item.item_id)),
         )
         for item in state.items.values()
     }
+
+
+def _queued(letter: DeadLetter | None) -> tuple[Any, ...] | None:
+    return (letter.failure_count, letter.error_class, letter.message) if letter is not None else None
 
 
 def over(records: list[Record]) -> set[str]:
@@ -90,8 +95,7 @@ def over(records: list[Record]) -> set[str]:
     buried = {
         letter.item_id
         for letter in state.dead_letters.values()
-        if state.items[letter.item_id].status == "failed"
-        and letter.failure_count == len(state.items[letter.item_id].history)
+        if state.items[letter.item_id].status == "failed" and not state.items[letter.item_id].history
     }
     return {item.item_id for item in state.items.values() if item.status in {"done", "skipped"}} | buried
 

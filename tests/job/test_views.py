@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from stories import started
 
 from prodigy.errors import InternalError
-from prodigy.events import Failure
+from prodigy.events import Attempt, Failure
 from prodigy.job.report import exit_code, report
 from prodigy.job.results import item_results, map_variables
 from prodigy.job.signature import signature_of
@@ -59,7 +59,6 @@ def letter(index: int) -> DeadLetter:
         index=index,
         item=None,
         error_signature="f" * 16,
-        failure_history=[],
         reprocess_eligible=True,
         manual_review_required=False,
         first_attempt=START,
@@ -200,7 +199,7 @@ def test_no_items_are_a_whole_success() -> None:
 def test_a_report_is_a_document_of_its_schema() -> None:
     told = state("done", "failed", status="completed", ended_at=START + timedelta(seconds=3))
     told.phases["map"] = PhaseState(status="completed", started_at=START, duration_ms=9)
-    raw = msgspec.json.encode(report(told, "repo", START))
+    raw = msgspec.json.encode(report(told, "repo", START, lambda _: ()))
     assert raw.startswith(b'{"schema":"prodigy.report/1",')
     document = msgspec.json.decode(raw)
     assert (document["status"], document["exit_code"], document["duration_ms"]) == ("completed", 0, 3000)
@@ -220,10 +219,19 @@ def test_failures_are_grouped_and_sampled() -> None:
     told = state(*["failed"] * 5)
     told.items["i4"].error = Failure(error_class="timeout", message="over 5 s", step="1")
     told.dead_letters["i4"] = letter(4)
-    many, one = report(told, "repo", START).failures
+    read = Attempt(
+        attempt_number=1,
+        timestamp=START,
+        phase="map",
+        error_type="timeout",
+        error_message="",
+        logs=("/read",),
+    )
+    many, one = report(told, "repo", START, lambda item: (read,) * (item.item_id == "i4")).failures
     assert (many.signature, many.count, len(many.samples)) == (signature_of(BROKEN), 4, 3)
     assert many.samples[0].logs == ("/l",)
     assert (one.signature, one.error_class, one.count) == ("f" * 16, "timeout", 1)
+    assert one.samples[0].logs == ("/read",), "a dead letter's logs are where its history is read"
 
 
 @pytest.mark.parametrize(

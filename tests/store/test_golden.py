@@ -14,6 +14,7 @@ from prodigy.job.report import report
 from prodigy.store.event_log import EVENT_TYPES
 from prodigy.store.journal import read
 from prodigy.store.lines import line_of, record_of
+from prodigy.store.lookup import Lookup
 from prodigy.store.record_schema import record_schema
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -25,7 +26,7 @@ def test_a_journal_of_an_earlier_release_tells_what_it_told_then(folder: Path) -
     """Fields that were added since may stand in the report; those of then stand there unchanged."""
     state = fold(read(folder))
     assert state.updated_at is not None
-    told = msgspec.to_builtins(report(state, "repo", state.updated_at))
+    told = msgspec.to_builtins(report(state, "repo", state.updated_at, Lookup(folder).history))
     then = msgspec.json.decode((folder / "report.json").read_bytes())
     assert within(then, told) == []
 

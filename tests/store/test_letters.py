@@ -41,7 +41,7 @@ def told_one_by_one(home: Path, alive: list[int]) -> Iterator[JobState]:
 
 
 def export(states: Iterable[JobState]) -> int:
-    views = (view for state in states for view in dead_letter_views(state))
+    views = (view for state in states for view in dead_letter_views(state, lambda _: ()))
     return sum(part.count('"item_id"') for part in exported(views, "json"))
 
 
@@ -49,7 +49,7 @@ def export(states: Iterable[JobState]) -> int:
     "total",
     [
         lambda states: dlq_list(states, DlqFilter(limit=1)).total,
-        lambda states: analysis(states).total,
+        lambda states: analysis((state, lambda _: ()) for state in states).total,
         lambda states: statistics(states).total,
         export,
     ],

@@ -73,7 +73,7 @@ def everything_said(run: Run) -> list[Any]:
         jobs_document(Storage(home), None),
         worktrees_document(Storage(home), None),
         listed(home, DlqFilter()),
-        [dlq_document(load_state(found)) for found in all_runs(Storage(home), None)],
+        [dlq_document(load_state(found), found.histories()) for found in all_runs(Storage(home), None)],
         [events_document(records(found), EventFilter()) for found in all_runs(Storage(home), None)],
         resolve("latest", Storage(home), run.repo).run.job_id,
         resolve("latest", Storage(home), run.repo, fits=lambda known: known.dlq_count > 0).run.job_id,
@@ -328,7 +328,7 @@ def test_the_latest_is_the_newest_that_fits(make_run: MakeRun, story: Story) -> 
 # -- documents -----------------------------------------------------------------------------------------------------
 def test_documents_name_their_schema_first_and_leave_nothing_out(make_run: MakeRun, story: Story) -> None:
     run = make_run(story(NEW))
-    raw = msgspec.json.encode(dlq_document(load_state(run)))
+    raw = msgspec.json.encode(dlq_document(load_state(run), run.histories()))
     assert raw.startswith(b'{"schema":"prodigy.dlq/1",')
     (item,) = msgspec.json.decode(raw)["items"]
     assert item["item"] == item["item_data"] == {"path": "src/b.py"}
@@ -339,11 +339,12 @@ def test_documents_name_their_schema_first_and_leave_nothing_out(make_run: MakeR
 
 
 def test_dead_letters_are_chosen_by_name(make_run: MakeRun, story: Story) -> None:
-    state = load_state(make_run(story(NEW)))
+    run = make_run(story(NEW))
+    state, histories = load_state(run), run.histories()
     for name in ("b", "src/b.py", "#1", "src"):
-        assert [item.item_id for item in dlq_document(state, [name]).items] == ["b"]
+        assert [item.item_id for item in dlq_document(state, histories, [name]).items] == ["b"]
     with pytest.raises(UsageError, match="item-not-found"):
-        dlq_document(state, ["a"])
+        dlq_document(state, histories, ["a"])
 
 
 @pytest.mark.parametrize(

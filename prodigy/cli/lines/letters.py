@@ -7,20 +7,21 @@ from prodigy import events
 from prodigy.cli.lines.line import Style, Teller, Told, item_name, log_part, nothing, say
 from prodigy.cli.printer import Level, Span
 from prodigy.cli.text import counted
-from prodigy.job.state import JobState
+from prodigy.errors import ProdigyError
+from prodigy.job.state import ItemState, JobState
 
 
 def _dlq_item_added(state: JobState, event: events.DlqItemAdded, style: Style) -> Iterator[Told]:
-    """A failed item, now or together with others: nothing is lost in between, for the state remembers them."""
+    """A failed item, now or together with others: nothing is lost in between, for the queue remembers them."""
     if style.failures == 1 or event.item_id not in state.dead_letters:
-        yield _failed_item(state, event.item_id, event.history, style)
+        yield _failed_item(state, event.item_id, event.history, len(event.history), style)
         return
     if style.failures is not None and len(state.dead_letters) % style.failures == 0:
         yield from _last_failures(state, style.failures, style)
 
 
 def _dlq_item_updated(state: JobState, event: events.DlqItemUpdated, style: Style) -> Iterator[Told]:
-    yield _failed_item(state, event.item_id, state.items[event.item_id].history, style)
+    yield _failed_item(state, event.item_id, event.history, event.failure_count, style)
 
 
 def _dlq_retry_started(state: JobState, event: events.DlqRetryStarted, _: Style) -> Iterator[Told]:
@@ -54,15 +55,27 @@ def failures_left(state: JobState, style: Style) -> Iterator[Told]:
 def _last_failures(state: JobState, number: int, style: Style) -> Iterator[Told]:
     letters = list(state.dead_letters.values())
     for letter in letters[len(letters) - number :]:
-        yield _failed_item(state, letter.item_id, letter.failure_history, style)
+        yield _failed_item(
+            state, letter.item_id, _read(state.items[letter.item_id], style), letter.failure_count, style
+        )
 
 
-def _failed_item(state: JobState, item_id: str, history: Sequence[events.Attempt], style: Style) -> Told:
-    last = history[-1] if history else None
+def _read(item: ItemState, style: Style) -> Sequence[events.Attempt]:
+    """Its failed attempts; a line that cannot be told whole is no reason to end a run."""
+    try:
+        return style.histories(item)
+    except (ProdigyError, OSError):
+        return ()
+
+
+def _failed_item(
+    state: JobState, item_id: str, history: Sequence[events.Attempt], count: int, style: Style
+) -> Told:
+    last, letter = history[-1] if history else None, state.dead_letters.get(item_id)
     words = (
         item_name(state, item_id),
-        last.error_message if last else "failed",
-        f"{len(history)} attempts" if len(history) > 1 else "",
+        last.error_message if last else letter.message if letter is not None else "failed",
+        f"{count} attempts" if count > 1 else "",
     )
     text = " | ".join(filter(None, words))
     claude = (last.json_log_location,) if last and last.json_log_location else ()

@@ -1,6 +1,6 @@
 """What every line of a run is made of: how loud it is, and the words that many of them have."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import tzinfo
 from typing import Any, NamedTuple
 
@@ -11,7 +11,7 @@ from prodigy.cli.text import home_short
 from prodigy.events import Phase
 from prodigy.job.items import item_text
 from prodigy.job.iterations import path_within
-from prodigy.job.state import JobState
+from prodigy.job.state import Histories, ItemState, JobState
 
 SHORT_SHA = 10
 """Characters of a commit's name."""
@@ -24,6 +24,10 @@ class Told(NamedTuple):
     parts: tuple[Part, ...]
 
 
+def _untold(_: ItemState) -> Sequence[events.Attempt]:
+    return ()
+
+
 class Style(NamedTuple):
     """How to write: the marks, what ``~`` stands for, how many steps each phase has, where known, and when to tell failures."""
 
@@ -34,6 +38,8 @@ class Style(NamedTuple):
     """After how many failed items they are told; ``None``: when the map phase ends."""
     width: int | None = None
     """Cells that a step's command may take with what stands before it; ``None``: however long it is."""
+    histories: Histories = _untold
+    """Where it stands how the items of the queue failed."""
     zone: tzinfo | None = None
     """That times are shown in; ``None``: the reader's."""
 

@@ -113,13 +113,13 @@ def show_items(job: Job, *items: str, invocation: Given) -> None:
         invocation: Who asks.
     """
     try:
-        ((_, state),) = jobs(job, invocation)
+        ((run, state),) = jobs(job, invocation)
     except UsageError as error:
         if error.code == "run-not-found" and (older := of_older_program(job, items, invocation)):
             _show_older(older, invocation)
             return
         raise
-    document = dlq_document(state, items)
+    document = dlq_document(state, run.histories(), items)
     printer = invocation.printer
     if printer.document(document, in_pipe=True):
         return
@@ -155,7 +155,8 @@ def inspect(item: str, /, *, job: JobFlag = None, invocation: Given) -> None:
         job: The run, if the item is in the queues of several.
         invocation: Who asks.
     """
-    [view] = dead_letter_views(job_with(item, job, invocation), [item])
+    run, state = job_with(item, job, invocation)
+    [view] = dead_letter_views(state, run.histories(), [item])
     if invocation.printer.document(view, in_pipe=True):
         return
     for line in cards([view], invocation.around.environ.get("HOME"), invocation.printer.zone):

@@ -35,7 +35,7 @@ def analyze(
         all_repos: Look at every repository, not only at this one.
         invocation: Who asks.
     """
-    document = analysis(state for _, state in jobs(job, invocation, all_repos=all_repos))
+    document = analysis((state, run.histories()) for run, state in jobs(job, invocation, all_repos=all_repos))
     printer = invocation.printer
     if export is not None:
         path = _place(export, invocation)
@@ -123,7 +123,9 @@ def export(
     from prodigy.cli.app import STDIN
 
     views = (
-        view for _, state in jobs(job, invocation, all_repos=all_repos) for view in dead_letter_views(state)
+        view
+        for run, state in jobs(job, invocation, all_repos=all_repos)
+        for view in dead_letter_views(state, run.histories())
     )
     parts = exported(views, form or format_of(output))
     if output == STDIN:  # what a lone hyphen is read as

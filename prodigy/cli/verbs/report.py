@@ -55,6 +55,7 @@ def report(
         load_state(found),
         found.repo,
         invocation.around.now(),
+        found.histories(),
         holder_pid=holder.pid if holder else None,
         path=critical_path,
     )
