@@ -1,7 +1,7 @@
 """Jobs of real Claude CLIs of which somebody is killed all the time: the bill is the ledger of the server.
 
 Each job has a seeded plan of signals to CLIs, workers and the coordinator, and goes on until it is done. Of every
-conversation the bill is what the server charged, or it is marked as estimated and short of one reply at most for each
+conversation the bill is what the server charged, or it is marked as estimated and differs by one reply at most for each
 launch that was cut off. Exits with 0 and says so where the CLI is not there (`make test-claude` fetches it).
 """
 
@@ -51,5 +51,5 @@ def main() -> int:
         f"{blows} signals; charged ${charged:.4f}, billed ${billed:.4f}, ${estimated:.4f} of it estimated; "
         f"{(charged - billed) / charged:.2%} are not billed"
     )
-    report.law("every bill is the server's, or short of what was cut off", found)
+    report.law("every bill is the server's, or an estimate of what was cut off", found)
     return report.code

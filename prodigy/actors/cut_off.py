@@ -19,7 +19,7 @@ from prodigy.job.amounts import beyond
 from prodigy.job.money import leaf_key
 from prodigy.job.standing import alone
 from prodigy.job.state import ItemState, JobState
-from prodigy.steps.backend import Answer, Call, told
+from prodigy.steps.backend import NOTHING_SHOWN, Answer, Call, told
 from prodigy.steps.commands import log_name
 from prodigy.steps.masking import MASK
 from prodigy.steps.output import short_tail
@@ -143,12 +143,14 @@ def _end(tasks: TaskFactory, launch: ClaudeIntended, log: Path, spawned: bool) -
     if not spawned and backend.meter(environment, session) == launch.meter:
         return _End(ClaudeUse(session_id=session, json_log_location=file), began=False)
     before = launch.meter or ClaudeMeter()
-    answer = told(backend.reader(Call(prompt="", session_id=session)), log)
-    if answer is not None:
+    reader = backend.reader(Call(prompt="", session_id=session))
+    answer = told(reader, log)
+    if answer is not None and not answer.is_interrupted:
         use = structs.replace(beyond(before.summed, answer.use), json_log_location=file)
         return _End(use, answer)
     use = ClaudeUse(session_id=session, json_log_location=file, estimated=True)
-    return _End(backend.spent(environment, use, before))
+    shown = reader.shown() if spawned else NOTHING_SHOWN
+    return _End(backend.spent(environment, use, before, shown), answer)
 
 
 def _stream_log(tasks: TaskFactory, launch: ClaudeIntended) -> Path:

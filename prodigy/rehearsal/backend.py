@@ -10,7 +10,7 @@ import msgspec
 from prodigy.errors import MachineError
 from prodigy.events import ClaudeMeter, ClaudeUse
 from prodigy.rehearsal.part import Part
-from prodigy.steps.backend import Call, Launched, Needs, Parked
+from prodigy.steps.backend import NOTHING_SHOWN, Call, Launched, Needs, Parked, Shown
 from prodigy.steps.claude_limits import parked
 from prodigy.steps.claude_session import account_of, estimated
 from prodigy.steps.claude_stream import ClaudeStream
@@ -80,9 +80,13 @@ class Rehearsal:
         return None if file is None else account_of(Path(file)).meter
 
     def spent(
-        self, environment: Mapping[str, str], use: ClaudeUse, before: ClaudeMeter | None = None
+        self,
+        environment: Mapping[str, str],
+        use: ClaudeUse,
+        before: ClaudeMeter | None = None,
+        shown: Shown = NOTHING_SHOWN,  # noqa: ARG002 - the port's
     ) -> ClaudeUse:
-        """What a killed launch used, by the record."""
+        """What a killed launch used, by the record, which has each reply before it is said."""
         file = self.session_file(environment, use.session_id)
         return use if file is None else estimated(use, Path(file), before)
 

@@ -15,6 +15,7 @@ from typing import Final, Literal, Protocol
 from msgspec import Struct
 
 from prodigy.events import ClaudeMeter, ClaudeUse, Refusal
+from prodigy.steps.claude_prices import Tokens
 from prodigy.steps.runner import Ended, Program
 from prodigy.workflow.model import ClaudeOptions
 
@@ -49,6 +50,30 @@ class Answer(Struct, frozen=True, kw_only=True):
     text: str
     is_error: bool
     use: ClaudeUse
+    is_interrupted: bool = False
+    """Whether a signal ended it, so that its account lacks what was under way; then its use is estimated like that of a launch
+    which said nothing."""
+
+
+class Said(Struct, frozen=True):
+    """What is known of one reply of the model: whose it is, and its tokens by now."""
+
+    model: str | None
+    tokens: Tokens
+
+
+class Shown(Struct, frozen=True, kw_only=True):
+    """What a launch has shown of the model's replies, of which its record may lack the last."""
+
+    replies: Mapping[str, Said] = {}
+    """By their ids, in their order."""
+    latest: str | None = None
+    """The last one of the conversation itself, and not of a subagent."""
+    carried: int | None = None
+    """Bytes that a request, of whose reply nothing came, had beyond that; ``None``: none is waited for."""
+
+
+NOTHING_SHOWN: Final = Shown()
 
 
 class Launched(Struct, frozen=True):
@@ -115,6 +140,10 @@ class Reader(Protocol):
         """What is known of a launch that said nothing of its end."""
         ...
 
+    def shown(self) -> Shown:
+        """What of the model's replies came by."""
+        ...
+
 
 class AgentBackend(Protocol):
     """A program that works on a prompt in the current folder, and tells what it does."""
@@ -152,9 +181,16 @@ class AgentBackend(Protocol):
         ...
 
     def spent(
-        self, environment: Mapping[str, str], use: ClaudeUse, before: ClaudeMeter | None = None
+        self,
+        environment: Mapping[str, str],
+        use: ClaudeUse,
+        before: ClaudeMeter | None = None,
+        shown: Shown = NOTHING_SHOWN,
     ) -> ClaudeUse:
-        """The use of a launch that said nothing of its end, by the record, which said ``before`` when it began."""
+        """The use of a launch that said nothing of its end.
+
+        By the record, which said ``before`` when it began, and by what was ``shown`` and is not in the record.
+        """
         ...
 
 

@@ -140,8 +140,8 @@ async def _launch(
             ended = Ended(failure=failed.failure, exit_code=None, stdout=Stream(), stderr=Stream())
         nursery.cancel_scope.cancel()
     answer = reader.answer()
-    if answer is None:
-        use = backend.spent(call.environment, reader.unanswered(), call.meter)
+    if answer is None or answer.is_interrupted:
+        use = backend.spent(call.environment, reader.unanswered(), call.meter, reader.shown())
     else:
         use = _own(call, answer.use)
     use = structs.replace(use, json_log_location=backend.session_file(call.environment, call.session_id))

@@ -9,9 +9,10 @@ import msgspec
 
 from prodigy.events import ClaudeMeter, ClaudeUse
 from prodigy.steps import claude_installation, claude_limits
-from prodigy.steps.backend import Call, Launched, Needs, Parked
+from prodigy.steps.backend import NOTHING_SHOWN, Call, Launched, Needs, Parked, Shown
 from prodigy.steps.claude_refusals import not_begun
 from prodigy.steps.claude_session import account_of, estimated, session_file
+from prodigy.steps.claude_shown import Excerpt
 from prodigy.steps.claude_stream import ClaudeStream
 from prodigy.steps.packaged_prompts import with_packaged
 from prodigy.steps.runner import Program
@@ -75,7 +76,12 @@ class ClaudeCli:
         prompt = words.encode("utf-8", "surrogateescape")
         inline = len(prompt) <= MAX_PROMPT
         argv = (*self._command, *_flags(call), *(("--", words) if inline else ()))
-        return Program(argv=argv, env=self._environment(call.environment), stdin=b"" if inline else prompt)
+        return Program(
+            argv=argv,
+            env=self._environment(call.environment),
+            stdin=b"" if inline else prompt,
+            excerpt=Excerpt() if call.streaming else None,
+        )
 
     def reader(self, call: Call) -> ClaudeStream:
         """Reads what it prints."""
@@ -100,11 +106,15 @@ class ClaudeCli:
         return None if file is None else account_of(Path(file)).meter
 
     def spent(
-        self, environment: Mapping[str, str], use: ClaudeUse, before: ClaudeMeter | None = None
+        self,
+        environment: Mapping[str, str],
+        use: ClaudeUse,
+        before: ClaudeMeter | None = None,
+        shown: Shown = NOTHING_SHOWN,
     ) -> ClaudeUse:
-        """What a launch without a result used, by the CLI's own record."""
+        """What a launch without a result used, by the CLI's own record, and by its stream where that is ahead of it."""
         file = session_file(environment, use.session_id)
-        return use if file is None else estimated(use, Path(file), before)
+        return estimated(use, None if file is None else Path(file), before, shown)
 
     def _environment(self, environment: Mapping[str, str]) -> dict[str, str]:
         kept = {
@@ -137,7 +147,9 @@ def _flags(call: Call) -> Iterator[str]:
     options = call.options
     yield "--print"
     yield from (
-        ("--output-format", "stream-json", "--verbose") if call.streaming else ("--output-format", "json")
+        ("--output-format", "stream-json", "--verbose", "--include-partial-messages")
+        if call.streaming
+        else ("--output-format", "json")
     )
     yield from ("--resume" if call.resumes else "--session-id", call.session_id)
     if skips_permissions(options):

@@ -17,6 +17,10 @@ class Tokens(Struct, frozen=True):
     cache_creation: int = 0
     cache_long: int = 0
 
+    def context(self) -> int:
+        """All that the request after this reply carries again."""
+        return self.input + self.output + self.cache_read + self.cache_creation
+
 
 class Price(Struct, frozen=True):
     """US dollars per million tokens. What is kept for an hour is written at twice the price of input."""

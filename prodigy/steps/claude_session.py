@@ -4,8 +4,9 @@ One JSON object a line. Entries of the record and events of the CLI's stream hav
 a ``type``, and a ``message`` with blocks of content.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import reduce
 from glob import escape
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,10 @@ import msgspec
 from msgspec import Struct, structs
 
 from prodigy.events import ClaudeAmount, ClaudeMeter, ClaudeTally, ClaudeUse
-from prodigy.job.amounts import beyond, tally
+from prodigy.job.amounts import NOTHING, beyond, merged, plus, tally
+from prodigy.steps.backend import NOTHING_SHOWN, Said, Shown
 from prodigy.steps.claude_prices import Tokens, price_of
+from prodigy.steps.claude_shown import FIRST_REQUEST, Context, Usage, unrecorded
 
 SYNTHETIC = "<synthetic>"
 """Model of the messages that the CLI itself writes."""
@@ -31,27 +34,6 @@ class Block(Struct, frozen=True):
     content: Any = None
     is_error: bool | None = None
     tool_use_id: str | None = None
-
-
-class Usage(Struct, frozen=True):
-    """Tokens of one reply."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_input_tokens: int = 0
-    cache_creation_input_tokens: int = 0
-    cache_creation: dict[str, Any] | None = None
-
-    def tokens(self) -> Tokens:
-        """The same as they are priced."""
-        long = (self.cache_creation or {}).get("ephemeral_1h_input_tokens", 0)
-        return Tokens(
-            self.input_tokens,
-            self.output_tokens,
-            self.cache_read_input_tokens,
-            self.cache_creation_input_tokens,
-            long if isinstance(long, int) else 0,
-        )
 
 
 class ModelUsage(Struct, frozen=True):
@@ -81,6 +63,8 @@ class Message(Struct, frozen=True):
     model: str | None = None
     content: tuple[Block, ...] | str = ()
     usage: Usage | None = None
+    stop_reason: str | None = None
+    """Why the reply ended; ``None`` while it is written."""
 
     def blocks(self) -> tuple[Block, ...]:
         """The content in parts."""
@@ -158,6 +142,9 @@ class Account(Struct, frozen=True, kw_only=True):
     tokens: Tokens
     """Of all replies."""
     model: str | None
+    recorded: Mapping[str, Tokens | None]
+    """Tokens of each reply; ``None`` of those that are whole."""
+    context: Context
 
 
 def account_of(file: Path) -> Account:
@@ -189,23 +176,55 @@ def account_of(file: Path) -> Account:
         cost_usd=cost + _price(unsummed) + (0.0 if has_sum else _price(of_subagents)),
         tokens=_tokens(every),
         model=next((reply.model for reply in reversed(every.values())), None),
+        recorded={name: None if reply.stop_reason else _used(reply) for name, reply in every.items()},
+        context=_context(file, replies),
     )
 
 
-def estimated(use: ClaudeUse, file: Path, before: ClaudeMeter | None = None) -> ClaudeUse:
-    """The use of a launch that gave no account of itself, with what its conversation's record has of it.
+def _context(file: Path, replies: dict[str, Message]) -> Context:
+    """What the next request carries: what the last one did, or as much as the record holds before there is any."""
+    latest = next(reversed(replies.values()), None)
+    if latest is not None:
+        return Context(_used(latest).context(), latest.model)
+    with suppress(OSError):
+        return Context(max(FIRST_REQUEST, file.stat().st_size // 4))
+    return Context()
+
+
+def estimated(
+    use: ClaudeUse, file: Path | None, before: ClaudeMeter | None = None, shown: Shown = NOTHING_SHOWN
+) -> ClaudeUse:
+    """The use of a launch that gave no account of itself: what its conversation's record has of it, and what it showed.
 
     Args:
         use: what is known of the launch.
-        file: the record.
+        file: the record, if there is one.
         before: what it said before the launch; ``None``: the launch began it.
+        shown: what was seen of replies; what the record has of these is paid once.
     """
-    before = before or ClaudeMeter()
-    account = account_of(file)
+    account = None if file is None else account_of(file)
+    if account is not None:
+        use = _recorded(use, account, before or ClaudeMeter())
+    recorded, context = ({}, Context()) if account is None else (account.recorded, account.context)
+    return _with(use, unrecorded(shown, recorded, structs.replace(context, model=context.model or use.model)))
+
+
+def _recorded(use: ClaudeUse, account: Account, before: ClaudeMeter) -> ClaudeUse:
     meter = account.meter
     whole, known = (meter.summed, before.summed) if account.is_summed else (meter.told, before.told)
     use = structs.replace(use, **structs.asdict(whole), model=use.model or account.model, estimated=True)
     return structs.replace(beyond(known, use), turns=max(0, meter.replies - before.replies))
+
+
+def _with(use: ClaudeUse, more: Iterable[Said]) -> ClaudeUse:
+    """With what these cost by the list."""
+    for said in more:
+        added = _priced(said.model, said.tokens)
+        if added == NOTHING:
+            continue
+        by_model = merged(use.by_model, {said.model or "": added})
+        use = structs.replace(use, **structs.asdict(plus(use, added)), by_model=by_model, estimated=True)
+    return use
 
 
 def _reply(message: Message | None) -> Message | None:
@@ -220,11 +239,15 @@ def _reply(message: Message | None) -> Message | None:
 
 def _price(replies: Mapping[str, Message]) -> float:
     """US dollars, by the list."""
-    return sum(price_of(reply.model).of(reply.usage.tokens()) for reply in replies.values() if reply.usage)
+    return sum(price_of(reply.model).of(_used(reply)) for reply in replies.values())
+
+
+def _used(reply: Message) -> Tokens:
+    return Tokens() if reply.usage is None else reply.usage.tokens()
 
 
 def _tokens(replies: Mapping[str, Message]) -> Tokens:
-    every = [structs.astuple(reply.usage.tokens()) for reply in replies.values() if reply.usage]
+    every = [structs.astuple(_used(reply)) for reply in replies.values()]
     return Tokens(*map(sum, zip(*every, strict=True)))
 
 
@@ -233,13 +256,16 @@ def _by_model(replies: Mapping[str, Message]) -> dict[str, ClaudeAmount]:
     own: dict[str, dict[str, Message]] = {}
     for name, reply in replies.items():
         own.setdefault(reply.model or "", {})[name] = reply
-    return {model: _amount(said) for model, said in own.items()}
+    return {
+        model: reduce(plus, (_priced(reply.model, _used(reply)) for reply in said.values()))
+        for model, said in own.items()
+    }
 
 
-def _amount(replies: Mapping[str, Message]) -> ClaudeAmount:
-    tokens = _tokens(replies)
+def _priced(model: str | None, tokens: Tokens) -> ClaudeAmount:
+    """What so many tokens of a model are by the list."""
     return ClaudeAmount(
-        cost_usd=_price(replies),
+        cost_usd=price_of(model).of(tokens),
         input_tokens=tokens.input,
         output_tokens=tokens.output,
         cache_read_tokens=tokens.cache_read,

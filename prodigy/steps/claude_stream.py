@@ -13,7 +13,8 @@ from msgspec import Struct, structs
 
 from prodigy.events import ClaudeAmount, ClaudeUse
 from prodigy.job.amounts import KINDS, amount, dearest, tally
-from prodigy.steps.backend import Answer
+from prodigy.steps.backend import Answer, Shown
+from prodigy.steps.claude_shown import Replies
 from prodigy.workflow.nearest import nearest
 
 MAX_LINE = 64 * 1024 * 1024
@@ -29,6 +30,8 @@ class _Head(Struct, frozen=True):
     slash_commands: tuple[str, ...] | None = None
     error: Any = None
     rate_limit_info: dict[str, Any] | None = None
+    status: str | None = None
+    shown: int = 0
 
 
 class _Block(Struct, frozen=True):
@@ -38,7 +41,7 @@ class _Block(Struct, frozen=True):
 
 
 class _Message(Struct, frozen=True):
-    content: tuple[_Block, ...] | str = ()
+    content: msgspec.Raw = msgspec.Raw(b"[]")
 
 
 class _Told(Struct, frozen=True):
@@ -49,6 +52,7 @@ class _Told(Struct, frozen=True):
 
 _heads = msgspec.json.Decoder(_Head)
 _told = msgspec.json.Decoder(_Told)
+_blocks = msgspec.json.Decoder(tuple[_Block, ...] | str)
 
 
 class ClaudeStream:
@@ -70,6 +74,7 @@ class ClaudeStream:
         self._result: dict[str, Any] | None = None
         self._last = ""
         self._tool_failures = 0
+        self._replies = Replies()
         self.answered = False
         """Whether the model has said anything."""
         self.resets_at: float | None = None
@@ -107,6 +112,10 @@ class ClaudeStream:
             session_id=self._session_id, model=self._model, tool_failures=self._tool_failures, estimated=True
         )
 
+    def shown(self) -> Shown:
+        """What of the model's replies came by, and whether one was waited for."""
+        return self._replies.shown()
+
     def _keep(self, part: bytes) -> None:
         self._kept += len(part)
         if self._kept <= MAX_LINE:
@@ -126,14 +135,26 @@ class ClaudeStream:
 
     def _heard(self, head: _Head, line: bytes) -> None:
         match head.type, head.subtype:
+            case "stream_event", _:
+                self._replies.event(line)
+                self.answered = self.answered or self._replies.begun
+            case "prodigy_shown", _:
+                self._replies.note(head.shown)
             case "result", _:
                 self._result = msgspec.json.decode(line)
             case "assistant", _ if head.error is None:
                 self.answered = True
+                self._replies.block(line)
+            case "system", "status" if head.status == "requesting":
+                self._replies.request()
+            case "system", "api_retry":
+                self._replies.no_reply()
             case "rate_limit_event", _ if head.rate_limit_info is not None:
                 self.resets_at = _resets_at(head.rate_limit_info) or self.resets_at
             case "user", _:
-                content = _told.decode(line).message.content
+                told = _told.decode(line).message.content
+                self._replies.carry(len(told))
+                content = _blocks.decode(told)
                 self._tool_failures += sum(
                     isinstance(block, _Block) and block.is_error is True for block in content
                 )
@@ -170,7 +191,12 @@ def _answer(result: Mapping[str, Any], session_id: str, model: str | None) -> An
         else 0,
     )
     failed = result.get("is_error", result.get("subtype") != "success")
-    return Answer(text=_said(result), is_error=failed is not False, use=use)
+    return Answer(
+        text=_said(result),
+        is_error=failed is not False,
+        use=use,
+        is_interrupted=result.get("subtype") == "error_during_execution",
+    )
 
 
 def _said(result: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ goes to the attempt's log folder as it comes.
 
 import os
 import re
-from collections.abc import AsyncGenerator, Generator, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -58,6 +58,8 @@ class Order(Struct, frozen=True, kw_only=True):
     """Whether what it prints must not be written down; then it is only kept."""
     claude_session: str | None = None
     """The conversation that it begins, if it is Claude."""
+    excerpt: Callable[[bytes], bytes] | None = None
+    """What of each chunk of its standard output is written down; ``None``: all of it."""
 
 
 class Ran(Struct, frozen=True, kw_only=True):
@@ -153,7 +155,7 @@ class SlotCommands:
         with ExitStack() as logs:
             out, err = (None, None) if order.private else logs.enter_context(self._logs_of(leaf))
             sinks = (
-                to_all(kept.out, None if out is None else out.write),
+                to_all(kept.out, None if out is None else _excerpted(out.write, order.excerpt)),
                 to_all(kept.err, None if err is None else err.write),
             )
             with _start_failures():
@@ -309,6 +311,10 @@ class SlotCommands:
             raise LeafFailed(Failure(error_class="bad-value", message=message))
         file = self.leave(leaf, ".sh", content)
         return structs.replace(order, argv=(*before[:-1], file))
+
+
+def _excerpted(write: Sink, excerpt: Callable[[bytes], bytes] | None) -> Sink:
+    return write if excerpt is None else lambda chunk: write(excerpt(chunk))
 
 
 async def _wait(tree: ProcessTree, patience: Patience, grace: float) -> Exit:

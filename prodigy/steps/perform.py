@@ -189,6 +189,7 @@ async def run_program(
         idle=seconds(step.idle_timeout),
         listen=listen,
         claude_session=program.claude_session,
+        excerpt=program.excerpt,
     )
     leaf = LeafPlace(path=path, try_=try_, kind=step.kind, intent=walker.door.intent(path, try_))
     ran = await walker.stage.commands.run(order, leaf)

@@ -5,7 +5,7 @@ leaf ``path``/``try_`` of the door; its own leaves hang below ``durable.below(pa
 settled: no value in them is ``Deferred`` any more, except in the steps that they hold.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -35,6 +35,8 @@ class Program(Struct, frozen=True, kw_only=True):
     stdin: bytes = b""
     claude_session: str | None = None
     """The conversation that it begins, if it is Claude."""
+    excerpt: Callable[[bytes], bytes] | None = None
+    """What of each chunk of its standard output goes to its log; ``None``: all of it."""
 
 
 class Ended(Struct, frozen=True, kw_only=True):

@@ -45,11 +45,14 @@ def planned(chance: random.Random, items: int, blows: int) -> dict[int, Blow]:
     """Blows by the number of the request that they come with."""
     numbers = chance.sample(range(1, items * REPLIES + 1), blows)
     victims: tuple[Victim, ...] = ("claude", "claude", "worker", "coordinator")
-    signals = (signal.SIGTERM, signal.SIGKILL)
-    return {
-        number: Blow(chance.choice(victims), chance.choice(signals), chance.choice(LATER))
-        for number in numbers
-    }
+    return {number: _blow(chance, chance.choice(victims)) for number in numbers}
+
+
+def _blow(chance: random.Random, victim: Victim) -> Blow:
+    signals = [signal.SIGTERM, signal.SIGKILL]
+    if victim != "worker":
+        signals.append(signal.SIGINT)
+    return Blow(victim, chance.choice(signals), chance.choice(LATER))
 
 
 @dataclass
@@ -86,7 +89,7 @@ class Job:
             if self._process.returncode == 0:
                 report: dict[str, Any] = json.loads(said)
                 return report
-            assert self._process.returncode in {-9, 143}, complaint
+            assert self._process.returncode in {-9, 130, 143}, complaint
             words = ["resume", "latest"]
         raise AssertionError("the job came to no end")
 
@@ -147,7 +150,7 @@ def objections(job: Job, report: dict[str, Any]) -> list[str]:
     found: list[str] = []
     for session in job.api.sessions() | billed.keys():
         missing, killed = job.api.cost(session) - billed[session], cut_off[session]
-        if not -EXACT <= missing <= killed * job.dearest + EXACT:
+        if abs(missing) > killed * job.dearest + EXACT:
             found.append(
                 f"{session}: {missing:+.6f} USD are not billed, of {killed} launches that were cut off"
             )

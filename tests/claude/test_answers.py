@@ -208,12 +208,12 @@ def test_another_model_in_the_place_of_one_that_is_not_there(world: World, api: 
 
 
 def test_further_arguments(world: World, api: MessagesApi) -> None:
-    options = {"extra_args": ["--include-partial-messages"]}
+    options = {"extra_args": ["--no-session-persistence"]}
     done = world.prodigy("run", world.workflow(steps("hello", claude_options=options)), "--no-merge")
     assert done.returncode == 0, done.stderr
     ended = outcome(world)
     assert ended["stdout"]["tail"] == "Hello."
-    assert '"stream_event"' in Path(ended["stdout"]["log"]).read_text()
+    assert "json_log_location" not in ended["claude"]
 
 
 def test_print_mode_tells_failures_too(world: World, api: MessagesApi) -> None:

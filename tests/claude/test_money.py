@@ -1,9 +1,11 @@
 """What the real CLI may spend, against a server that has a price for each reply."""
 
 import json
+import os
+import signal
 
 import pytest
-from fakes.messages_api import MessagesApi, Reply, Scenario, Tool, Usage, bash
+from fakes.messages_api import Fault, MessagesApi, Reply, Scenario, Tool, Usage, bash
 from worlds import PATIENCE, World, eventually
 
 REPLY = Usage(10_000, 500)
@@ -96,3 +98,31 @@ def test_the_cap_of_a_step(world: World, api: MessagesApi) -> None:
     assert failed["claude"]["cost_usd"] == pytest.approx(api.cost())
     assert 0.12 <= api.cost() <= 0.12 + PRICE
     assert not world.events("claude_parked")
+
+
+@pytest.mark.parametrize("victim", ["claude", "worker", "coordinator"])
+def test_a_reply_that_was_on_its_way_is_paid(world: World, api: MessagesApi, victim: str) -> None:
+    """Whoever is killed while it is written: its input to the token, its output by what had come."""
+    cut = Usage(30_000, 1, 7000, 800)
+    words = "word " * 1800
+    api["work"] = [Reply("I begin.", [bash("echo on")], REPLY), Fault("hang", True, cut, words)]
+    started = world.start("run", world.workflow(flow_of_one()), "-y", "--json")
+    api.await_requests(2)
+    spawned = eventually(lambda: next(iter(world.events("step_spawned")), None))
+    log = next(world.folder.rglob("*-claude.out"))
+    eventually(lambda: '"shown":9000' in log.read_text())
+    api["work"] = [Reply("Done.")]
+    pids = {"claude": spawned["pid"], "worker": spawned["worker"], "coordinator": started.pid}
+    os.kill(pids[victim], signal.SIGKILL)
+    said, _ = started.communicate(timeout=PATIENCE)
+    report = world.json("resume", "latest", "-y") if victim == "coordinator" else json.loads(said)
+    assert report["status"] == "completed"
+    on_its_way = cut._replace(output=len(words) // 3).cost("opus")
+    assert report["cost"]["usd"] == pytest.approx(api.cost() + on_its_way)
+    assert report["cost"]["estimated_usd"] == pytest.approx(PRICE + on_its_way)
+
+
+def flow_of_one() -> str:
+    policy = {"retry_config": {"attempts": 3, "backoff": "fixed", "initial_delay": "10ms"}}
+    phase = {"input": {"list": ["a"]}, "agent_template": [{"claude": "[[work]] ${item}"}]}
+    return json.dumps({"mode": "mapreduce", "map": phase, "error_policy": policy})

@@ -102,6 +102,7 @@ class Fault:
     kind: Literal["hang", "reset", "error"]
     mid: bool = False
     usage: Usage = USUAL
+    words: str = "I was about to "
 
 
 @dataclass(frozen=True)
@@ -329,7 +330,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._begin_stream()
         self._event("message_start", message=_message(request.model, fault.usage))
         self._event("content_block_start", index=0, content_block={"type": "text", "text": ""})
-        self._event("content_block_delta", index=0, delta={"type": "text_delta", "text": "I was about to "})
+        self._event("content_block_delta", index=0, delta={"type": "text_delta", "text": fault.words})
 
     def _wait_until_alone(self) -> None:
         """Say nothing until the client has gone or the server ends."""

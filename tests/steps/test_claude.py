@@ -247,7 +247,7 @@ def test_every_option_has_its_flag() -> None:
         Call(prompt="-x", session_id="ID", options=options, cap_usd=0.5)
     )
     assert program.argv == (
-        "npx", "claude", "--print", "--output-format", "stream-json", "--verbose", "--session-id", "ID",
+        "npx", "claude", "--print", "--output-format", "stream-json", "--verbose", "--include-partial-messages", "--session-id", "ID",
         "--permission-mode", "acceptEdits", "--model", "sonnet", "--fallback-model", "haiku", "--max-turns", "3",
         "--max-budget-usd", "0.5", "--effort", "high", "--system-prompt", "S", "--append-system-prompt", "A",
         "--json-schema", '{"type":"object"}', "--agents", '{"r":{"prompt":"p"}}', "--settings", "s.json",
