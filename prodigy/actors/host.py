@@ -94,4 +94,6 @@ def _size(place: Path) -> int:
 
 def _there(place: Path) -> Path:
     """It, or where it will be."""
-    return next(folder for folder in (place, *place.parents) if folder.is_dir())
+    while not place.is_dir():
+        place = place.parent
+    return place

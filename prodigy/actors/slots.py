@@ -16,7 +16,7 @@ import trio
 from prodigy import events, ids
 from prodigy.actors.recorder import Ledger, RecorderRef, all_recorded, record
 from prodigy.errors import ProdigyError, RunError
-from prodigy.git.included import copy_missing
+from prodigy.git.included import copy_missing, holds_anything
 from prodigy.git.reuse import SlotDoubtful, Worktree
 from prodigy.git.traces import Basis, Residue
 from prodigy.git.worktrees import Worktrees
@@ -95,6 +95,7 @@ class Slots:
         self._session_id = session_id
         self._keep = keep
         self._included = included
+        self._own = layout.session_worktree(session_id) / OWN_FOLDER
         self._limit = limit
         self._worktrees = worktrees
         self._ledger = ledger
@@ -264,10 +265,9 @@ class Slots:
     async def _prepare(self, slot: _Slot, branch: str, base: str) -> None:
         """Make the slot clean, and give it the run's included files and the session's own untracked ``.prodigy``."""
         await self._make_clean(slot, branch, base)
-        own = self._layout.session_worktree(self._session_id) / OWN_FOLDER
-        for source, target in ((self._included, Path(slot.path)), (own, Path(slot.path, OWN_FOLDER))):
-            if source.is_dir():
-                await trio.to_thread.run_sync(copy_missing, source, target)
+        for source, target in ((self._included, slot.path), (self._own, f"{slot.path}/{OWN_FOLDER}")):
+            if holds_anything(source):
+                await trio.to_thread.run_sync(copy_missing, source, Path(target))
 
     async def _make_clean(self, slot: _Slot, branch: str, base: str) -> None:
         # What outlives its agent may write into any slot at any time.

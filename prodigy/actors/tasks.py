@@ -62,6 +62,7 @@ class TaskFactory:
     ) -> None:
         self._plan = plan
         self._layout = layout
+        self._state = layout.state(plan.job_id)
         self._ledger = ledger
         self._environment = environment
         self._prepared = prepared
@@ -81,11 +82,11 @@ class TaskFactory:
     @property
     def results_file(self) -> str:
         """Where ``${map.results}`` lies as a file."""
-        return str(self._layout.state(self.job_id) / "results.json")
+        return str(self._state / "results.json")
 
     def item_file(self, item_id: str) -> Path:
         """Where an item lies as a file, for its agents."""
-        return self._layout.state(self.job_id) / "items" / f"{item_id}.json"
+        return self._state / "items" / f"{item_id}.json"
 
     def scope(self, phase: Phase) -> Variables:
         """The variables that a phase knows when it begins, for texts that the coordinator itself renders."""

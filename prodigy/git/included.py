@@ -66,6 +66,15 @@ def included_in(folder: Path) -> tuple[str, ...]:
     return tuple(sorted(str(file.relative_to(folder)) for file in _files(folder)))
 
 
+def holds_anything(folder: Path) -> bool:
+    """Whether there is anything in a folder, or a folder at all; one look, short enough for an event loop."""
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is not None
+    except OSError:
+        return False
+
+
 def copy_missing(source: Path, target: Path) -> None:
     """Copy the files of a folder that the other one lacks: what git tracks, and what is there already, stays.
 

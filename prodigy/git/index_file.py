@@ -212,15 +212,15 @@ def root_tree(content: bytes, end: int) -> str | None:
     return tree
 
 
-def with_files_seen(content: bytes, seen: Mapping[int, os.stat_result]) -> bytes:
+def with_files_seen(content: bytes, seen: Mapping[int, os.stat_result]) -> bytearray:
     """An index in which some entries, by their places, hold what was now seen of their files."""
     changed = bytearray(content)
     for start, found in seen.items():
         mode = entry_at(content, start).mode
         _STAT.pack_into(changed, start, *_as_seen(found, mode))
     if content[-_SUM:] != _UNKNOWN_SUM:
-        changed[-_SUM:] = hashlib.sha1(changed[:-_SUM], usedforsecurity=False).digest()
-    return bytes(changed)
+        changed[-_SUM:] = hashlib.sha1(memoryview(changed)[:-_SUM], usedforsecurity=False).digest()
+    return changed
 
 
 def is_as_seen(entry: Entry, found: os.stat_result) -> bool:

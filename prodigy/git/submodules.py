@@ -13,7 +13,7 @@ from pathlib import Path
 import trio
 from msgspec import Struct
 
-from prodigy.git.cli import Git
+from prodigy.git.cli import Git, is_folder
 from prodigy.git.private_folder import NotAWorktree, private_folder
 from prodigy.git.repository import ref_tip
 from prodigy.git.rescue import branches, held, keep_commit
@@ -45,9 +45,10 @@ async def keep_submodules(git: Git, prefix: str, base: str, message: str) -> lis
         base: a commit of the worktree's repository; what its submodules were at then is nobody's making.
         message: of the commits made of uncommitted files.
     """
-    found = await trio.to_thread.run_sync(_modules, git.cwd)
-    if not found:
+    root = _modules_of(git.cwd)
+    if root is None:
         return []
+    found = await trio.to_thread.run_sync(_modules, root)
     common = (await git.run("rev-parse", "--path-format=absolute", "--git-common-dir")).path
     known = await _gitlinks(git, base)
     return [
@@ -57,12 +58,17 @@ async def keep_submodules(git: Git, prefix: str, base: str, message: str) -> lis
     ]
 
 
-def _modules(worktree: str) -> list[tuple[str, str]]:
-    """Names and git folders of the submodules that were filled in a worktree."""
+def _modules_of(worktree: str) -> str | None:
+    """Where a worktree has the git folders of its submodules, if any was filled; short enough for an event loop."""
     with suppress(OSError, NotAWorktree):
         root = os.path.join(private_folder(worktree), _MODULES)  # noqa: PTH118 - a path in git's own form
-        return [(os.path.relpath(folder, root), folder) for folder in _git_folders(root)]
-    return []
+        return root if is_folder(root) else None
+    return None
+
+
+def _modules(root: str) -> list[tuple[str, str]]:
+    """Names and git folders of submodules."""
+    return [(os.path.relpath(folder, root), folder) for folder in _git_folders(root)]
 
 
 def _git_folders(root: str) -> Iterator[str]:

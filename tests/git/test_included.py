@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from prodigy.errors import MachineError, RunError
-from prodigy.git.included import copy_missing, find_included, included_in, keep_included
+from prodigy.git.included import copy_missing, find_included, holds_anything, included_in, keep_included
 
 
 async def test_only_untracked_files_that_a_pattern_names(repo, hostile):
@@ -92,3 +92,11 @@ def test_a_file_in_the_place_of_a_folder_is_an_error(tmp_path: Path) -> None:
 def test_a_folder_that_does_not_exist_holds_nothing(tmp_path: Path) -> None:
     copy_missing(tmp_path / "source", tmp_path / "target")
     assert not (tmp_path / "target").exists()
+    assert not holds_anything(tmp_path / "source")
+
+
+def test_a_folder_within_is_something(tmp_path: Path) -> None:
+    """Whether there is a file in it is for who copies to see."""
+    assert not holds_anything(tmp_path)
+    (tmp_path / "within").mkdir()
+    assert holds_anything(tmp_path)
