@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 PRODIGY_FLOORS = [
-    {"errors", "ids", "events", "paths", "crash_points"},
+    {"errors", "ids", "events", "paths", "crash_points", "decoding"},
     {"workflow"},
     {"job", "configuration"},
     {"git", "store"},

@@ -11,9 +11,12 @@ import msgspec
 import trio
 
 from prodigy.crash_points import crash_point
+from prodigy.decoding import JsonDecoder
 from prodigy.errors import ProdigyError
 from prodigy.store.atomic import FILE_MODE, private_folder
 from prodigy.store.control import LONGEST_QUESTION, Question, Standing, address_of
+
+_read_question = JsonDecoder(Question)
 
 _PATIENCE = 2.0
 """Seconds that a question and its answer may take on their way."""
@@ -36,7 +39,7 @@ async def answer_questions(path: Path, standing: Callable[[], Standing]) -> None
     async def answer(stream: trio.SocketStream) -> None:
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError, msgspec.DecodeError):
             with trio.move_on_after(_PATIENCE):
-                question = msgspec.json.decode(await _line(stream), type=Question)
+                question = _read_question(await _line(stream))
                 if question.ask == "tree":
                     await stream.send_all(msgspec.json.encode(standing()) + b"\n")
             await stream.aclose()

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from prodigy.crash_points import crash_point
+from prodigy.decoding import JsonDecoder
 from prodigy.errors import RunError
 from prodigy.git.cli import Git, readable
 from prodigy.workflow.globs import matches
@@ -27,6 +28,9 @@ class Ready(msgspec.Struct, frozen=True):
     key: str
     made: tuple[str, ...]
     """What git ignored in it afterwards: files, and folders ending in ``/``."""
+
+
+_read_ready = JsonDecoder(Ready)
 
 
 async def setup_key(git: Git, globs: Sequence[str]) -> str:
@@ -46,7 +50,7 @@ async def setup_key(git: Git, globs: Sequence[str]) -> str:
 def is_ready(path: str, git_dir: str, key: str) -> bool:
     """Whether the worktree at ``path`` was set up for ``key``, and nothing that this made is gone."""
     try:
-        ready = msgspec.json.decode(Path(git_dir, READY).read_bytes(), type=Ready)
+        ready = _read_ready(Path(git_dir, READY).read_bytes())
     except (FileNotFoundError, msgspec.DecodeError):
         return False
     return ready.key == key and all(os.path.lexists(Path(path, name)) for name in ready.made)

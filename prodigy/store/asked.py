@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from prodigy.decoding import JsonDecoder
 from prodigy.ids import JobId
 from prodigy.job.plan import RunPlan
 from prodigy.paths import Layout
@@ -25,6 +26,9 @@ class Job(Struct, frozen=True, kw_only=True):
     v: int = 1
     created_at: datetime
     plan: RunPlan
+
+
+_read_job = JsonDecoder(Job)
 
 
 def write_asked(
@@ -51,7 +55,7 @@ def asked(layout: Layout, job: JobId, sha256: str | None = None) -> RunPlan | No
     for digest in (sha256, None):
         with suppress(OSError, msgspec.DecodeError):
             path = _file(layout, job, "job", "json", digest)
-            plan = msgspec.json.decode(path.read_bytes(), type=Job).plan
+            plan = _read_job(path.read_bytes()).plan
             if sha256 in {None, plan.workflow_sha256}:
                 return plan
     return None

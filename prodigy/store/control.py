@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from prodigy.crash_points import crash_point
+from prodigy.decoding import JsonDecoder
 from prodigy.errors import ProdigyError
 from prodigy.store.locks import unheld
 
@@ -62,6 +63,9 @@ class Standing(Struct, frozen=True, kw_only=True):
     workers: list[WorkerStanding]
 
 
+_read_standing = JsonDecoder(Standing)
+
+
 @contextmanager
 def address_of(path: Path) -> Iterator[str]:
     """What a socket at ``path`` is bound or connected to, however long the path is.
@@ -84,7 +88,7 @@ def ask(path: Path) -> Standing | None:
             line.connect(address)
             line.sendall(msgspec.json.encode(Question("tree")) + b"\n")
             answer = b"".join(iter(lambda: line.recv(_CHUNK), b""))
-        return msgspec.json.decode(answer, type=Standing)
+        return _read_standing(answer)
     except (OSError, msgspec.DecodeError):
         return None
 

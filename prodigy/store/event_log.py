@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct, structs
 
 from prodigy import events
+from prodigy.decoding import JsonDecoder
 from prodigy.errors import UsageError
 from prodigy.events import Record, event_type
 from prodigy.job.items import item_text
@@ -24,7 +25,7 @@ from prodigy.store.documents import EventsDocument, RunRecord
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 EVENT_TYPES = frozenset(str(event.__struct_config__.tag) for event in typing.get_args(events.AnyEvent))
 
-_decode = msgspec.json.Decoder(Record).decode
+_decode = JsonDecoder(Record)
 
 
 class EventFilter(Struct, frozen=True, kw_only=True):

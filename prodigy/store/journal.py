@@ -29,6 +29,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from prodigy.crash_points import crash_point
+from prodigy.decoding import JsonDecoder
 from prodigy.errors import RunError
 from prodigy.events import FORMAT, AnyEvent, Metadata, Record
 from prodigy.store.atomic import private_folder, storage_code, sync_folder, write_file
@@ -186,7 +187,7 @@ def last_seq(folder: Path) -> int | None:
     if path is None:
         return None
     try:
-        return msgspec.json.decode(_last_line(path), type=_Numbered).seq
+        return _read_number(_last_line(path)).seq
     except msgspec.DecodeError:
         return None
 
@@ -236,6 +237,9 @@ def _lines(paths: Iterable[Path], skipped: int = 0) -> Iterator[Line]:
 
 class _Numbered(Struct):
     seq: int
+
+
+_read_number = JsonDecoder(_Numbered)
 
 
 def _corrupt(path: Path, number: int, reason: str) -> RunError:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from prodigy.decoding import JsonDecoder
 from prodigy.paths import Storage
 from prodigy.store.documents import LegacyLetter
 from prodigy.store.migration import LEGACY
@@ -76,13 +77,16 @@ class _Job(Struct):
     plan: _OfPlan
 
 
+_read_plan = JsonDecoder(_Job)
+
+
 def _tried_again(storage: Storage, repo: str | None) -> frozenset[str]:
     """The items that runs of ours took for theirs: what becomes of them is told there."""
     found: set[str] = set()
     states = (room for _, room in rooms(storage, "state", repo))
     for path in (path for room in states for path in room.glob("mapreduce/jobs/*/job.json")):
         with suppress(OSError, msgspec.DecodeError):
-            found.update(msgspec.json.decode(path.read_bytes(), type=_Job).plan.older)
+            found.update(_read_plan(path.read_bytes()).plan.older)
     return frozenset(found)
 
 

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from prodigy.decoding import JsonDecoder
 from prodigy.errors import InternalError, RunError
 from prodigy.events import FORMAT, Record
 
@@ -17,7 +18,7 @@ _SUM_MARK = b',"sum":"'
 _SUM_DIGITS = 16
 _SUM_FIELD = len(_SUM_MARK) + _SUM_DIGITS + len(b'"}')
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Record).decode
+_decode = JsonDecoder(Record)
 
 
 class Damaged(Exception):  # no error until it is known where it stands
@@ -29,6 +30,9 @@ class _Envelope(Struct):
 
     v: int = 0
     event: dict[str, Any] = {}
+
+
+_read_envelope = JsonDecoder(_Envelope)
 
 
 def line_of(record: Record) -> tuple[bytes, Record]:
@@ -98,7 +102,7 @@ def record_of(line: bytes, expected: int) -> Record:
 
 
 def _newer(line: bytes, reason: str) -> RunError:
-    envelope = msgspec.json.decode(line, type=_Envelope)
+    envelope = _read_envelope(line)
     return RunError(
         "journal-newer",
         "The journal was written by a newer release of Prodigy",
@@ -112,8 +116,11 @@ def group_of(text: bytes) -> int:
     body = text[:-_SUM_FIELD]
     if text[-_SUM_FIELD:] != _SUM_MARK + digest(body).encode() + b'"}':
         return 0
-    return msgspec.json.decode(text, type=_Grouped).batch
+    return _read_group(text).batch
 
 
 class _Grouped(Struct):
     batch: int = 0
+
+
+_read_group = JsonDecoder(_Grouped)

@@ -20,6 +20,7 @@ import msgspec
 from msgspec import Struct
 
 from prodigy.crash_points import crash_point
+from prodigy.decoding import JsonDecoder
 from prodigy.errors import RunError
 from prodigy.store.atomic import FILE_MODE, denied, private_folder
 
@@ -49,6 +50,9 @@ class Holder(Struct, frozen=True, kw_only=True):
             return "another process"
         since = f" since {self.since.astimezone():%Y-%m-%d %H:%M:%S}" if self.since else ""
         return f"pid {self.pid} on {self.host}{since}"
+
+
+_read_holder = JsonDecoder(Holder)
 
 
 class JobLock:
@@ -281,6 +285,6 @@ def _write(descriptor: int, process: Holder) -> None:
 
 def _read(descriptor: int) -> Holder:
     try:
-        return msgspec.json.decode(os.pread(descriptor, 1 << 20, 0), type=Holder)
+        return _read_holder(os.pread(descriptor, 1 << 20, 0))
     except msgspec.DecodeError:
         return Holder()

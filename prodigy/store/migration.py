@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 
 from prodigy.crash_points import crash_point
+from prodigy.decoding import JsonDecoder
 from prodigy.errors import MachineError
 from prodigy.store.atomic import denied, write_file, write_parts
 from prodigy.store.locks import FileLock
@@ -48,6 +49,9 @@ class Migration(Struct, frozen=True, kw_only=True):
     taken: list[Taken] = []
 
 
+_read_migration = JsonDecoder(Migration)
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """What one migration did: how many files were copied and removed, and what was left alone, with the reason."""
 
@@ -64,7 +68,7 @@ def is_there(project: Path) -> bool:
 def migration(home: Path, repo: str) -> Migration:
     """What was taken over of a repository so far."""
     with suppress(FileNotFoundError, msgspec.DecodeError):
-        return msgspec.json.decode(_file(home, repo).read_bytes(), type=Migration)
+        return _read_migration(_file(home, repo).read_bytes())
     return Migration()
 
 

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from prodigy import events
+from prodigy.decoding import JsonDecoder
 from prodigy.errors import ProdigyError
 from prodigy.events import Record
 from prodigy.ids import JobId, SessionId
@@ -204,7 +205,7 @@ class Projections:
         letter = state.dead_letters.get(item_id)
         with suppress(OSError, msgspec.DecodeError):
             content = (self._layout.dead_letters(_job(state)) / f"{item_id}.json").read_bytes()
-            return letter is not None and msgspec.json.decode(content, type=_Numbered).seq == letter.seq
+            return letter is not None and _read_number(content).seq == letter.seq
         return False
 
     def write_results(self, state: JobState) -> Path:
@@ -216,6 +217,9 @@ class Projections:
 
 class _Numbered(Struct):
     seq: int
+
+
+_read_number = JsonDecoder(_Numbered)
 
 
 def _job(state: JobState) -> JobId:

@@ -16,6 +16,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from prodigy.decoding import JsonDecoder
 from prodigy.errors import MachineError
 from prodigy.paths import Layout
 from prodigy.store.atomic import write_file
@@ -48,6 +49,9 @@ class Registry(Struct, frozen=True, kw_only=True):
         return next((name for name, known in self.repos.items() if known.git_dir == git_dir), None)
 
 
+_read_registry = JsonDecoder(Registry)
+
+
 class Registered(NamedTuple):
     """The name of a repository, and where it lay before if it was moved."""
 
@@ -63,7 +67,7 @@ def registry(home: Path) -> Registry:
     """
     path = _file(home)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Registry)
+        return _read_registry(path.read_bytes())
     except FileNotFoundError:
         return Registry()
     except msgspec.DecodeError as error:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 from msgspec import Struct
 
+from prodigy.decoding import JsonDecoder
 from prodigy.ids import JobId, SessionId
 from prodigy.job.amounts import billed
 from prodigy.job.state import JobState, MergeStatus
@@ -165,7 +166,7 @@ def remembered(layout: Layout, job: JobId, session: SessionId) -> Remembered | N
     end is looked at.
     """
     with suppress(OSError, msgspec.DecodeError):
-        known = msgspec.json.decode(layout.session_state(session).read_bytes(), type=_Known)
+        known = _read_known(layout.session_state(session).read_bytes())
         journal = layout.journal(job)
         size = journal_size(journal)
         if 0 < size < known.journal.bytes:
@@ -178,6 +179,9 @@ def remembered(layout: Layout, job: JobId, session: SessionId) -> Remembered | N
 class _Known(Struct):
     journal: JournalPosition
     run: JobSummary
+
+
+_read_known = JsonDecoder(_Known)
 
 
 def _iteration_timings(state: JobState) -> list[tuple[int, Span]]:

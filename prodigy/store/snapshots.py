@@ -20,6 +20,7 @@ from msgspec import Raw, Struct
 from msgspec.structs import replace
 
 from prodigy import __version__, events
+from prodigy.decoding import JsonDecoder
 from prodigy.errors import ProdigyError, RunError
 from prodigy.ids import JobId
 from prodigy.job import fold
@@ -54,6 +55,9 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     digest: str
     """blake2b-64 of ``shared`` and of ``state`` as they stand in the file."""
     state: Raw
+
+
+_read_snapshot = JsonDecoder(Snapshot)
 
 
 class Folded(Struct, frozen=True):
@@ -131,7 +135,7 @@ def snapshot_in(path: Path) -> Snapshot:
         Unusable: it is not.
     """
     try:
-        snapshot = msgspec.json.decode(path.read_bytes(), type=Snapshot)
+        snapshot = _read_snapshot(path.read_bytes())
     except OSError as error:
         raise Unusable(error.strerror or str(error)) from error
     except msgspec.DecodeError as error:
@@ -150,7 +154,7 @@ def state_of(snapshot: Snapshot) -> JobState:
         Unusable: none.
     """
     try:
-        state = msgspec.json.decode(snapshot.state, type=JobState, dec_hook=_counter)
+        state = _read_state(snapshot.state)
     except msgspec.DecodeError as error:
         raise Unusable(f"it cannot be read: {error}") from error
     complete(state, snapshot.shared)
@@ -261,6 +265,9 @@ def _counter(kind: type[Any], value: Any) -> Any:
     """Counters are objects of numbers in JSON."""
     assert kind is Counter or getattr(kind, "__origin__", None) is Counter, kind
     return Counter(value)
+
+
+_read_state = JsonDecoder(JobState, _counter)
 
 
 def _digest(shared: Shared, encoded: bytes | Raw) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from prodigy.crash_points import crash_point
+from prodigy.decoding import JsonDecoder
 from prodigy.store.atomic import write_file
 from prodigy.store.locks import Holder, boot_id, start_time
 
@@ -21,6 +22,9 @@ class StopRequest(Struct, frozen=True, kw_only=True):
     asked: Holder
     by: Holder
     now: bool = False
+
+
+_read_stop_request = JsonDecoder(StopRequest)
 
 
 def leave(path: Path, request: StopRequest) -> None:
@@ -35,7 +39,7 @@ def leave(path: Path, request: StopRequest) -> None:
 def take(path: Path) -> StopRequest | None:
     """The request that lies there for this very process; it is taken away."""
     try:
-        request = msgspec.json.decode(path.read_bytes(), type=StopRequest)
+        request = _read_stop_request(path.read_bytes())
     except (OSError, msgspec.DecodeError):
         return None
     pid, asked = os.getpid(), request.asked
