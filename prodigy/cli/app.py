@@ -19,7 +19,7 @@ from prodigy.cli.git_folder import main_worktree
 from prodigy.cli.help import TwoColumns, help_console
 from prodigy.cli.invocation import Invocation, sources_of
 from prodigy.cli.options import ARGUMENTS_GROUP, EVERYWHERE, FLAGS_GROUP, VERBS_GROUP, Options, guessed
-from prodigy.cli.printer import Printer
+from prodigy.cli.printer import Level, Printer
 from prodigy.cli.surroundings import Surroundings, abandon
 from prodigy.cli.usage import flags_of, no_stream, usage_error
 from prodigy.cli.version import version_line
@@ -106,7 +106,7 @@ def perform(tokens: Sequence[str], around: Surroundings) -> int:
         abandon(around.stdout)
         return _READER_GONE
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return _interrupted(invocation.printer)
     except Exception as bug:  # noqa: BLE001 - the last resort turns every bug into a file and a message
         return _failed(_internal_error(bug, invocation), invocation)
 
@@ -135,7 +135,10 @@ def _verb(app: App, tokens: Sequence[str], invocation: Invocation) -> int:
     bound.arguments["invocation"] = invocation
     _take_over(tokens, invocation)
     code = command(*bound.args, **bound.kwargs)
-    invocation.printer.flush()
+    with contextlib.suppress(BrokenPipeError):  # what was done is done, and its exit code says how
+        invocation.printer.flush()
+    if invocation.printer.reader_gone:
+        abandon(invocation.around.stdout)
     return code if isinstance(code, int) else 0
 
 
@@ -191,6 +194,14 @@ def _failed(error: ProdigyError, invocation: Invocation) -> int:
     if invocation.printer.reader_gone:
         abandon(invocation.around.stdout)
     return error.exit_code
+
+
+def _interrupted(printer: Printer) -> int:
+    """Say that it was Ctrl-C, below the sign that a terminal shows for it."""
+    if printer.talks_to_terminal:
+        printer.talk(at=Level.QUIET)
+    printer.talk("interrupted", at=Level.QUIET)
+    return _INTERRUPTED
 
 
 def _internal_error(bug: Exception, invocation: Invocation) -> InternalError:

@@ -48,6 +48,7 @@ def stop_runs(
         UsageError: ``run-not-found``, ``ambiguous-run``.
         RunError: ``still-running``: the one that was meant.
     """
+    invocation.printer.outlive_reader()
     meant = _held(invocation, None) if every else _meant(invocation, name)
     stops = trio.run(_stop_all, meant, invocation, manner, patience)
     if not every and stops and stops[0].result == "still-running":

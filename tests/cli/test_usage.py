@@ -207,4 +207,4 @@ def test_ctrl_c_in_a_reading_verb_is_130(desk: Any, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("prodigy.cli.verbs.status.repository_here", interrupted)
     said = desk.call("status")
-    assert (said.code, said.out, said.err) == (130, "", "")
+    assert (said.code, said.out, said.err) == (130, "", "interrupted\n")

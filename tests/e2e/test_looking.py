@@ -103,7 +103,7 @@ def test_ctrl_c_ends_following_and_not_the_run(world: World) -> None:
     follower.stdout.readline()
     follower.send_signal(2)
     _, said = follower.communicate(timeout=PATIENCE)
-    assert (follower.returncode, said) == (130, "")
+    assert (follower.returncode, said) == (130, "interrupted\n")
     assert run.poll() is None
     (world.folder / "gate").touch()
     run.communicate(timeout=PATIENCE)

@@ -75,6 +75,11 @@ def test_a_run_that_takes_longer_is_told_and_goes_on_ending(world: World, tag: s
         assert error["code"] == "still-running"
         assert f"pid {process.pid} on " in error["note"]
     assert process.poll() is None
+    unheard = world.start("stop", "--all", "--wait", "10ms")
+    assert unheard.stdout is not None
+    unheard.stdout.close()
+    unheard.communicate(timeout=PATIENCE)
+    assert unheard.returncode == 1, "it has not ended, whether anybody reads that or not"
     assert world.prodigy("stop", tail_of(world), "--now").returncode == 0
     ended(process, 143)
     assert len(world.events("cancel_requested")) == 1
