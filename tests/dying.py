@@ -8,7 +8,6 @@ Models can be pickled: what a job does, where it is not text, is functions of mo
 """
 
 import json
-import os
 import re
 import shutil
 from collections import Counter
@@ -18,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from worlds import World, eventually, made_world
+from worlds import World, eventually, made_world, told_of
 
 from prodigy.crash_points import VARIABLE
 
@@ -305,7 +304,7 @@ def die_and_resume(place: Place, model: Model, moments: Sequence[Moment]) -> int
 
 
 def _judge(world: CrashWorld, model: Model, told: str) -> None:
-    eventually(lambda: not told_of(world.folder))
+    world.at_rest()
     assert world.git("rev-parse", "main^{tree}") == model.tree, f"another tree\n{told}"
     assert commits(world) == model.commits, f"{commits(world)} commits instead of {model.commits}\n{told}"
     assert world.queue() == model.queue, f"{world.queue()} in the queue instead of {model.queue}\n{told}"
@@ -321,21 +320,6 @@ def _judge(world: CrashWorld, model: Model, told: str) -> None:
     assert world.leftovers() == [], told
     assert world.git("status", "--porcelain") == "", told
     world.git("fsck", "--strict")
-
-
-def told_of(folder: Path) -> list[int]:
-    """Processes, zombies aside, whose environment names the folder: all that a run in it ever started."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid():
-            try:
-                told = str(folder).encode() in (entry / "environ").read_bytes()
-                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
-            except OSError:
-                continue
-            if told and state != "Z":
-                found.append(int(entry.name))
-    return found
 
 
 def _merged(world: CrashWorld) -> Counter[str]:

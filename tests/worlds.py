@@ -97,9 +97,10 @@ class World:
         return sorted(self.home.glob("events/*/*/events-*.jsonl"))
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """The events of the newest journal."""
+        """The events of the newest journal; a line that is being written is not there yet."""
         *_, newest = self.journals()
-        found = [json.loads(line)["event"] for line in newest.read_text().splitlines()]
+        whole, _, _ = newest.read_bytes().rpartition(b"\n")
+        found = [json.loads(line)["event"] for line in whole.splitlines()]
         return [event for event in found if kind in {None, event["event_type"]}]
 
     def checkout_digest(self) -> dict[str, str]:
@@ -112,6 +113,10 @@ class World:
                 content = hashlib.sha256(path.read_bytes()).hexdigest()
                 digest[str(relative)] = f"{content} {stat.st_mode} {stat.st_mtime_ns}"
         return digest
+
+    def at_rest(self) -> None:
+        """Wait until nothing that a run started is left: who outlives its killed program for a moment still acts."""
+        eventually(lambda: not told_of(self.folder))
 
     def leftovers(self) -> list[str]:
         """Branches, registered worktrees and folders that a run left behind."""
@@ -160,6 +165,21 @@ def pids_with(tag: str) -> list[int]:
                     found.append(int(entry.name))
             except OSError:
                 continue
+    return found
+
+
+def told_of(folder: Path) -> list[int]:
+    """Processes, zombies aside, whose environment names the folder: all that a run in it ever started."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            try:
+                told = str(folder).encode() in (entry / "environ").read_bytes()
+                state = (entry / "stat").read_text().rpartition(")")[2].split()[0]
+            except OSError:
+                continue
+            if told and state != "Z":
+                found.append(int(entry.name))
     return found
 
 

@@ -70,6 +70,7 @@ def test_a_subagent_of_another_model(world: World, api: MessagesApi) -> None:
     eventually(lambda: any("I wait." in log.read_text() for log in projects.glob("*/*.jsonl")))
     started.kill()
     started.communicate(timeout=PATIENCE)
+    world.at_rest()
     gate.touch()
     api["lead"] = Scenario([Reply("I ask again.", [ask]), Reply("Done.")])
     report = world.json("resume", "latest", "--no-merge")

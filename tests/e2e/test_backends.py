@@ -47,12 +47,13 @@ def test_it_is_launched_and_recorded(world: World, offered: Path) -> None:
 
 def test_whoever_takes_the_run_up_has_the_same(world: World, offered: Path, tag: str) -> None:
     gate = world.folder / "gate"
-    wait = f"test -e {gate} || sleep 1000 # {tag}"
+    wait = f"touch {gate}-reached; test -e {gate} || sleep 1000 # {tag}"
     flow = world.workflow(f"name: one\ncommands:\n  - claude: '/sh {wait}'\n  - claude: /say two\n")
     run = world.start("run", flow, "--backend", "other", "--no-merge")
-    eventually(lambda: offered.read_text().count("\n") == 1)
+    eventually(lambda: Path(f"{gate}-reached").exists())
     os.kill(run.pid, signal.SIGKILL)
     run.communicate()
+    world.at_rest()
     gate.touch()
     done = world.prodigy("resume", "latest", "--no-merge")
     assert done.returncode == 0, done.stderr

@@ -314,6 +314,7 @@ def test_a_run_that_is_cut_off_while_claude_resolves_goes_on(
     eventually(lambda: Path(f"{gate}-reached").exists())
     os.kill(process.pid, how)
     process.communicate(timeout=PATIENCE)
+    world.at_rest()
     assert world.git("log", "-1", "--format=%s", "main") == "how to resolve"
     gate.touch()
     done = world.prodigy("resume", "-y")
@@ -335,6 +336,7 @@ def test_a_recorded_resolution_is_not_paid_for_twice(world: World, launches: Pat
     eventually(lambda: Path(f"{gate}-reached").exists())
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=PATIENCE)
+    world.at_rest()
     gate.touch()
     done = world.prodigy("resume", "-y")
     assert done.returncode == 0, done.stderr

@@ -10,6 +10,9 @@ import pytest
 from worlds import PATIENCE, World, eventually
 
 from prodigy.crash_points import VARIABLE
+from prodigy.store.locks import boot_id
+from supervisors import ProcessIdentity
+from supervisors.recovery import alive
 
 FAKES = Path(__file__).parents[1] / "fakes"
 
@@ -53,14 +56,16 @@ def test_an_attempt_that_lost_its_worker_names_the_claude_it_ran(world: World) -
       input: {{list: [a]}}
       agent_template:
         - claude: /say first
-        - claude: "/sh until test -e {gate}; do sleep 0.05; done"
+        - claude: "/sh touch {gate}-reached; until test -e {gate}; do sleep 0.05; done"
     """
     with world.start("run", world.workflow(flow), "-y") as running:
-        eventually(lambda: log.exists() and len(log.read_text().splitlines()) == 2)
+        eventually(lambda: Path(f"{gate}-reached").exists())
         launched = eventually(
             lambda: [event for event in world.events("step_spawned") if event.get("claude_session")][1:]
         )
         os.kill(launched[0]["worker"], signal.SIGKILL)
+        cut = ProcessIdentity(launched[0]["pid"], launched[0]["start_time"], boot_id())
+        eventually(lambda: not alive(cut))
         gate.touch()  # for the next attempt
         _, said = running.communicate(timeout=PATIENCE)
     assert running.returncode == 0, said
@@ -89,6 +94,7 @@ def test_what_a_launch_after_a_kill_costs_is_its_own(world: World, later: int) -
     with world.start("run", world.workflow(json.dumps([{"claude": prompt}])), "-y") as running:
         eventually(lambda: replies(world) == 2 and world.events("step_spawned"))
         running.kill()
+    world.at_rest()
     gate.touch()
     report = world.json("resume", "latest", "-y")
     assert report["status"] == "completed"
@@ -252,11 +258,12 @@ def test_a_home_of_another_name_loses_no_conversation(world: World, named: str) 
     (world.folder / "link").symlink_to(world.home)
     names = {"by a link": f"{world.folder}/link", "with dots": f"{world.repository}/../home"}
     world.environ["PRODIGY_HOME"] = names[named]
-    template = [{"claude": f"/sh until test -e {gate}; do sleep 0.05; done"}]
+    template = [{"claude": f"/sh touch {gate}-reached; until test -e {gate}; do sleep 0.05; done"}]
     flow = {"mode": "mapreduce", "map": {"input": {"list": ["a"]}, "agent_template": template}}
     with world.start("run", world.workflow(json.dumps(flow)), "-y") as running:
-        eventually(lambda: log.exists() and world.events("step_spawned"))
+        eventually(lambda: Path(f"{gate}-reached").exists() and world.events("step_spawned"))
         running.kill()
+    world.at_rest()
     gate.touch()
     assert world.prodigy("resume", "latest", "-y").returncode == 0
     first, again = [json.loads(line)["options"] for line in log.read_text().splitlines()]

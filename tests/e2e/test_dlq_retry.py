@@ -231,6 +231,7 @@ def test_a_retry_that_was_interrupted_is_finished_by_resume(
     assert world.prodigy("dlq", "retry", "latest", "-y").returncode == 1, "it is running"
     os.kill(process.pid, number)
     process.communicate(timeout=PATIENCE)
+    world.at_rest()
     refused = world.prodigy("dlq", "retry", "latest", "-y")
     assert (refused.returncode, "run-unfinished" in refused.stderr) == (2, True)
     ward.unmark("hold", "b")
@@ -333,6 +334,7 @@ def test_a_repaired_workflow_takes_the_place_of_the_recorded_one(ward: Ward) -> 
     assert process.poll() is None, process.communicate()[1]
     process.kill()
     process.communicate(timeout=PATIENCE)
+    world.at_rest()
     (world.folder / "workflow.yml").unlink()
     ward.unmark("hold", "b")
     assert world.prodigy("resume", "latest").returncode == 1

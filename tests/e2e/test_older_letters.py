@@ -72,6 +72,7 @@ def test_a_retry_that_was_killed_is_resumed_and_not_begun_again(world: World) ->
     eventually(lambda: world.journals() and world.events("step_spawned"))
     os.kill(run.pid, signal.SIGKILL)
     run.communicate()
+    world.at_rest()
     assert queued(world) == [], "the run that has it goes on with it"
     (world.folder / "hold").unlink()
     done = world.prodigy("resume", "-y")

@@ -131,13 +131,14 @@ def test_a_kill_and_a_resume(world: World, tag: str) -> None:
     gate = world.folder / "gate"
     play = script(
         world,
-        f"cost: 0.1\nscenes: [{{item: c, acts: [{{say: begun}}, {{run: 'test -e {gate} || sleep 1000 # {tag}'}}, {{write: c.txt, text: done}}]}},"
+        f"cost: 0.1\nscenes: [{{item: c, acts: [{{say: begun}}, {{run: 'touch {gate}-reached; test -e {gate} || sleep 1000 # {tag}'}}, {{write: c.txt, text: done}}]}},"
         f" {{acts: {GOOD}}}]",
     )
     run = world.start("run", lint(world), "--script", play, "--no-merge")
-    eventually(lambda: len(world.journals()) == 1 and len(world.events("agent_completed")) == 3)
+    eventually(lambda: Path(f"{gate}-reached").exists() and len(world.events("agent_completed")) == 3)
     os.kill(run.pid, signal.SIGKILL)
     run.communicate()
+    world.at_rest()
     before = len(launches(world))
     gate.touch()
     Path(play).unlink()

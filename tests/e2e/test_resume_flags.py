@@ -45,6 +45,7 @@ def cut_off(world: World, folder: Path, at: str, *words: str, merging: bool = Fa
     eventually(lambda: not merging or merged(world))
     os.kill(process.pid, signal.SIGKILL)
     process.communicate(timeout=PATIENCE)
+    world.at_rest()
     (folder / f"hold-{at}").unlink()
 
 

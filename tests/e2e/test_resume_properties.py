@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dying import KILLED, CrashWorld, Model, Moment, Place, copied, die_and_resume, told_of, uninterrupted
+from dying import KILLED, CrashWorld, Model, Moment, Place, copied, die_and_resume, uninterrupted
 from mortal_jobs import LOOPS
 from once import Once
-from worlds import eventually
 
 IN_MAP = Moment(0, "coordinator", "journal.sync.after", 60)
 RECOVERING = Moment(0, "coordinator", "journal.sync.after", 1)
@@ -45,7 +44,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory, model: Model) -> Killed:
     world, flow = model.job.world(folder / "world")
     done = world.attempt("run", flow, "-y", dying=IN_MAP)
     assert done.returncode in KILLED, done.stderr
-    eventually(lambda: not told_of(world.folder))
+    world.at_rest()
     copied(world.folder, folder / "copy")
     return Killed(world, folder / "copy")
 

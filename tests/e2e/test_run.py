@@ -297,13 +297,19 @@ map:
         trap '' TERM
         setsid python3 -c 'import signal, time; signal.signal(15, 1); time.sleep(600)' {tag} &
         (env -i setsid sh -c 'trap "" TERM; sleep 600; : {tag}' &)
+        touch {up}-${{item}}
         python3 -c 'import signal, time; signal.signal(15, 1); time.sleep(600)' {tag}
 """
 
 
+def both_up(world: World) -> bool:
+    """Whether both agents of the stubborn workflow have come to its last line."""
+    return all(Path(f"{world.folder}/up-{item}").exists() for item in (1, 2))
+
+
 def test_a_second_ctrl_c_skips_the_grace(world: World, tag: str) -> None:
-    process = world.start("run", world.workflow(STUBBORN.format(tag=tag)))
-    eventually(lambda: len(pids_with(tag)) >= 6)
+    process = world.start("run", world.workflow(STUBBORN.format(tag=tag, up=world.folder / "up")))
+    eventually(lambda: both_up(world))
     process.send_signal(signal.SIGINT)
     eventually(lambda: world.events("cancel_requested"))
     process.send_signal(signal.SIGINT)
@@ -329,9 +335,11 @@ def test_whichever_process_is_killed_nothing_of_it_stays(world: World, tag: str,
     """SIGKILL of any one process of ours: what hung below it is gone; the run goes on unless it was the run itself."""
     flag = world.folder / "flag"
     world.environ["FLAG"] = str(flag)
-    flow = STUBBORN.format(tag=tag).replace("- shell: |", '- shell: |\n        test ! -e "$FLAG" || exit 0')
+    flow = STUBBORN.format(tag=tag, up=world.folder / "up").replace(
+        "- shell: |", '- shell: |\n        test ! -e "$FLAG" || exit 0'
+    )
     process = world.start("run", world.workflow(flow))
-    eventually(lambda: len(pids_with(tag)) >= 6)
+    eventually(lambda: both_up(world))
     flag.touch()
     os.kill(processes_of_the_run(process.pid)[victim], signal.SIGKILL)
     if victim == "coordinator":

@@ -55,6 +55,7 @@ def test_a_run_that_was_cut_off_goes_on_where_the_repository_is_now(world: World
     eventually(lambda: list(world.home.glob("worktrees/*/session-*/at")))
     run.kill()
     run.communicate(timeout=PATIENCE)
+    world.at_rest()
     there = at(world, moved(world))
     (world.folder / "gate").touch()
     resumed = there.prodigy("resume", "-y")

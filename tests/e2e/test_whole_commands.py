@@ -92,6 +92,7 @@ def test_a_batch_is_resumed(world: World, tag: str) -> None:
     eventually(lambda: len(world.events("agent_completed")) == 2)
     os.kill(run.pid, signal.SIGKILL)
     run.communicate()
+    world.at_rest()
     gate.touch()
     done = world.prodigy("resume", "latest", "--no-merge", "--json")
     assert done.returncode == 0, done.stderr

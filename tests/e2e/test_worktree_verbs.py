@@ -138,6 +138,7 @@ def interrupted(world: World) -> str:
     )
     os.kill(running.pid, signal.SIGKILL)
     running.communicate()
+    world.at_rest()
     [session] = world.json("worktree", "ls")["sessions"]
     return str(session["session_id"])
 
