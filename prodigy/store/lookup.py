@@ -10,6 +10,7 @@ from typing import BinaryIO, Final, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from prodigy.decoding import JsonDecoder
 from prodigy.errors import RunError
 from prodigy.events import Attempt, Record
 from prodigy.job.letters import history
@@ -31,6 +32,9 @@ class _Piece(NamedTuple):
 
 class _Numbered(Struct):
     seq: int
+
+
+_read_number = JsonDecoder(_Numbered)
 
 
 class Lookup:
@@ -96,6 +100,6 @@ def _number(line: bytes) -> int | None:
     if not line.endswith(b"\n"):
         return None
     try:
-        return msgspec.json.decode(line, type=_Numbered).seq
+        return _read_number(line).seq
     except msgspec.DecodeError:
         return None
