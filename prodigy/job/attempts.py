@@ -74,7 +74,7 @@ def _agent_started(state: JobState, event: events.AgentStarted, record: Record) 
     item.forgiven = False
     item.resolution = None
     item.foreseen = ()
-    item.head = item.rescue_ref = item.error = None
+    item.head = item.rescue_ref = item.put_aside = item.error = None
     item.commits = item.files_changed = item.rescued_files = ()
     item.uncommitted = False
     item.output = ""

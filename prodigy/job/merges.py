@@ -51,9 +51,11 @@ def _worktree_rescued(state: JobState, event: events.WorktreeRescued, record: Re
         return
     state.rescue_refs.append(event.ref)
     if event.item_id is None:
+        if event.agent_id is None:
+            state.put_aside = event.ref
         return
     item = state.items[event.item_id]
-    item.rescue_ref = event.ref
+    item.rescue_ref = item.put_aside = event.ref
     item.rescued_files, item.uncommitted = event.files or item.files_changed, event.uncommitted
     rescued(state, item, event, record)
 

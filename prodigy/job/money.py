@@ -36,7 +36,9 @@ def _claude_intended(state: JobState, event: events.ClaudeIntended, _: Record) -
     state.parked.discard(event.intent)
     conversations = _conversations(state, event)
     key = leaf_key(event.phase, event.step, event.try_)
-    _owner(state, event).finished.pop(key, None)
+    owner = _owner(state, event)
+    owner.finished.pop(key, None)
+    owner.put_aside = None
     known = conversations.get(key)
     if known is None or known.session_id != event.session_id:
         if known is not None and (known.cost_usd or tokens(known)):  # it is lost

@@ -119,6 +119,8 @@ class ItemState(Struct, kw_only=True, omit_defaults=True):
     """Those of them that had succeeded, by the same keys: the logs that end in their results."""
     waiting: dict[str, str | None] = {}
     """Those whose last launch ended in order and that go on later, by the same keys: when the machine started then."""
+    put_aside: str | None = None
+    """The ref of what was in its worktree when that was brought back, until a launch of Claude has been told of it."""
     spent_usd: float = 0.0
     """What the attempt that runs spent on Claude so far; it belongs to ``cost_usd`` once the attempt has ended."""
 
@@ -421,6 +423,8 @@ class JobState(Struct, kw_only=True):
     """See ``ItemState.finished``."""
     waiting: dict[str, str | None] = {}
     """See ``ItemState.waiting``."""
+    put_aside: str | None = None
+    """See ``ItemState.put_aside``; of the session worktree."""
     money: Money = field(default_factory=Money)
     quotas: list[Quota] = []
     """Accounts and models that the API turned away in this run."""

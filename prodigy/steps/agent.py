@@ -99,8 +99,9 @@ async def _serve(
     commands = SlotCommands(slots, task.logs, task.grace, Allowance(task.limits), recorder, place, hidden)
     worktree = AgentWorktree(git, hidden, LooseCommits(task.common_dir), task, layouts, commands)
     outcomes = {key: revealed(outcome, hidden.masker) for key, outcome in task.outcomes.items()}
+    begun = task.conversations, task.finished
     stage = Stage(
-        door=Door(recorder, place, outcomes, task.conversations, task.finished, clock, closed=task.waking),
+        door=Door(recorder, place, outcomes, *begun, clock, put_aside=task.put_aside, closed=task.waking),
         commands=commands,
         worktree=worktree,
         author=Author(task, hidden),

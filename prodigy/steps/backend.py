@@ -36,6 +36,8 @@ class Call(Struct, frozen=True, kw_only=True):
     """Whether events come as they happen, or the result alone."""
     resumes: bool = False
     """Whether it goes on with a conversation that was cut short; the prompt is in there already."""
+    put_aside: str | None = None
+    """The ref of what it left in the worktree, if that was brought back to what is recorded before it goes on."""
     meter: ClaudeMeter | None = None
     """What its record said before the launch, if it goes on with it."""
     cap_usd: float | None = None

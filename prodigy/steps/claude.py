@@ -48,9 +48,10 @@ async def claude(
     log = runner.door.finished(path, try_)
     if before is not None and log is not None:
         return _adopted(runner, step, action, before, Path(log), backend)
-    left = seconds(step.timeout)
+    left, put_aside = seconds(step.timeout), runner.door.put_aside
     while True:
-        call = _call(runner, step, action, before, backend)
+        call = structs.replace(_call(runner, step, action, before, backend), put_aside=put_aside)
+        put_aside = None  # told once
         before = before if call.resumes else None
         call = await _admitted(runner, call, before, backend, path, try_)
         began = trio.current_time()

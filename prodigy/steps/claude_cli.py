@@ -28,6 +28,13 @@ GO_ON = (
     " not be as you left them, then go on with the task and finish it as it was asked."
 )
 """What a conversation that was cut short is told."""
+GO_ON_WITHOUT = (
+    "You were interrupted from outside; nothing was wrong with what you did. Your worktree was brought back to where it was"
+    " before you were at work there: what you changed since, committed or not, is not in its files any more. It is kept under"
+    " the ref {ref}. See what it was with `git diff HEAD {ref}`, take a file from there with `git checkout {ref} -- PATH`,"
+    " and believe nothing of it that you do not find in the files. Then go on with the task and finish it as it was asked."
+)
+"""What one is told whose work was put aside."""
 RETRIES = 2
 """How often the CLI repeats a request that failed; left alone it does so for minutes."""
 
@@ -72,7 +79,7 @@ class ClaudeCli:
 
     def program(self, call: Call) -> Program:
         """What to execute: the prompt is the last argument, or standard input if it is long."""
-        words = GO_ON if call.resumes else _prompt(call)
+        words = _going_on(call) if call.resumes else _prompt(call)
         prompt = words.encode("utf-8", "surrogateescape")
         inline = len(prompt) <= MAX_PROMPT
         argv = (*self._command, *_flags(call), *(("--", words) if inline else ()))
@@ -126,6 +133,10 @@ class ClaudeCli:
             kept.setdefault("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1")
         kept.setdefault("CLAUDE_CODE_MAX_RETRIES", str(self._retries))
         return kept
+
+
+def _going_on(call: Call) -> str:
+    return GO_ON if call.put_aside is None else GO_ON_WITHOUT.format(ref=call.put_aside)
 
 
 def _prompt(call: Call) -> str:

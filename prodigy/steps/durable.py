@@ -151,6 +151,7 @@ class Door:
         recorded: outcomes of an earlier, cut-off run of the same attempt, keyed by ``outcome_key``.
         conversations: with Claude, that an earlier run of leaves without an outcome began; keyed likewise.
         finished: of those whose last launch had succeeded, the log that ends in its result.
+        put_aside: the ref of what they left in the worktree, if that was brought back.
         clock: keeps the limits on the time of what is done behind the door.
         closed: whether nothing but what is recorded comes through it.
     """
@@ -164,11 +165,13 @@ class Door:
         finished: Mapping[str, str] | None = None,
         clock: Clock | None = None,
         *,
+        put_aside: str | None = None,
         closed: bool = False,
     ) -> None:
         self.recorder = recorder
         self.place = place
         self.closed = closed
+        self.put_aside = put_aside
         self._recorded = recorded
         self._conversations = conversations or {}
         self._finished = finished or {}

@@ -108,6 +108,8 @@ class AgentTask(Struct, frozen=True, kw_only=True):
     outcomes: dict[str, Outcome] = {}
     conversations: dict[str, ClaudeUse] = {}
     """Conversations with Claude that were cut short, by the leaves that began them, and what they used so far."""
+    put_aside: str | None = None
+    """The ref of what those left in the worktree, if it was brought back to what is recorded."""
     finished: dict[str, str] = {}
     """Of those whose last launch had succeeded, the log that ends in its result; their work is in the worktree."""
     secrets: tuple[str, ...] = ()

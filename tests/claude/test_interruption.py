@@ -151,3 +151,26 @@ def test_a_result_that_was_told_is_not_bought_again(world: World, api: MessagesA
     assert report["cost"]["usd"] == pytest.approx(api.cost())
     assert report["cost"]["estimated_usd"] == 0
     assert "by claude" in world.git("log", "--format=%s").splitlines()
+
+
+@pytest.mark.parametrize("is_mapped", [False, True])
+def test_claude_is_told_where_its_edits_are(world: World, api: MessagesApi, is_mapped: bool) -> None:
+    """Killed in the middle of a tool, its worktree is brought back: the conversation goes on, and gets them from there."""
+    held = "echo mine > made.txt && until test -e gate; do python3 -c 'import time; time.sleep(0.1)'; done"
+    fetch = "git checkout $(git for-each-ref --format='%(refname)' refs/prodigy/rescue) -- made.txt"
+    api["work"] = Scenario([Reply("I work.", [bash(held)]), Reply("I look.", [bash(fetch)]), Reply("Done.")])
+    steps = [{"claude": "[[work]]", "commit_required": True}]
+    mapped = {"mode": "mapreduce", "map": {"input": {"list": ["a"]}, "agent_template": steps}}
+    started = world.start("run", world.workflow(json.dumps(mapped if is_mapped else steps)), "-y")
+    eventually(lambda: list(world.home.glob("worktrees/**/made.txt")))
+    started.kill()
+    started.communicate(timeout=PATIENCE)
+    report = world.json("resume", "latest", "-y")
+    assert (report["status"], report["cost"]["launches"]) == ("completed", 2)
+    [rescued] = world.events("worktree_rescued")
+    first, again = world.events("claude_intended")
+    assert again["resumes"]
+    assert first["session_id"] == again["session_id"]
+    [record] = (world.folder / "claude/projects").glob(f"*/{again['session_id']}.jsonl")
+    assert f"git diff HEAD {rescued['ref']}" in record.read_text()
+    assert world.git("show", "main:made.txt") == "mine"

@@ -11,6 +11,7 @@ import pytest
 from fakes.runner import FakeRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from prodigy.events import ClaudeAnswered, ClaudeParked
 from prodigy.steps.backend import Call, told
@@ -373,3 +374,10 @@ async def test_a_launch_that_does_not_end(desk: Desk) -> None:
     """It is ended after its result, which counts."""
     done = await ask(desk, "/first done\n/hang", ClaudeCli(linger=0.1))
     assert done.stdout.tail == "done"
+
+
+def test_one_whose_work_was_put_aside_is_told_where() -> None:
+    call = Call(prompt="do it", session_id="s", resumes=True, put_aside="refs/prodigy/rescue/j/i/1")
+    assert "git checkout refs/prodigy/rescue/j/i/1 -- PATH" in ClaudeCli().program(call).argv[-1]
+    kept = ClaudeCli().program(structs.replace(call, put_aside=None))
+    assert kept.argv[-1] == GO_ON
