@@ -25,6 +25,8 @@ _LOOK_S = 0.02
 _AGAIN_S = 1.0
 _RENEW_S = 60.0
 _STALE_S = 12 * 3600.0
+_WRITING_S = 1.0
+"""How long a file may have nothing in it yet."""
 _RUN = "prodigy"
 
 
@@ -57,13 +59,15 @@ class GcHold:
     def renew(self) -> bool:
         """Hold it, or go on holding it; false while somebody else does, or where nothing can be written."""
         with suppress(OSError):
-            if self._read() == self._mine:
+            told = self._read()
+            if told == self._mine:
                 os.utime(self._file)
                 return True
-            if self._is_held():
+            if told is not None and self._is_held(told):
                 return False
             with crash_point("gc.hold"):
-                self._file.unlink(missing_ok=True)
+                if told is not None:  # where there was none, one that is there by now is somebody else's
+                    self._file.unlink(missing_ok=True)
                 with self._file.open("x") as file:
                     file.write(self._mine)
             return True
@@ -76,22 +80,25 @@ class GcHold:
                 with crash_point("gc.release"):
                     self._file.unlink()
 
-    def _read(self) -> str:
+    def _read(self) -> str | None:
         try:
             return self._file.read_text(errors="replace")
         except FileNotFoundError:
-            return ""
+            return None
 
     def _collects(self) -> bool:
         """Whether whoever holds it is no run of ours."""
         with suppress(OSError):
-            return _RUN not in self._read().splitlines()[1:]
+            return _RUN not in (self._read() or "").splitlines()[1:]
         return False
 
-    def _is_held(self) -> bool:
-        """Whether git would take it for held."""
-        number, _, host = self._read().partition("\n")[0].partition(" ")
-        if not (number.isdigit() and host) or time.time() - self._file.stat().st_mtime > _STALE_S:
+    def _is_held(self, told: str) -> bool:
+        """Whether git would take it for held; so is one that somebody is just writing."""
+        number, _, host = told.partition("\n")[0].partition(" ")
+        age = time.time() - self._file.stat().st_mtime
+        if not told and age < _WRITING_S:
+            return True
+        if not (number.isdigit() and host) or age > _STALE_S:
             return False
         return host != socket.gethostname() or _lives(int(number))
 

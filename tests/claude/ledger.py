@@ -5,7 +5,6 @@ is sent or a moment after it. Whoever has no coordinator any more is taken up ag
 """
 
 import json
-import os
 import random
 import signal
 import threading
@@ -16,7 +15,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from fakes.messages_api import MessagesApi, Reply, Request, Scenario, Usage, bash
-from worlds import World, eventually
+from worlds import World, eventually, told_of
+
+from prodigy.store.locks import start_time
+from supervisors.recovery import LinuxMachine
 
 if TYPE_CHECKING:
     import subprocess
@@ -113,15 +115,24 @@ class Job:
         assert process is not None
 
         def strike() -> None:
-            pid = process.pid
-            if blow.victim != "coordinator":
-                spawned = eventually(lambda: self._spawned(request.session), 30)
-                pid = spawned["pid" if blow.victim == "claude" else "worker"]
-            with suppress(ProcessLookupError):
-                os.kill(pid, blow.sent)
+            if blow.victim == "coordinator":
+                if process.poll() is None:
+                    process.send_signal(blow.sent)
+                    self.struck.append(blow)
+                return
+            spawned = eventually(lambda: self._spawned(request.session), 30)
+            key = (spawned["pid"], spawned["start_time"])
+            if blow.victim == "worker":
+                key = (spawned["worker"], self._began(spawned["worker"]))
+            if LinuxMachine().signal(key, blow.sent):
                 self.struck.append(blow)
 
         return strike
+
+    def _began(self, pid: int) -> int:
+        """When a process of this world started; 0 if it is gone, and its number with somebody else."""
+        began = start_time(pid)
+        return began if began is not None and pid in told_of(self.world.folder) else 0
 
     def _spawned(self, session: str) -> dict[str, Any] | None:
         launches = (

@@ -3,7 +3,7 @@
 import os
 import socket
 import subprocess
-import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -75,23 +75,39 @@ def test_a_collection_that_runs_is_not_disturbed(common: Path) -> None:
     assert (common / "gc.pid").read_text() == theirs
 
 
-def dead() -> int:
-    done = subprocess.Popen([sys.executable, "-c", ""])
-    done.wait()
-    return done.pid
+NOBODY = 2**22 + 1
+"""No process gets such a number."""
 
 
 @pytest.mark.parametrize("kind", ["dead", "old", "torn"])
 def test_what_git_does_not_respect_is_replaced(common: Path, kind: str) -> None:
-    pid = dead() if kind == "dead" else os.getppid()
+    pid = NOBODY if kind == "dead" else os.getppid()
     (common / "gc.pid").write_text("" if kind == "torn" else f"{pid} {socket.gethostname()}")
-    if kind == "old":
+    if kind != "dead":
         os.utime(common / "gc.pid", (0, 0))
     assert GcHold(str(common)).renew()
 
 
+def test_what_somebody_is_just_writing_is_not_replaced(common: Path) -> None:
+    (common / "gc.pid").touch()
+    os.utime(common / "gc.pid", (time.time() + 3600, time.time() + 3600))
+    assert not GcHold(str(common)).renew()
+
+
+def test_who_comes_between_the_look_and_the_hold_has_it(
+    common: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two runs that begin at the same moment: neither removes the other's name."""
+    assert GcHold(str(common)).renew()
+    theirs = (common / "gc.pid").read_text()
+    late = GcHold(str(common))
+    monkeypatch.setattr(late, "_read", lambda: None)  # what it saw before they came
+    assert not late.renew()
+    assert (common / "gc.pid").read_text() == theirs
+
+
 def test_another_machine_is_believed(common: Path) -> None:
-    (common / "gc.pid").write_text(f"{dead()} elsewhere.example.org")
+    (common / "gc.pid").write_text(f"{NOBODY} elsewhere.example.org")
     assert not GcHold(str(common)).renew()
 
 
