@@ -1,9 +1,10 @@
 """Room on the machine: no agent is started while too little memory, or too little of a disk, is free.
 
 What runs goes on. Whoever wants to start an agent waits, one after the other; that is recorded when it begins and when
-it ends.
+it ends, and when it has lasted so long that the run comes to rest.
 """
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import trio
+from msgspec import structs
 
 from prodigy.actors.recorder import RecorderRef, record
 from prodigy.events import HostRecovered, HostShort, Scarce
@@ -29,24 +31,36 @@ class Host:
         floors: how many bytes of what have to be free.
         free: how many are; what nobody can tell is left out.
         recorder: where waiting is recorded.
+        longest: seconds that anybody waits; ``None``: for ever.
     """
 
-    def __init__(self, floors: Free, free: Callable[[], Free], recorder: RecorderRef) -> None:
+    def __init__(
+        self,
+        floors: Free,
+        free: Callable[[], Free],
+        recorder: RecorderRef,
+        longest: float | None = None,
+    ) -> None:
         self._floors = floors
         self._free = free
         self._recorder = recorder
+        self._longest = math.inf if longest is None else longest
         self._turn = trio.Lock()
         self._short: Scarce | None = None
 
     async def room(self) -> None:
         """Wait until there is room for another agent."""
         async with self._turn:
+            since = trio.current_time()
             while (short := self._look()) is not None:
                 if short.what != self._short:
                     await self._recovered()
                     self._short = short.what
                     await record(self._recorder, short)
                 await trio.sleep(_LOOK)
+                if trio.current_time() - since >= self._longest:
+                    await record(self._recorder, structs.replace(short, given_up=True))
+                    await trio.sleep_forever()  # the run stops all phases
             await self._recovered()
 
     async def _recovered(self) -> None:

@@ -106,6 +106,8 @@ class Run(Task):
             return "claude"
         if state.given_up is not None:
             return "quota"
+        if state.no_room is not None:
+            return state.no_room.what
         return "budget" if state.money.exhausted is not None else None
 
     def _matters(self, told: Record) -> bool:

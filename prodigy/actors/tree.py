@@ -221,7 +221,12 @@ class Tree:
             governor=governor.ref,
             crew=crew,
             disk=disk,
-            host=Host(floors_at(around.tuning.floors, *places), partial(free_at, *places), recorder),
+            host=Host(
+                floors_at(around.tuning.floors, *places),
+                partial(free_at, *places),
+                recorder,
+                around.tuning.host_wait_max,
+            ),
             forge=around.forge,
         )
         return group, services

@@ -12,9 +12,17 @@ from typing import Final
 from prodigy.cli.lines.claude import spent
 from prodigy.cli.lines.letters import retried_text
 from prodigy.cli.printer import Part, Span, Tone
-from prodigy.cli.text import counted, dollars, duration, local_time
+from prodigy.cli.text import counted, dollars, duration, local_time, readable_size
 from prodigy.errors import InternalError, ProdigyError, RunError
-from prodigy.events import BudgetExhausted, ClaudeParked, Failure, QuotaBlocked, Refusal, WritingRefused
+from prodigy.events import (
+    BudgetExhausted,
+    ClaudeParked,
+    Failure,
+    HostShort,
+    QuotaBlocked,
+    Refusal,
+    WritingRefused,
+)
 from prodigy.ids import tail_of
 from prodigy.job.items import item_text
 from prodigy.job.state import Before, JobState, Repeated
@@ -156,7 +164,9 @@ def _at_rest(state: JobState, zone: tzinfo | None) -> RunError | None:
         return _does_not_work(state, state.turned_down)
     if state.given_up is not None:
         return _turned_away(state, state.given_up, zone)
-    return None if state.refused is None else _refused_by_disk(state, state.refused)
+    if state.refused is not None:
+        return _refused_by_disk(state, state.refused)
+    return None if state.no_room is None else _no_room(state, state.no_room)
 
 
 def _turned_away(state: JobState, block: QuotaBlocked, zone: tzinfo | None) -> RunError:
@@ -187,6 +197,17 @@ def _refused_by_disk(state: JobState, refused: WritingRefused) -> RunError:
         f"Nothing can be written in {refused.path}: {refused.reason}",
         note="what is finished is kept, and no item is charged for it",
         hint=f"once it can be, go on: `prodigy resume {tail}`",
+    )
+
+
+def _no_room(state: JobState, short: HostShort) -> RunError:
+    tail = tail_of(state.started.job_id) if state.started is not None else ""
+    free, floor = readable_size(short.free), readable_size(short.floor)
+    return RunError(
+        "host-short",
+        f"There is too little {short.what} for another agent: {free} free, less than {floor}",
+        note=f"for longer than `host.wait_max`, going by `host.min_free_{short.what}`; what is finished is kept",
+        hint=f"once there is more, go on: `prodigy resume {tail}`",
     )
 
 

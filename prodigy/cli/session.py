@@ -212,6 +212,7 @@ def tuning(configuration: Configuration) -> Tuning:
     return Tuning(
         recycle_after=get("workers.recycle_after"),
         quota_wait_max=get("governor.quota_wait_max"),
+        host_wait_max=get("host.wait_max"),
         idle_slots=get("worktree.cleanup_policy.idle_timeout"),
         least_parallel=get("governor.min_parallel"),
         adaptive=get("governor.adaptive"),

@@ -197,6 +197,13 @@ SETTINGS: Final = (
         name="host.min_free_disk", kind="size", default=2048 * _MIB, anew=True, about="below that no agent is started"
     ),
     Setting(
+        name="host.wait_max",
+        kind="limit",
+        default=21600.0,
+        anew=True,
+        about="a machine that has no room for another agent; then the run rests",
+    ),
+    Setting(
         name="workers.count", kind="count", anew=True, about="worker processes; one for each processor unless given"
     ),
     Setting(

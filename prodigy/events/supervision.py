@@ -53,6 +53,8 @@ class HostShort(Event, frozen=True, kw_only=True, tag="host_short"):
     what: Scarce
     free: int
     floor: int
+    given_up: bool = False
+    """Whether that has lasted longer than the run is to wait: it comes to rest."""
 
 
 class HostRecovered(Event, frozen=True, kw_only=True, tag="host_recovered"):

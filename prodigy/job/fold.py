@@ -184,6 +184,8 @@ def _worker_lost(state: JobState, event: events.WorkerLost, _: Record) -> None:
 
 def _host_short(state: JobState, event: events.HostShort, _: Record) -> None:
     state.short_of = event.what
+    if event.given_up:
+        state.no_room = event
 
 
 def _host_recovered(state: JobState, _event: events.HostRecovered, _: Record) -> None:

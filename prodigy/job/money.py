@@ -200,7 +200,7 @@ def begin_clock(state: JobState, record: Record) -> None:
     if money.awake_since is not None and state.updated_at is not None:
         money.wall += (state.updated_at - money.awake_since).total_seconds()
     money.awake_since = record.timestamp
-    money.exhausted = state.turned_down = None
+    money.exhausted = state.turned_down = state.no_room = None
     _ask_again(state, record.timestamp)
     state.parked.clear()
     money.warned.clear()

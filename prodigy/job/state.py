@@ -436,6 +436,8 @@ class JobState(Struct, kw_only=True):
     """Why no launch of Claude would come to anything."""
     parked: set[int] = set()
     """Leaves whose conversations wait for the quota, by their intents."""
+    no_room: events.HostShort | None = None
+    """What the run came to rest for, having waited for it long enough."""
     short_of: events.Scarce | None = None
     """Of what the machine has too little for another agent."""
     parked_agents: dict[str, Lane] = {}

@@ -206,6 +206,8 @@ def _pause(state: JobState) -> Pause | None:
         return None
     block, refused, down = state.given_up, state.refused, state.turned_down
     message, until = "nothing could be recorded any more", None
+    if state.no_room is not None:
+        message = f"there is too little {state.no_room.what} for another agent"
     if state.pause == "quota" and block is not None:
         message = f"the API turns {block.model or 'Claude'} away"
         until = block.until if block.known else None

@@ -9,6 +9,7 @@ import trio
 from prodigy import events
 from prodigy.actors.host import floors_at, free_at
 from prodigy.actors.tuning import Tuning
+from prodigy.cli.result import run_error
 
 FLOW = "map: {input: [1, 2], max_parallel: 2, agent_template: [{shell: 'echo > ${item}.txt'}]}\n"
 
@@ -51,3 +52,21 @@ async def test_agents_wait_for_room(stage: Any, monkeypatch: Any) -> None:
     ]
     assert [one.what for one in stage.kinds(events.HostRecovered)] == ["memory", "disk"]
     assert tree.ledger.state.short_of is None
+
+
+async def test_a_run_that_waited_long_enough_rests(stage: Any, monkeypatch: Any) -> None:
+    """It is not done, nothing of it has failed, and whoever takes it up waits anew, or finds that there is room."""
+    free = {"memory": 10}
+    monkeypatch.setattr("prodigy.actors.host._LOOK", 0.02)
+    monkeypatch.setattr("prodigy.actors.tree.free_at", lambda *_places: dict(free))
+    tree = await stage.run(FLOW, tuning=Tuning(floors={"memory": 100}, host_wait_max=0.1))
+    state = tree.ledger.state
+    assert (state.status, state.pause, state.counts["failed"]) == ("paused", "memory", 0)
+    assert [one.given_up for one in stage.kinds(events.HostShort)] == [False, True]
+    assert not stage.kinds(events.AgentStarted)
+    error = run_error(state)
+    assert error is not None
+    assert (error.code, error.message) == (
+        "host-short",
+        "There is too little memory for another agent: 10 B free, less than 100 B",
+    )

@@ -69,7 +69,8 @@ def _child_restarted(_: JobState, event: events.ChildRestarted, __: Style) -> It
 
 def _host_short(_: JobState, event: events.HostShort, style: Style) -> Iterator[Told]:
     free = f"{readable_size(event.free)} free, less than {readable_size(event.floor)}"
-    said = f" {style.marks.dash} no agent starts: {free} (`host.min_free_{event.what}`)"
+    so = "the run rests" if event.given_up else "no agent starts"
+    said = f" {style.marks.dash} {so}: {free} (`host.min_free_{event.what}`)"
     yield say(Level.NORMAL, Span(event.what, "warning"), said)
 
 
