@@ -94,7 +94,8 @@ class World:
         return json.loads(done.stdout)
 
     def journals(self) -> list[Path]:
-        return sorted(self.home.glob("events/*/*/events-*.jsonl"))
+        """Their segments, oldest first: by the millisecond in their names."""
+        return sorted(self.home.glob("events/*/*/events-*.jsonl"), key=lambda path: path.name)
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
         """The events of the newest journal; a line that is being written is not there yet."""

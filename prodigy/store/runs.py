@@ -6,6 +6,7 @@ never as interrupted.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +42,8 @@ LATEST = "latest"
 _JOB = re.compile(r"(workflow|mapreduce)-\d{8}-\d{6}-[0-9a-z]{6}")
 _SHORTEST_PREFIX = 3
 _MANY = 10
+_SECOND = len("20261122-081500")
+"""Of a stem, what tells when its run began."""
 
 
 class Run(Struct, frozen=True):
@@ -108,7 +111,24 @@ def all_runs(storage: Storage, repo: str | None) -> list[Run]:
         for folder in room.iterdir()
         if (job := named_job(folder.name)) is not None and folder.is_dir()
     ]
-    return sorted(found, key=lambda run: run.stem, reverse=True)
+    seconds = Counter(_second(run) for run in found)
+
+    def age(run: Run) -> tuple[str, str, Stem]:
+        alone = seconds[_second(run)] == 1
+        return _second(run), "" if alone else _first_segment(run), run.stem
+
+    return sorted(found, key=age, reverse=True)
+
+
+def _second(run: Run) -> str:
+    """When it began; the rest of its name is chance."""
+    return run.stem[:_SECOND]
+
+
+def _first_segment(run: Run) -> str:
+    """The name of its journal's first segment, which tells the millisecond; empty if there is none any more."""
+    names = (path.name for path in run.layout.journal(run.job_id).glob("events-*.jsonl"))
+    return min(names, default="")
 
 
 # -- finding -------------------------------------------------------------------------------------------------------
@@ -257,7 +277,7 @@ def _read(run: Run) -> Known | None:
 
 def _nameless(run: Run) -> JobSummary:
     """All that the name of a job says when its records do not."""
-    began = datetime.strptime(run.stem[:15], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
+    began = datetime.strptime(_second(run), "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
     return JobSummary(
         stem=run.stem,
         session_id=run.session_id,

@@ -245,6 +245,18 @@ def test_runs_are_listed_newest_first_and_by_repository(make_run: MakeRun, story
     assert all_runs(Storage(run.home), "nowhere") == []
 
 
+def test_of_runs_that_began_in_the_same_second_the_later_one_is_newer(layout: Layout) -> None:
+    """Their names say which second it was, and then chance has the word."""
+    moments = {"zzzzzz": "017", "000000": "418", "kkkkkk": "902"}
+    for tail, millisecond in moments.items():
+        folder = layout.journal(JobId(f"workflow-20261122-081500-{tail}"))
+        folder.mkdir(parents=True)
+        for name in (f"events-20261122-081500-{millisecond}.jsonl", "events-20261122-081501-000.jsonl"):
+            (folder / name).touch()
+    found = all_runs(Storage(layout.home), None)
+    assert [run.stem[-6:] for run in found] == ["kkkkkk", "000000", "zzzzzz"]
+
+
 def test_a_run_that_waits_and_is_not_merged_stands_in_both_lists(make_run: MakeRun, story: Story) -> None:
     run = make_run(story(NEW))
     status = status_document(Storage(run.home), "repo")
