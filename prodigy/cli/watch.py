@@ -66,7 +66,7 @@ class Watcher:
             self._follower.heard(record, _item(state, record))
         if self._mode == "none":
             return
-        for line in told(state, record, self._style):
+        for line in told(state, record, self._style, self._printer.level):
             self._say(line)
         if self._mode == "plain" and state.phase == "map":
             line_about_all, self._last = summary(state, self._now(), self._last)

@@ -49,9 +49,8 @@ class Story:
     def _lines(self, event: Event, level: Level) -> Iterator[str]:
         record = self.record(event)
         apply(self.state, record)
-        for said in told(self.state, record, self.style):
-            if said.level <= level:
-                yield "".join(part if isinstance(part, str) else part.text for part in said.parts)
+        for said in told(self.state, record, self.style, level):
+            yield "".join(part if isinstance(part, str) else part.text for part in said.parts)
 
     def select(self, *items: object) -> None:
         for index, item in enumerate(items):

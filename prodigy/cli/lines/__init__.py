@@ -31,18 +31,22 @@ class Milestone(NamedTuple):
     ended: int = 0
 
 
-def told(state: JobState, record: Record, style: Style) -> Iterator[Told]:
-    """The lines that ``record`` is worth, the quietest level first; ``state`` is the one after it."""
-    yield from TELLERS[type(record.event)](state, record.event, style)
-    yield say(Level.EVERYTHING, Span(_raw(record), "dim"))
+def told(state: JobState, record: Record, style: Style, level: Level) -> Iterator[Told]:
+    """The lines that ``record`` is worth up to a level, the quietest first; ``state`` is the one after it."""
+    for line in TELLERS[type(record.event)](state, record.event, style):
+        if line.level <= level:
+            yield line
+    if level >= Level.EVERYTHING:
+        yield say(Level.EVERYTHING, Span(_raw(record), "dim"))
 
 
 def summary(state: JobState, now: datetime, last: Milestone) -> tuple[Told | None, Milestone]:
     """A line about the whole map phase, if it is time for one."""
+    if now - last.at < _SUMMARY_EVERY:
+        return None, last
     counts = item_counts(state)
     ended = counts.done + counts.failed + counts.skipped
-    due = now - last.at >= _SUMMARY_EVERY and ended - last.ended >= _SUMMARY_SHARE * counts.total
-    if not counts.total or not due:
+    if not counts.total or ended - last.ended < _SUMMARY_SHARE * counts.total:
         return None, last
     eta = eta_ms(state)
     left = f"eta {about(eta / 1000)}" if eta is not None else ""
