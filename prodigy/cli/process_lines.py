@@ -10,6 +10,7 @@ from prodigy.cli.printer import Column, Part, Span
 from prodigy.cli.processes import AgentProcesses, Load, RunProcesses, WorkerProcess
 from prodigy.cli.text import counted, duration
 from prodigy.job.summary import JobSummary
+from prodigy.job.waiting import Waits
 from prodigy.store.control import ActorStanding
 
 COLUMNS = (
@@ -25,6 +26,7 @@ COLUMNS = (
 Row = tuple[Part, ...]
 
 _STEP = 1024
+_MEANT = {"quota": "the API", "budget": "money that others may need", "turn": "its turn"}
 _HOSTS = "hosts"
 """The actor that keeps the workers."""
 
@@ -73,10 +75,23 @@ def _memory(size: int) -> str:
 
 
 def _step(agent: AgentProcesses) -> str:
+    if agent.waits is not None:
+        return _waits(agent.waits)
     return f"{agent.step} {agent.name or ''}".strip() if agent.step else "starting"
 
 
+def _waits(waits: Waits) -> str:
+    since = "" if waits.since is None else f" since {waits.since.astimezone():%H:%M}"
+    until = "" if waits.until is None else f", until {waits.until.astimezone():%H:%M}"
+    return f"waits for {_MEANT[waits.what]}{since}{until}"
+
+
 def _where(run: JobSummary) -> str:
+    short = f", waits for {run.short_of}" if run.short_of is not None else ""
+    return f"{_progress(run)}{short}"
+
+
+def _progress(run: JobSummary) -> str:
     if run.phase == "map" and run.items.total:
         return f"map {run.items.done + run.items.failed + run.items.skipped}/{run.items.total}"
     return run.phase or run.status
@@ -134,7 +149,7 @@ def _fact(name: str, one: RunProcesses) -> str:
     if name == "merger" and items.merging:
         return f"  {items.merging} to merge"
     if name == "phase-map":
-        return f"  {_where(one.run).removeprefix('map ')}"
+        return f"  {_progress(one.run).removeprefix('map ')}"
     return ""
 
 

@@ -11,6 +11,7 @@ from prodigy.events import Phase
 from prodigy.job.agents_at_work import AgentAtWork, agents_at_work
 from prodigy.job.state import JobState
 from prodigy.job.summary import JobSummary, lived, summarize
+from prodigy.job.waiting import Waits
 from prodigy.store.control import ActorStanding, Standing, ask
 from prodigy.store.locks import Holder
 from prodigy.store.runs import Run, load_state
@@ -50,6 +51,8 @@ class AgentProcesses(Struct, frozen=True, kw_only=True):
     elapsed_ms: int | None
     idle_ms: int | None
     """Since its steps last printed anything; ``None`` if they have not."""
+    waits: Waits | None
+    """What it waits for, if it is not at work."""
     load: Load
 
 
@@ -161,6 +164,7 @@ def _agent(agent: AgentAtWork, run: Run, table: Table, now: datetime) -> AgentPr
         pid=roots[0] if roots else None,
         elapsed_ms=_milliseconds(now.timestamp() - agent.began.timestamp()) if agent.began else None,
         idle_ms=_idle(run.layout.step_logs(run.job_id, agent.phase, agent.item_id, agent.attempt), now),
+        waits=agent.waits,
         load=Load.of([*_known(table, roots), *below(table, set(roots))]),
     )
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from prodigy.events import Phase, StepIntended
 from prodigy.job.items import item_text
 from prodigy.job.state import JobState, Spawned
+from prodigy.job.waiting import Waits, waits_for
 
 
 class AgentAtWork(Struct, frozen=True, kw_only=True):
@@ -26,6 +27,8 @@ class AgentAtWork(Struct, frozen=True, kw_only=True):
     name: str | None = None
     """What the step does."""
     began: datetime | None = None
+    waits: Waits | None = None
+    """What it waits for, if it is not at work."""
     processes: tuple[Spawned, ...] = ()
     """Of leaves without an outcome; they may have ended since."""
 
@@ -58,6 +61,7 @@ def _agents(state: JobState) -> Iterator[AgentAtWork]:
                 step=item.step,
                 name=item.step_name,
                 began=item.started_at,
+                waits=waits_for(state, item.item_id),
                 processes=_processes(state, item.item_id),
             )
 
@@ -68,6 +72,7 @@ def _phase(state: JobState, phase: Phase, began: datetime) -> AgentAtWork:
         step=state.current_step,
         name=state.current_step_name,
         began=began,
+        waits=waits_for(state, None),
         processes=_processes(state, None),
     )
 

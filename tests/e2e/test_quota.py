@@ -1,11 +1,12 @@
 """An API that turns launches away: nobody fails by it, and no attempt is charged."""
 
 import json
+import signal
 import time
 from pathlib import Path
 
 import pytest
-from worlds import World
+from worlds import PATIENCE, World, eventually
 
 FAKES = Path(__file__).parents[1] / "fakes"
 
@@ -103,6 +104,26 @@ def test_waiting_for_the_quota_is_nobodys_time(limited: World) -> None:
     assert done.returncode == 0, done.stderr
     [parked, *_] = limited.events("claude_parked")
     assert parked["reason"] == "quota"
+
+
+def test_who_waits_for_the_quota_says_so(limited: World) -> None:
+    """To whoever looks from outside."""
+    bucket = limited.folder / "bucket"
+    bucket.write_text(f"[1, {time.time()}]")
+    started = limited.start(
+        "run", limited.workflow(json.dumps([{"claude": f"/quota {bucket} 1 3000"}])), "-y"
+    )
+    eventually(lambda: limited.journals() and limited.events("quota_blocked"))
+    [waits] = [
+        one["waits"]
+        for run in limited.json("ps")["runs"]
+        for one in (*run["agents"], *run["workers"][0]["agents"])
+    ]
+    [blocked] = limited.events("quota_blocked")
+    assert (waits["what"], waits["until"]) == ("quota", blocked["until"])
+    assert "waits for the API since" in limited.prodigy("ps").stdout
+    started.send_signal(signal.SIGINT)
+    started.communicate(timeout=PATIENCE)
 
 
 def test_a_wait_that_is_too_long_is_not_begun(limited: World) -> None:

@@ -13,6 +13,7 @@ from prodigy.job.fold import fold
 from prodigy.job.report import report
 from prodigy.job.state import JobState
 from prodigy.job.summary import lived, summarize
+from prodigy.job.waiting import Waits, waits_for
 
 START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
 STARTED = started(kind="workflow")
@@ -75,6 +76,21 @@ def test_status_tells_until_when_the_quota_blocks() -> None:
     assert lived(summary, None).quota_until is None
     cleared = events.QuotaCleared(account="a", model=None)
     assert summarize(told(block, cleared), "r").quota_until is None
+
+
+def test_who_is_not_at_work_says_what_it_waits_for() -> None:
+    """The API, since when and until when; money that others may need; else its turn."""
+    until = START + timedelta(hours=1)
+    block = events.QuotaBlocked(account="a", model=None, until=until)
+    ended = events.StepCompleted(**PLACE, intent=2, kind="claude", duration_ms=1)  # type: ignore[arg-type]
+    blocked = waits_for(told(LAUNCH, parked(), block), None)
+    assert blocked == Waits(what="quota", since=START + timedelta(seconds=5), until=until)
+    assert waits_for(told(), None) == Waits(what="turn")
+    assert waits_for(told(LAUNCH), None) is None
+    assert waits_for(told(LAUNCH, ended), None) is None
+    poor = told(events.BudgetSet(caps=events.Caps(usd=1.0)))
+    poor.money.under_way[99] = 0.9  # of somebody else
+    assert waits_for(poor, None) == Waits(what="budget")
 
 
 def test_a_conversation_is_not_counted_twice() -> None:
