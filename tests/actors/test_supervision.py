@@ -8,6 +8,7 @@ import pytest
 import trio
 import trio.lowlevel
 from crashes import crash_once
+from worlds import PATIENCE
 
 from prodigy import events
 from prodigy.actors import agent
@@ -123,7 +124,7 @@ async def test_an_agent_that_crashes_after_its_phase_did_fails_its_item(
         raise RuntimeError("the agent's own")
 
     monkeypatch.setattr(agent, "run_agent", crash_later)
-    with trio.fail_after(30):
+    with trio.fail_after(PATIENCE):
         tree = await stage.run(FLOW)
     assert tree.ledger.state.counts["failed"] == 4
     assert {"the agent's own" in item.error.message for item in tree.ledger.state.items.values()} == {True}

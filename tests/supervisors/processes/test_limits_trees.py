@@ -230,9 +230,9 @@ async def test_one_that_takes_too_long(family: Family):
 
 
 async def test_a_polite_stop_is_not_cut_short_by_time():
-    script = "trap 'sleep 2; exit 4' TERM; echo up; while :; do sleep 0.02; done"
+    script = "trap 'sleep 6; exit 4' TERM; echo up; while :; do sleep 0.02; done"
     async with open_slots() as slots, slots.lease() as slot:
-        async with slot.start(shell(script), Limits(wall=1.5)) as tree:
+        async with slot.start(shell(script), Limits(wall=5.0)) as tree:
             await tree.stdout.receive_some()
             assert (await tree.stop(60)).code == 4
         assert tree.breach is None
@@ -264,7 +264,7 @@ async def test_a_reaper_that_does_not_answer_is_no_escape(family: Family, monkey
     """The tree dies with it, also while nobody waits for it."""
     monkeypatch.setattr("supervisors._proctree.KILL_LIMIT", 0.2)
     async with open_slots() as slots, slots.lease() as slot:
-        async with slot.start(shell(f"{family.kind('setsid')}\nsleep 600"), Limits(wall=2.0)) as tree:
+        async with slot.start(shell(f"{family.kind('setsid')}\nsleep 600"), Limits(wall=6.0)) as tree:
             await family.until_up("setsid")
             os.kill(tree.reaper, signal.SIGSTOP)
             await family.until_gone()
