@@ -4,7 +4,6 @@ Pure: time and randomness come in as values. Every name made here is safe as a f
 ref; uniqueness of a stem is the caller's to prove (it retries on collision).
 """
 
-import hashlib
 import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -98,7 +97,13 @@ def correlation(job_correlation: UUID, item: str | None) -> UUID:
 def content_hash(item: object) -> str:
     """The first 12 hex digits of SHA-256 over the canonical JSON of an item (keys sorted)."""
     canonical = msgspec.json.encode(item, order="sorted")
-    return hashlib.sha256(canonical).hexdigest()[:12]
+    return _sha256(canonical)[:12]
+
+
+def _sha256(data: bytes) -> str:
+    from hashlib import sha256  # it brings OpenSSL along, and lists only read what was named long ago
+
+    return sha256(data).hexdigest()
 
 
 def safe_item_id(text: str) -> str:
@@ -113,7 +118,7 @@ def safe_item_id(text: str) -> str:
         safe = safe[: -len(".lock")] + "-lock"
     if safe == text and 0 < len(safe) <= _MAX_ITEM_ID:
         return safe
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+    digest = _sha256(text.encode("utf-8", "surrogatepass"))[:6]
     return f"{safe[: _MAX_ITEM_ID - 7].rstrip('.-') or 'item'}-{digest}"
 
 
@@ -130,7 +135,7 @@ def item_ids(names: Sequence[str]) -> list[ItemId]:
     for name in names:
         base = safe_item_id(name)
         if len(by_folded[base.casefold()]) > 1:
-            digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:6]
+            digest = _sha256(name.encode("utf-8", "surrogatepass"))[:6]
             base = f"{base[: _MAX_ITEM_ID - 7]}-{digest}"
         candidate, copy = base, 1
         while candidate.casefold() in taken:

@@ -6,9 +6,10 @@ runs may lie in the project's own folder instead; worktrees, locks and sockets n
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec import Struct
 
 from prodigy.ids import JobId, SessionId, stem_of
 
@@ -22,8 +23,7 @@ def home(environ: Mapping[str, str]) -> Path:
     return Path(chosen).expanduser().resolve()
 
 
-@dataclass(frozen=True, slots=True)
-class Storage:
+class Storage(Struct, frozen=True):
     """Where runs are kept: those of all repositories under home, or those of ``repo`` in its project's folder."""
 
     home: Path
@@ -37,16 +37,17 @@ class Storage:
         return Layout(self.home, repo, self.local)
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """The folders of one repository under one home, with what is kept of its runs in ``local`` if that is given."""
 
     home: Path
     repo: str
     local: Path | None = None
 
-    def _room(self, name: str) -> Path:
-        return self.home / name / self.repo if self.local is None else self.local / name
+    def _room(self, name: str, *below: str) -> Path:
+        if self.local is None:
+            return Path(self.home, name, self.repo, *below)
+        return Path(self.local, name, *below)
 
     # -- shared by all jobs ------------------------------------------------------------------------------------
     @property
@@ -67,16 +68,16 @@ class Layout:
     # -- one job -----------------------------------------------------------------------------------------------
     def journal(self, job: JobId) -> Path:
         """Folder of ``events-{stamp}.jsonl`` segments."""
-        return self.events / job
+        return self._room("events", job)
 
     def dead_letters(self, job: JobId) -> Path:
         """Folder of one JSON file per dead letter."""
-        return self._room("dlq") / job / "items"
+        return self._room("dlq", job, "items")
 
     def state(self, job: JobId) -> Path:
         """Folder of ``job.json``, ``workflow.yml`` and ``results.json``."""
         kind = "mapreduce" if job.startswith("mapreduce-") else "workflow"
-        return Path(self._room("state"), kind, "jobs", job)
+        return self._room("state", kind, "jobs", job)
 
     def excludes(self, job: JobId) -> Path:
         """What git ignores in the worktrees of the job: the user's own patterns and the job's."""
@@ -88,7 +89,7 @@ class Layout:
 
     def logs(self, job: JobId) -> Path:
         """Folder of all that the job's steps printed."""
-        return self._room("logs") / job
+        return self._room("logs", job)
 
     def step_logs(self, job: JobId, phase: str, item: str | None = None, attempt: int = 1) -> Path:
         """Folder of what the steps of a phase, or of an attempt at an item, printed: ``NN-{kind}.{out,err}``."""
@@ -96,7 +97,7 @@ class Layout:
 
     def job_lock(self, job: JobId) -> Path:
         """Held by the process that runs the job."""
-        return self.home / "locks" / self.repo / f"{job}.lock"
+        return Path(self.home, "locks", self.repo, f"{job}.lock")
 
     def workers_lock(self, job: JobId) -> Path:
         """Held, shared, by each worker until its process trees are dead."""
@@ -113,7 +114,7 @@ class Layout:
     # -- one session -------------------------------------------------------------------------------------------
     def session_state(self, session: SessionId) -> Path:
         """The projection for people and for ``status``."""
-        return self._room("sessions") / session / "session_state.json"
+        return self._room("sessions", session, "session_state.json")
 
     def session_worktree(self, session: SessionId) -> Path:
         """The worktree that setup and reduce run in, and that agents' work is merged into."""

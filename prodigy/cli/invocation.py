@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 from cyclopts import Parameter
+from msgspec import Struct
 
 from prodigy import paths
 from prodigy.cli.configured import Sources, configured, files_of
@@ -31,8 +31,7 @@ _SETTINGS: Final = f"{VARIABLE}STORAGE__"
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off", ""})
 
 
-@dataclass(frozen=True)
-class Invocation:
+class Invocation(Struct, frozen=True, dict=True):
     """One call of the program: who prints, what was asked of all verbs, what surrounds it."""
 
     printer: Printer

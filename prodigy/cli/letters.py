@@ -13,7 +13,7 @@ from prodigy.cli.printer import Part, Span
 from prodigy.cli.text import counted, duration, home_short, local_time
 from prodigy.errors import UsageError
 from prodigy.ids import tail_of
-from prodigy.job.retrying import named
+from prodigy.job.items import named
 from prodigy.job.state import JobState
 from prodigy.store.documents import DeadLetterView, FailureDetail, LegacyLetter
 from prodigy.store.legacy import legacy_letters

@@ -11,7 +11,6 @@ Rules:
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import tzinfo
 from enum import Enum, IntEnum
 from typing import Literal, NamedTuple, TextIO
@@ -73,8 +72,7 @@ Sink = Callable[[str], None]
 """Takes one whole coloured line without its newline."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(msgspec.Struct, frozen=True):
     """A column of a table; ids and paths are never cut, right-aligned are numbers."""
 
     title: str

@@ -5,8 +5,9 @@ Meaning never rests on colour alone. Each stream is judged for itself; the envir
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal, TextIO
+
+from msgspec import Struct
 
 Choice = Literal["auto", "always", "never"]
 
@@ -14,8 +15,7 @@ _LOCALE_VARIABLES = ("LC_ALL", "LC_CTYPE", "LANG")
 """In the order in which a C library asks them; the first that is set decides."""
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
+class Marks(Struct, frozen=True):
     """The few signs that stand for words, in UTF-8 or in ASCII."""
 
     done: str

@@ -3,11 +3,11 @@
 Pure. People type and read an item's own text; machines use its id.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from prodigy.errors import UsageError
-from prodigy.job.state import ItemState
+from prodigy.job.state import DeadLetter, ItemState, JobState
 
 _NAMING_KEYS = ("id", "path", "file", "name")
 _SHORTEST_PREFIX = 3
@@ -19,8 +19,8 @@ def item_text(item: Any, item_id: str) -> str:
     if isinstance(item, str | int | float) and not isinstance(item, bool):
         return str(item) or item_id
     if isinstance(item, dict):
-        named = (item.get(key) for key in _NAMING_KEYS)
-        return next((text for text in named if isinstance(text, str) and text), item_id)
+        texts = (item.get(key) for key in _NAMING_KEYS)
+        return next((text for text in texts if isinstance(text, str) and text), item_id)
     return item_id
 
 
@@ -43,6 +43,20 @@ def find_item(items: Mapping[str, ItemState], wanted: str) -> ItemState:
     raise UsageError(
         "ambiguous-id", f"`{wanted}` fits {len(exact)} items", note=candidates, hint="give a whole item id"
     )
+
+
+def named(state: JobState, names: Sequence[str]) -> list[DeadLetter]:
+    """The dead letters that ``names`` mean as people name items; all of them without names. By index.
+
+    Raises:
+        UsageError: ``item-not-found`` or ``ambiguous-id``, among the items in the queue.
+    """
+    letters = state.dead_letters
+    if names:
+        queued = {item_id: state.items[item_id] for item_id in letters}
+        wanted = {find_item(queued, name).item_id for name in names}
+        return sorted((letters[item_id] for item_id in wanted), key=lambda letter: letter.index)
+    return sorted(letters.values(), key=lambda letter: letter.index)
 
 
 def _names(item: ItemState) -> tuple[str, ...]:

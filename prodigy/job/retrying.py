@@ -4,14 +4,13 @@ Pure.
 """
 
 import re
-from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import Struct, structs
 
 from prodigy.errors import UsageError
 from prodigy.events import DlqItemsReprocessed, DlqRetryStarted, Failure, JobResumed
-from prodigy.job.items import find_item
+from prodigy.job.items import named
 from prodigy.job.overrides import Overrides
 from prodigy.job.plan import RunPlan, with_flags
 from prodigy.job.resuming import flags_of, retry_redirected
@@ -50,20 +49,6 @@ def chosen(state: JobState, choice: Choice) -> list[DeadLetter]:
         for letter in wanted
         if (letter.reprocess_eligible or not choice.eligible) and (test is None or _fits(test, letter))
     ]
-
-
-def named(state: JobState, names: Sequence[str]) -> list[DeadLetter]:
-    """The dead letters that ``names`` mean as people name items; all of them without names. By index.
-
-    Raises:
-        UsageError: ``item-not-found`` or ``ambiguous-id``, among the items in the queue.
-    """
-    letters = state.dead_letters
-    if names:
-        queued = {item_id: state.items[item_id] for item_id in letters}
-        wanted = {find_item(queued, name).item_id for name in names}
-        return sorted((letters[item_id] for item_id in wanted), key=lambda letter: letter.index)
-    return sorted(letters.values(), key=lambda letter: letter.index)
 
 
 def read_filter(text: str) -> Expression:

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
-from tempfile import mkstemp
 
 from prodigy.crash_points import crash_point
 from prodigy.errors import MachineError
@@ -49,6 +48,8 @@ def write_file(path: Path, content: bytes) -> None:
 
 def write_parts(path: Path, parts: Iterable[bytes]) -> None:
     """As ``write_file``, for what need not be in memory as a whole; what ``parts`` raises leaves the old file."""
+    from tempfile import mkstemp  # who only reads needs none of it
+
     private_folder(path.parent)
     temporary: str | None = None
     try:
@@ -99,6 +100,15 @@ def sync_folder(folder: Path) -> None:
             os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def names_in(folder: Path, beginning: str, ending: str) -> list[str]:
+    """The names in a folder that begin and end so, in no order; none if there is no folder."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names are enough, and lists look into hundreds of folders
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [name for name in names if name.startswith(beginning) and name.endswith(ending)]
 
 
 def denied(error: OSError, path: Path) -> MachineError:

@@ -7,8 +7,7 @@ from msgspec import Struct
 from prodigy import ids
 from prodigy.events import Attempt
 from prodigy.ids import AgentId
-from prodigy.job.items import item_text
-from prodigy.job.retrying import named
+from prodigy.job.items import item_text, named
 from prodigy.job.state import DeadLetter, Histories, JobState
 from prodigy.job.summary import recorded
 from prodigy.store.documents import (

@@ -18,7 +18,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from errno import ENOSPC
-from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Self
@@ -32,7 +31,7 @@ from prodigy.crash_points import crash_point
 from prodigy.decoding import JsonDecoder
 from prodigy.errors import RunError
 from prodigy.events import FORMAT, AnyEvent, Metadata, Record
-from prodigy.store.atomic import private_folder, storage_code, sync_folder, write_file
+from prodigy.store.atomic import names_in, private_folder, storage_code, sync_folder, write_file
 from prodigy.store.lines import Damaged, end_of_line, group_of, line_of, record_of
 from prodigy.store.segments import FileSegment, Segment
 
@@ -173,23 +172,38 @@ def read(folder: Path) -> JournalReader:
 
 def segments(folder: Path) -> list[Path]:
     """The segments of a journal, oldest first."""
-    return sorted(folder.glob("events-*.jsonl"))
+    return [folder / name for name in sorted(names_in(folder, "events-", ".jsonl"))]
 
 
 def journal_size(folder: Path) -> int:
     """Bytes in all segments of a journal."""
-    return sum(path.stat().st_size for path in segments(folder))
+    return end_of(folder).size
 
 
 def last_seq(folder: Path) -> int | None:
     """The number that the last line claims, without reading the others; ``None`` if there is no such line."""
-    path = next((path for path in reversed(segments(folder)) if path.stat().st_size), None)
-    if path is None:
-        return None
-    try:
-        return _read_number(_last_line(path)).seq
-    except msgspec.DecodeError:
-        return None
+    return end_of(folder).seq()
+
+
+class End(NamedTuple):
+    """Where a journal ends: the bytes in all its segments, and the last of these that has any."""
+
+    size: int
+    last: Path | None
+
+    def seq(self) -> int | None:
+        """The number that the last line claims; ``None`` if there is no such line."""
+        try:
+            return None if self.last is None else _read_number(_last_line(self.last)).seq
+        except msgspec.DecodeError:
+            return None
+
+
+def end_of(folder: Path) -> End:
+    """Where a journal ends, found without reading it."""
+    sizes = [(path, path.stat().st_size) for path in segments(folder)]
+    last = next((path for path, size in reversed(sizes) if size), None)
+    return End(sum(size for _, size in sizes), last)
 
 
 def _last_line(path: Path) -> bytes:
@@ -445,6 +459,8 @@ def _stamp(moment: datetime) -> str:
 
 def _cut(folder: Path, damage: JournalDamage) -> JournalDamage:
     """Move everything from the damage on aside, on disk first, and say where it is kept."""
+    from hashlib import sha256  # only where something is wrong
+
     path = folder / damage.segment
     after = [later for later in segments(folder) if later.name > damage.segment]
     with path.open("rb") as file:

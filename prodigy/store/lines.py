@@ -3,8 +3,8 @@
 Nothing is made into a line that could not be read back, and a line is read only if it is exactly what was written.
 """
 
-from hashlib import blake2b
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
@@ -14,11 +14,21 @@ from prodigy.decoding import JsonDecoder
 from prodigy.errors import InternalError, RunError
 from prodigy.events import FORMAT, Record
 
+if TYPE_CHECKING:
+    import hashlib
+
 _SUM_MARK = b',"sum":"'
 _SUM_DIGITS = 16
 _SUM_FIELD = len(_SUM_MARK) + _SUM_DIGITS + len(b'"}')
 _encode = msgspec.json.Encoder().encode
 _decode = JsonDecoder(Record)
+
+
+@cache
+def _blake2b() -> "type[hashlib.blake2b]":
+    from hashlib import blake2b  # it brings OpenSSL along
+
+    return blake2b
 
 
 class Damaged(Exception):  # no error until it is known where it stands
@@ -77,7 +87,7 @@ def _without_surrogates(value: Any) -> Any:
 
 def digest(body: bytes) -> str:
     """The checksum of a line: blake2b-64 of everything before the field that holds it, 16 hexadecimal digits."""
-    return blake2b(body, digest_size=_SUM_DIGITS // 2).hexdigest()
+    return _blake2b()(body, digest_size=_SUM_DIGITS // 2).hexdigest()
 
 
 def record_of(line: bytes, expected: int) -> Record:

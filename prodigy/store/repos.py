@@ -8,7 +8,6 @@ when the repository is moved: then its entry follows. Names are compared case-fo
 import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -163,6 +162,8 @@ def _moved(before: Repository, seen: Repository, basename: str) -> bool:
 
 def _candidates(basename: str, seen: Repository) -> Iterator[str]:
     yield basename
+    from hashlib import sha256  # only for a second repository of a name
+
     digest = sha256(seen.git_dir.encode("utf-8", "surrogateescape")).hexdigest()
     for length in range(_SHORTEST_HASH, len(digest) + 1, 2):
         yield f"{basename}-{digest[:length]}"

@@ -4,7 +4,6 @@ The room belongs to the file: whatever else fills the disk cannot take it, and i
 keeps none is written to without.
 """
 
-import ctypes
 import os
 from contextlib import suppress
 from errno import EINVAL, ENODEV, ENOSYS, EOPNOTSUPP
@@ -94,6 +93,8 @@ def fallocate(descriptor: int, offset: int, size: int) -> None:
     Raises:
         OSError: as ``fallocate(2)``.
     """
+    import ctypes  # who only reads needs none of it
+
     libc = ctypes.CDLL(None, use_errno=True)
     arguments = ctypes.c_int(_KEEP_SIZE), ctypes.c_int64(offset), ctypes.c_int64(size)
     if libc.fallocate64(ctypes.c_int(descriptor), *arguments) != 0:

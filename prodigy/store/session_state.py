@@ -16,7 +16,7 @@ from prodigy.job.amounts import billed
 from prodigy.job.state import JobState, MergeStatus
 from prodigy.job.summary import ItemCounts, JobSummary, SummaryStatus, item_counts, recorded, summarize
 from prodigy.paths import Layout
-from prodigy.store.journal import journal_size, last_seq
+from prodigy.store.journal import end_of
 
 _LAST_ERRORS = 20
 _LAST_TIMINGS = 1000
@@ -167,11 +167,10 @@ def remembered(layout: Layout, job: JobId, session: SessionId) -> Remembered | N
     """
     with suppress(OSError, msgspec.DecodeError):
         known = _read_known(layout.session_state(session).read_bytes())
-        journal = layout.journal(job)
-        size = journal_size(journal)
-        if 0 < size < known.journal.bytes:
+        end = end_of(layout.journal(job))
+        if 0 < end.size < known.journal.bytes:
             return None
-        here = known.journal.bytes == size and known.journal.seq == last_seq(journal)
+        here = known.journal.bytes == end.size and known.journal.seq == end.seq()
         return Remembered(known.run, here)
     return None
 

@@ -27,7 +27,7 @@ from prodigy.job import fold
 from prodigy.job.fold import apply
 from prodigy.job.state import JobState
 from prodigy.paths import Layout
-from prodigy.store.atomic import remove_file, write_parts
+from prodigy.store.atomic import names_in, remove_file, write_parts
 from prodigy.store.journal import JournalReader, Position, ends_with, read
 from prodigy.store.sharing import Shared, complete, thinned
 
@@ -119,7 +119,9 @@ def save(layout: Layout, job: JobId, seq: int, content: tuple[bytes, ...]) -> Pa
 # -- reading -------------------------------------------------------------------------------------------------------
 def snapshots(layout: Layout, job: JobId) -> list[Path]:
     """The snapshots of a run, newest first."""
-    return sorted(layout.state(job).glob("checkpoint-*.json"), key=seq_of, reverse=True)
+    folder = layout.state(job)
+    names = names_in(folder, "checkpoint-", ".json")
+    return sorted((folder / name for name in names), key=seq_of, reverse=True)
 
 
 def seq_of(path: Path) -> int:

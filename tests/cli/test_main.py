@@ -52,17 +52,18 @@ def test_reading_verbs_load_no_event_loop_no_git_library_and_no_rich(
     assert loaded <= {"cyclopts", "msgspec", "dataclasses"}
 
 
-def test_status_loads_nothing_of_the_language_but_its_model(tmp_path: Path) -> None:
-    """Templates and expressions are for those who run something."""
-    program = (
-        "import sys; from prodigy.cli.main import main; main(['status', '--all-repos']); print(*sys.modules)"
-    )
+@pytest.mark.parametrize("words", [("status",), ("sessions", "ls"), ("events",), ("dlq", "list")])
+def test_lists_load_nothing_of_the_language_but_its_model(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Templates and expressions are for those who run something; checksums and new files are for those who write."""
+    program = f"import sys; from prodigy.cli.main import main; main([*{words!r}, '--all-repos']); print(*sys.modules)"
     environ = {"PATH": os.environ["PATH"], "PRODIGY_HOME": str(tmp_path), "HOME": str(tmp_path)}
     loaded = subprocess.run(
         [sys.executable, "-c", program], env=environ, cwd=tmp_path, capture_output=True, text=True, check=True
     )
     names = {name for name in loaded.stdout.split() if name.startswith("prodigy.workflow.")}
     assert names.isdisjoint({"prodigy.workflow.template", "prodigy.workflow.expression_parser"})
+    if words == ("status",):
+        assert set(loaded.stdout.split()).isdisjoint({"_hashlib", "ctypes", "tempfile"})
 
 
 def test_what_is_imported_is_not_searched_for_garbage(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ from prodigy.cli.letters import Job, JobFlag, jobs
 from prodigy.cli.options import Positive
 from prodigy.cli.text import counted
 from prodigy.ids import tail_of
-from prodigy.job.items import item_text
-from prodigy.job.retrying import named
+from prodigy.job.items import item_text, named
 from prodigy.job.state import DeadLetter
 from prodigy.store.evictions import Reason
 from prodigy.store.runs import Run
