@@ -40,7 +40,7 @@ from prodigy.events import Failure
 from prodigy.job.policy import HOST_LOSSES
 from prodigy.job.results import claude_used
 from prodigy.job.signature import error_signature
-from prodigy.job.state import ItemState
+from prodigy.job.state import ItemState, leaves_of
 from prodigy.job.window import Start
 from prodigy.steps.protocol import AgentResult, AgentTask, Outcome
 from prodigy.store.atomic import FILE_MODE, private_folder
@@ -177,7 +177,7 @@ class AgentHandle(Task):
 
     def _outcomes(self) -> dict[str, Outcome]:
         """The recorded leaf outcomes of the attempt, as the interpreter looks them up."""
-        return {key.removeprefix("map/"): outcome for key, outcome in self._item.outcomes.items()}
+        return {key.removeprefix("map/"): outcome for key, outcome in leaves_of(self._item).outcomes.items()}
 
     async def _give_up(self, leased: Leased | None, base: str, reason: str) -> None:
         """Keep what is left of the attempt; the item gets another one, which counts against nothing."""

@@ -18,7 +18,7 @@ from prodigy.events import ClaudeCutOff, ClaudeIntended, ClaudeMeter, ClaudeUse,
 from prodigy.job.amounts import beyond
 from prodigy.job.money import leaf_key
 from prodigy.job.standing import alone
-from prodigy.job.state import ItemState, JobState
+from prodigy.job.state import ItemState, JobState, leaves_of
 from prodigy.steps.backend import NOTHING_SHOWN, Answer, Call, told
 from prodigy.steps.commands import log_name
 from prodigy.steps.masking import MASK
@@ -101,7 +101,7 @@ async def paid_at_the_end(pay: Callable[[], Awaitable[None]]) -> AsyncGenerator[
 def finished(state: JobState, phase: Phase, item: ItemState | None) -> dict[str, str]:
     """The logs of launches that had succeeded when they were cut off, by the keys of their leaves in a phase."""
     mine = f"{phase}/"
-    known = (state if item is None else item).finished
+    known = leaves_of(state if item is None else item).finished
     return {key.removeprefix(mine): log for key, log in known.items() if key.startswith(mine)}
 
 
@@ -109,7 +109,7 @@ def in_order(state: JobState, phase: Phase, item: ItemState | None) -> bool:
     """Whether a worktree is as a launch of Claude left it that had come to its end: its result counts, or it goes on."""
     if finished(state, phase, item):
         return True
-    waiting = (state if item is None else item).waiting
+    waiting = leaves_of(state if item is None else item).waiting
     whose = None if item is None else item.item_id
     beside = tuple(one for one in state.intents.values() if (one.phase, one.item_id) == (phase, whose))
     return any(

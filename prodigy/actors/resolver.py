@@ -39,7 +39,7 @@ from prodigy.git.repository import branch_tip, find_target
 from prodigy.git.resolution import Begun
 from prodigy.job.items import item_text
 from prodigy.job.policy import HOST_LOSSES
-from prodigy.job.state import ItemState, JobState, Resolution
+from prodigy.job.state import ItemState, JobState, Resolution, leaves_of
 from prodigy.steps.protocol import AgentResult, AgentTask, Outcome
 from prodigy.store.journal import StorageFailed
 from prodigy.workflow.model import Claude, Step
@@ -220,7 +220,7 @@ class Resolver(Task):
 
     def _outcomes(self) -> dict[str, Outcome]:
         """The recorded leaf outcomes of the resolution, as the interpreter looks them up."""
-        recorded = self.owner.outcomes.items()
+        recorded = leaves_of(self.owner).outcomes.items()
         return {key.removeprefix(_MINE): outcome for key, outcome in recorded if key.startswith(_MINE)}
 
     async def excused(self, failure: Failure) -> None:

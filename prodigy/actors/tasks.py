@@ -20,7 +20,7 @@ from prodigy.job.items import item_text
 from prodigy.job.iterations import argument_roots, numbered_arguments
 from prodigy.job.plan import RunPlan
 from prodigy.job.results import map_variables
-from prodigy.job.state import ItemState
+from prodigy.job.state import ItemState, leaves_of
 from prodigy.job.streams import read_apart
 from prodigy.job.timing import attempt_limit, timed_steps
 from prodigy.paths import Layout
@@ -188,7 +188,7 @@ class TaskFactory:
             correlation_id=correlation,
             item_id=item.item_id,
             item_text=item_text(item.item, item.item_id),
-            conversations=_of("map", item.conversations),
+            conversations=_of("map", leaves_of(item).conversations),
             put_aside=item.put_aside,
             agent_id=agent_id,
             attempt=attempt,
@@ -301,7 +301,7 @@ class TaskFactory:
             task,
             item_id=item.item_id,
             item_text=item_text(item.item, item.item_id),
-            conversations=_of(task.phase, item.conversations),
+            conversations=_of(task.phase, leaves_of(item).conversations),
             put_aside=item.put_aside,
             agent_id=item.agent_id,
             attempt=item.attempts,

@@ -5,6 +5,7 @@ Pure.
 
 from collections.abc import Mapping
 from datetime import timedelta
+from sys import intern
 from typing import Final
 
 from msgspec.structs import replace
@@ -67,7 +68,7 @@ def _agent_started(state: JobState, event: events.AgentStarted, record: Record) 
     item.attempts = event.attempt
     item.agent_id = event.agent_id
     item.slot = event.slot
-    item.base_commit = event.base_commit
+    item.base_commit = intern(event.base_commit)
     item.started_at = record.timestamp
     item.ready_at = None
     item.trial = state.circuit is not None
@@ -78,7 +79,7 @@ def _agent_started(state: JobState, event: events.AgentStarted, record: Record) 
     item.commits = item.files_changed = item.rescued_files = ()
     item.uncommitted = False
     item.output = ""
-    item.variables = {}
+    item.variables = None
 
 
 def _agent_completed(state: JobState, event: events.AgentCompleted, _: Record) -> None:
@@ -87,7 +88,7 @@ def _agent_completed(state: JobState, event: events.AgentCompleted, _: Record) -
     item.commits = event.commits
     item.files_changed = event.files_changed
     item.output = event.output
-    item.variables = event.variables
+    item.variables = event.variables or None
     item.json_log_location = event.json_log_location
     if event.commits:
         move(state, item, "merging")
@@ -154,11 +155,7 @@ def _attempt_ended(state: JobState, item_id: str, duration_ms: int, cost_usd: fl
 
 def forget_leaves(state: JobState, item: ItemState) -> None:
     """The attempt's process tree is dead, and the next attempt starts from the beginning."""
-    item.outcomes = {}
-    item.conversations = {}
-    item.finished = {}
-    item.waiting = {}
-    item.claude_session = None
+    item.leaves = item.claude_session = None
     for seq in [seq for seq, intent in state.intents.items() if intent.item_id == item.item_id]:
         del state.intents[seq]
         state.money.under_way.pop(seq, None)
@@ -192,8 +189,8 @@ def failed_attempt(state: JobState, item: ItemState, error: Failure, record: Rec
 
 def keep_attempt(item: ItemState, attempt: Attempt) -> None:
     """One more attempt failed."""
-    item.history.append(attempt)
-    item.failed.append(FailedAttempt(attempt.attempt_number, attempt.timestamp, attempt.duration_ms))
+    item.history += (attempt,)
+    item.failed += (FailedAttempt(attempt.attempt_number, attempt.timestamp, attempt.duration_ms),)
 
 
 ITEM_RULES: Final[Mapping[type[events.Event], Rule]] = {

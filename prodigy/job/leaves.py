@@ -10,7 +10,7 @@ from prodigy import events
 from prodigy.events import Phase, Record
 from prodigy.job.iterations import path_within
 from prodigy.job.letters import Rule
-from prodigy.job.money import begun_again, leaf_key, pay
+from prodigy.job.money import begun_again, leaf_key, owner, pay
 from prodigy.job.standing import CLAUDE, COMMIT, HARMLESS
 from prodigy.job.state import CommandTiming, Commit, Detached, JobState, Repeated, Spawned, first_line
 
@@ -88,7 +88,7 @@ def _same_leaf(one: events.StepIntended, other: events.StepIntended) -> bool:
 
 
 def _work_rewound(state: JobState, event: events.WorkRewound, _: Record) -> None:
-    outcomes = state.outcomes if event.item_id is None else state.items[event.item_id].outcomes
+    outcomes = owner(state, event).outcomes
     for leaf in event.forgotten:
         done = outcomes.pop(f"{event.phase}/{leaf}", None)
         if done is not None and done.kind not in HARMLESS | {COMMIT}:
@@ -136,12 +136,12 @@ def _step_ended(state: JobState, event: events.StepCompleted | events.StepFailed
     label = first_line(intent.command) or intent.name if intent else event.step
     state.command_timings.append(CommandTiming(f"{event.kind}: {label}", event.duration_ms))
     pay(state, event, event.claude)
-    owner = state if event.item_id is None else state.items[event.item_id]
+    leaves = owner(state, event)
     key = leaf_key(event.phase, event.step, event.try_)
-    owner.outcomes[key] = event
-    owner.conversations.pop(key, None)
-    owner.finished.pop(key, None)
-    owner.waiting.pop(key, None)
+    leaves.outcomes[key] = event
+    leaves.conversations.pop(key, None)
+    leaves.finished.pop(key, None)
+    leaves.waiting.pop(key, None)
 
 
 def _commit_created(state: JobState, event: events.CommitCreated, _: Record) -> None:

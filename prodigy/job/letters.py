@@ -79,7 +79,9 @@ def name_rescue(attempts: list[Attempt], event: events.WorktreeRescued) -> None:
 def rescued(state: JobState, item: ItemState, event: events.WorktreeRescued, record: Record) -> None:
     """Name a rescue in the history of the item whose work it is."""
     if item.history:
-        name_rescue(item.history, event)
+        attempts = list(item.history)
+        name_rescue(attempts, event)
+        item.history = tuple(attempts)
     elif item.item_id in state.dead_letters:
         item.told = (*item.told, record.seq)
 
@@ -91,7 +93,7 @@ def _item_added(state: JobState, event: events.DlqItemAdded, record: Record) -> 
     state.dead_letters[item.item_id] = DeadLetter(
         seq=record.seq,
         item_id=item.item_id,
-        index=event.index,
+        index=item.index,
         item=item.item if item.item == event.item else event.item,
         error_signature=intern(event.error_signature),
         failure_count=len(event.history),
@@ -121,7 +123,7 @@ def _item_updated(state: JobState, event: events.DlqItemUpdated, record: Record)
 
 def _failed(state: JobState, item: ItemState, letter: DeadLetter, record: Record) -> None:
     """What failed of the item stands in the journal now, and nowhere else."""
-    item.history = []
+    item.history = ()
     item.told = (*item.told, record.seq)
     if item.error is not None:
         item.error = letter.last
@@ -134,7 +136,11 @@ def _failed(state: JobState, item: ItemState, letter: DeadLetter, record: Record
 
 def _last(history: Sequence[Attempt]) -> Failure | None:
     """What the last attempt failed with, without output and logs."""
-    return failure_of(replace(history[-1], stdout_tail="", stderr_tail="", logs=())) if history else None
+    if not history:
+        return None
+    last = history[-1]
+    step = intern(last.step_failed) if last.step_failed is not None else None  # many fail at the same one
+    return failure_of(replace(last, step_failed=step, stdout_tail="", stderr_tail="", logs=()))
 
 
 # -- again -----------------------------------------------------------------------------------------------------------
@@ -201,7 +207,7 @@ def _items_reprocessed(state: JobState, event: events.DlqItemsReprocessed, recor
             letter.last = _last(item.history)
             letter.last_attempt = item.history[-1].timestamp
             letter.seq = record.seq
-            item.history = []
+            item.history = ()
 
 
 def _leave(state: JobState, item: ItemState) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from prodigy import events
 from prodigy.events import ClaudeAmount, ClaudeUse, Record
 from prodigy.job.amounts import KINDS, amount, shares, together, tokens
-from prodigy.job.state import ItemState, JobState, Quota, Repeated, Spending, StepSpending, first_line
+from prodigy.job.state import JobState, Leaves, Quota, Repeated, Spending, StepSpending, first_line
 
 SAMPLES = 200
 """How many of the latest launches say what the next one will cost."""
@@ -36,9 +36,9 @@ def _claude_intended(state: JobState, event: events.ClaudeIntended, _: Record) -
     state.parked.discard(event.intent)
     conversations = _conversations(state, event)
     key = leaf_key(event.phase, event.step, event.try_)
-    owner = _owner(state, event)
-    owner.finished.pop(key, None)
-    owner.put_aside = None
+    owner(state, event).finished.pop(key, None)
+    whose = state if event.item_id is None else state.items[event.item_id]
+    whose.put_aside = None
     known = conversations.get(key)
     if known is None or known.session_id != event.session_id:
         if known is not None and (known.cost_usd or tokens(known)):  # it is lost
@@ -51,7 +51,7 @@ def _claude_intended(state: JobState, event: events.ClaudeIntended, _: Record) -
 def _claude_parked(state: JobState, event: events.ClaudeParked, record: Record) -> None:
     launch = state.launches.get(event.intent)
     boot = record.metadata.boot_id if record.metadata is not None else state.boot_id
-    _owner(state, event).waiting[leaf_key(event.phase, event.step, event.try_)] = boot
+    owner(state, event).waiting[leaf_key(event.phase, event.step, event.try_)] = boot
     pay(state, event, event.claude)
     match event.reason:
         case "quota":
@@ -103,12 +103,12 @@ def _claude_cut_off(state: JobState, event: events.ClaudeCutOff, _: Record) -> N
     else:
         state.money.launches -= 1
     if event.finished is not None:
-        _owner(state, event).finished[leaf_key(event.phase, event.step, event.try_)] = event.finished
+        owner(state, event).finished[leaf_key(event.phase, event.step, event.try_)] = event.finished
 
 
 def begun_again(state: JobState, event: events.StepSpawned | events.ClaudeCutOff) -> None:
     """A leaf's worktree is no more as a launch that ended in order has left it."""
-    _owner(state, event).waiting.pop(leaf_key(event.phase, event.step, event.try_), None)
+    owner(state, event).waiting.pop(leaf_key(event.phase, event.step, event.try_), None)
 
 
 def _budget_set(state: JobState, event: events.BudgetSet, _: Record) -> None:
@@ -186,12 +186,12 @@ def conversation(state: JobState, event: events.ClaudeIntended) -> ClaudeUse | N
 
 
 def _conversations(state: JobState, event: Launched | events.ClaudeIntended) -> dict[str, ClaudeUse]:
-    return _owner(state, event).conversations
+    return owner(state, event).conversations
 
 
-def _owner(state: JobState, event: events.StepEvent) -> JobState | ItemState:
-    """Whose leaf it is."""
-    return state if event.item_id is None else state.items[event.item_id]
+def owner(state: JobState, event: events.StepEvent | events.WorkRewound) -> JobState | Leaves:
+    """The leaves among which that of an event is."""
+    return state if event.item_id is None else state.items[event.item_id].opened
 
 
 def begin_clock(state: JobState, record: Record) -> None:

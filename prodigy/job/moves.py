@@ -26,7 +26,7 @@ def failed_for_good(state: JobState, item: ItemState) -> None:
 def item_done(state: JobState, item: ItemState) -> None:
     """An item came to its good end."""
     move(state, item, "done")
-    item.history, item.told = [], ()
+    item.history = item.told = ()
     state.alike = 0
     if state.circuit is None:
         state.failures_in_a_row = 0

@@ -45,7 +45,8 @@ class ClaudeUsed(Struct, frozen=True):
 
 def claude_used(item: ItemState) -> ClaudeUsed:
     """What the attempt that runs spent so far, and the log that its last launch with an outcome left."""
-    launches = [outcome.claude for outcome in item.outcomes.values() if outcome.claude is not None]
+    outcomes = item.leaves.outcomes.values() if item.leaves is not None else ()
+    launches = [outcome.claude for outcome in outcomes if outcome.claude is not None]
     logs = [launch.json_log_location for launch in launches if launch.json_log_location is not None]
     return ClaudeUsed(item.spent_usd, logs[-1] if logs else None)
 
@@ -103,7 +104,7 @@ def _result(job: str, item: ItemState) -> ItemResult:
         cost_usd=item.cost_usd,
         branch=ids.agent_branch(job, AgentId(item.agent_id)) if item.agent_id else None,
         json_log_location=item.json_log_location,
-        variables=item.variables,
+        variables=item.variables or {},
     )
 
 

@@ -68,16 +68,17 @@ def _reopen(state: JobState) -> None:
 def _acquit(state: JobState) -> None:
     """The disk refused: of the step that an agent was at, what failed and what came of that is to be done again."""
     state.refused = None
-    for item in state.items.values():
-        keys = list(item.outcomes)
+    for leaves in filter(None, (item.leaves for item in state.items.values())):
+        outcomes = leaves.outcomes
+        keys = list(outcomes)
         last = _step_of(keys[-1]) if keys else ""
         failed = (
             index
             for index, key in enumerate(keys)
-            if _step_of(key) == last and isinstance(item.outcomes[key], events.StepFailed)
+            if _step_of(key) == last and isinstance(outcomes[key], events.StepFailed)
         )
         for key in keys[next(failed, len(keys)) :]:
-            del item.outcomes[key]
+            del outcomes[key]
 
 
 def _step_of(key: str) -> str:
@@ -133,7 +134,8 @@ def _keep_unchanged(state: JobState, unchanged: Mapping[Phase, int]) -> None:
     for phase, number in unchanged.items():
         _forget_after(state.outcomes, phase, number)
         for item in state.items.values() if phase == "map" else ():
-            _forget_after(item.outcomes, phase, number)
+            if item.leaves is not None:
+                _forget_after(item.leaves.outcomes, phase, number)
 
 
 def _forget_after(

@@ -44,6 +44,19 @@ class Resolution(Struct, frozen=True, kw_only=True):
     began: datetime | None = None
 
 
+class Leaves(Struct, kw_only=True, omit_defaults=True):
+    """What is recorded of the leaves of an attempt that runs, by ``phase/path/try``."""
+
+    outcomes: dict[str, events.StepCompleted | events.StepFailed] = {}
+    """Those that have one."""
+    conversations: dict[str, ClaudeUse] = {}
+    """Those of leaves without an outcome, with what they used so far."""
+    finished: dict[str, str] = {}
+    """Those of them that had succeeded: the logs that end in their results."""
+    waiting: dict[str, str | None] = {}
+    """Those whose last launch ended in order and that go on later: when the machine started then."""
+
+
 class FailedAttempt(Struct, frozen=True, array_like=True, gc=False):
     """When an attempt failed, and how long it took."""
 
@@ -53,7 +66,10 @@ class FailedAttempt(Struct, frozen=True, array_like=True, gc=False):
 
 
 class ItemState(Struct, kw_only=True, omit_defaults=True):
-    """One work item: what it is, where it stands, what its attempts were."""
+    """One work item: what it is, where it stands, what its attempts were.
+
+    There may be hundreds of thousands of these: what only some of them have is ``None`` or empty in the others.
+    """
 
     index: int
     item_id: str
@@ -92,14 +108,14 @@ class ItemState(Struct, kw_only=True, omit_defaults=True):
     commits: tuple[str, ...] = ()
     files_changed: tuple[str, ...] = ()
     output: str = ""
-    variables: dict[str, Any] = {}
+    variables: dict[str, Any] | None = None
     duration_ms: int = 0
     cost_usd: float = 0.0
     json_log_location: str | None = None
     error: Failure | None = None
-    failed: list[FailedAttempt] = []
+    failed: tuple[FailedAttempt, ...] = ()
     """Attempts that failed, oldest first."""
-    history: list[Attempt] = []
+    history: tuple[Attempt, ...] = ()
     """Those of them, whole, that the dead letter queue was not told of; none of an item that is done."""
     told: tuple[int | Attempt, ...] = ()
     """What the others are known from, in order: records of the journal, or an attempt that no record tells whole."""
@@ -109,16 +125,10 @@ class ItemState(Struct, kw_only=True, omit_defaults=True):
     """What that work changes."""
     uncommitted: bool = False
     """Whether some of it was not committed."""
-    outcomes: dict[str, events.StepCompleted | events.StepFailed] = {}
-    """Recorded leaf outcomes of the attempt that runs, by ``phase/path/try``; emptied when it ends."""
+    leaves: Leaves | None = None
+    """Those of the attempt that runs, as soon as something is recorded of one."""
     claude_session: str | None = None
     """The conversation that the last launch of Claude began, in the attempt that runs."""
-    conversations: dict[str, ClaudeUse] = {}
-    """Those of leaves without an outcome, by ``phase/path/try``, with what they used so far."""
-    finished: dict[str, str] = {}
-    """Those of them that had succeeded, by the same keys: the logs that end in their results."""
-    waiting: dict[str, str | None] = {}
-    """Those whose last launch ended in order and that go on later, by the same keys: when the machine started then."""
     put_aside: str | None = None
     """The ref of what was in its worktree when that was brought back, until a launch of Claude has been told of it."""
     spent_usd: float = 0.0
@@ -128,6 +138,13 @@ class ItemState(Struct, kw_only=True, omit_defaults=True):
     def unchanged(self) -> bool:
         """Whether it is done and changed no file."""
         return self.status == "done" and not self.files_changed
+
+    @property
+    def opened(self) -> Leaves:
+        """Its leaves, to be changed."""
+        if self.leaves is None:
+            self.leaves = Leaves()
+        return self.leaves
 
 
 class Quota(Struct, kw_only=True):
@@ -418,11 +435,11 @@ class JobState(Struct, kw_only=True):
     intents: dict[int, events.StepIntended] = {}
     """Leaves without an outcome, by sequence number."""
     conversations: dict[str, ClaudeUse] = {}
-    """Those of leaves without an outcome, in phases other than map; see ``ItemState.conversations``."""
+    """Those of leaves without an outcome, in phases other than map; see ``Leaves``."""
     finished: dict[str, str] = {}
-    """See ``ItemState.finished``."""
+    """See ``Leaves``."""
     waiting: dict[str, str | None] = {}
-    """See ``ItemState.waiting``."""
+    """See ``Leaves``."""
     put_aside: str | None = None
     """See ``ItemState.put_aside``; of the session worktree."""
     money: Money = field(default_factory=Money)
@@ -545,6 +562,11 @@ class JobState(Struct, kw_only=True):
         if phase is not None and phase.max_parallel is not None:
             return phase.max_parallel
         return self.started.max_parallel if self.started is not None else 1
+
+
+def leaves_of(owner: JobState | ItemState) -> JobState | Leaves:
+    """The leaves of an item's attempt, or those of the phases other than map; only to be read."""
+    return owner if isinstance(owner, JobState) else owner.leaves or Leaves()
 
 
 def first_line(text: str) -> str:

@@ -15,9 +15,9 @@ def at(seconds: float) -> datetime:
 
 def item(index: int, began: float, took: float, *failed: tuple[float, float], **fields: Any) -> ItemState:
     """An item whose last attempt began and took so many seconds; ``failed`` are the ends and lengths of those before."""
-    before = [
+    before = tuple(
         FailedAttempt(number, at(end), round(length * 1000)) for number, (end, length) in enumerate(failed, 1)
-    ]
+    )
     whole = {
         "status": "done",
         "attempts": len(before) + 1,

@@ -17,7 +17,7 @@ from prodigy.events import AnyEvent, Attempt, Event, Failure, Phase, Record
 from prodigy.job.fold import RULES, apply, fold
 from prodigy.job.money import leaf_key
 from prodigy.job.moves import duration_window
-from prodigy.job.state import ItemState, JobState
+from prodigy.job.state import ItemState, JobState, leaves_of
 
 START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
 JOB = UUID(int=7)
@@ -251,7 +251,7 @@ def test_a_retried_item_forgets_the_error_but_not_that_it_failed() -> None:
     item = state.items["a"]
     assert (item.status, item.error, item.attempts) == ("done", None, 2)
     assert [attempt.number for attempt in item.failed] == [1]
-    assert item.history == [], "nobody will ask what a done item printed when it failed"
+    assert item.history == (), "nobody will ask what a done item printed when it failed"
     assert item.duration_ms == 1500
 
 
@@ -267,7 +267,7 @@ def test_a_buried_item_is_failed_and_in_the_queue() -> None:
     assert (letter.failure_count, letter.first_attempt, letter.last_attempt) == (1, START, START)
     assert letter.seq == state.seq
     assert state.items["a"].told == (state.seq,), "what failed stands there, whole"
-    assert state.items["a"].history == []
+    assert state.items["a"].history == ()
     assert [attempt.number for attempt in state.items["a"].failed] == [1]
 
 
@@ -408,11 +408,11 @@ def test_outcomes_of_an_agent_live_as_long_as_its_attempt() -> None:
         phase="map", step="1", intent=state.seq, kind="shell", duration_ms=1, item_id="a"
     )
     state = fold(records([outcome, leaf("2", item="a")], state.seq + 1), state)
-    assert list(state.items["a"].outcomes) == ["map/1/1"]
+    assert list(leaves_of(state.items["a"]).outcomes) == ["map/1/1"]
     assert state.items["a"].step == "2"
     assert state.outcomes == {}
     state = fold(records([agent_failed("a")], state.seq + 1), state)
-    assert (state.items["a"].outcomes, state.intents, state.items["a"].step) == ({}, {}, None)
+    assert (state.items["a"].leaves, state.intents, state.items["a"].step) == (None, {}, None)
 
 
 def test_the_same_agent_taken_up_again_keeps_its_outcomes() -> None:
@@ -421,9 +421,9 @@ def test_the_same_agent_taken_up_again_keeps_its_outcomes() -> None:
         phase="map", step="1", intent=state.seq, kind="shell", duration_ms=1, item_id="a"
     )
     state = fold(records([outcome, agent_started("a")], state.seq + 1), state)
-    assert list(state.items["a"].outcomes) == ["map/1/1"]
+    assert list(leaves_of(state.items["a"]).outcomes) == ["map/1/1"]
     state = fold(records([agent_started("a", 2)], state.seq + 1), state)
-    assert state.items["a"].outcomes == {}
+    assert state.items["a"].leaves is None
 
 
 # -- phases, branches, ends ----------------------------------------------------------------------------------------
@@ -677,11 +677,11 @@ def test_what_failed_for_the_disk_is_done_again_and_what_succeeded_is_not() -> N
         events.JobPaused(reason="disk"),
     )
     state = after(*story)
-    assert (state.status, len(state.items["a"].outcomes)) == ("paused", 5)
+    assert (state.status, len(leaves_of(state.items["a"]).outcomes)) == ("paused", 5)
     assert state.refused is not None
     state = after(*story, events.JobResumed())
     assert state.refused is None
-    assert list(state.items["a"].outcomes) == ["map/1/1", "map/1.on_failure#1.1/1", "map/2/1"]
+    assert list(leaves_of(state.items["a"]).outcomes) == ["map/1/1", "map/1.on_failure#1.1/1", "map/2/1"]
 
 
 def test_items_that_failed_before_a_failed_run_went_on_are_forgiven() -> None:

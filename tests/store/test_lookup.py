@@ -171,4 +171,4 @@ def test_a_letter_tells_its_whole_history(tmp_path: Path) -> None:
     assert letter.failure_count == 4
     assert letter.last_attempt == told[-1].timestamp
     assert (letter.error_class, letter.message) == ("command-failed", "no 4")
-    assert item.history == []
+    assert item.history == ()
