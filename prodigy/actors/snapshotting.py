@@ -79,7 +79,7 @@ class Snapshots:
         self._busy = True
         try:
             path = await trio.to_thread.run_sync(save, self._layout, self._job, position.seq, content)
-            kept = CheckpointCreated(version=position.seq, file=str(path), bytes=len(content))
+            kept = CheckpointCreated(version=position.seq, file=str(path), bytes=path.stat().st_size)
             self._told.append(kept)
         except ProdigyError as problem:
             self._told.append(CheckpointFailed(version=position.seq, message=str(problem)))

@@ -16,7 +16,7 @@ from prodigy.job.summary import ItemCounts, item_counts
 from prodigy.store.atomic import remove_file
 from prodigy.store.runs import Run
 from prodigy.store.sessions import variables_of
-from prodigy.store.snapshots import Unusable, faults, seq_of, snapshot_in, snapshots, state_of
+from prodigy.store.snapshots import Unusable, faults, seq_of, snapshot_in, snapshots, state_in
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
@@ -100,7 +100,7 @@ def _line(run: Run, path: Path) -> Checkpoint:
     )
     try:
         snapshot = snapshot_in(path)
-        state = state_of(snapshot)
+        state = state_in(path)
     except Unusable as problem:
         return msgspec.structs.replace(plain, problem=str(problem))
     return msgspec.structs.replace(
@@ -121,7 +121,7 @@ def shown(run: Run, seq: int | None) -> CheckpointDocument:
     path = _path(run, seq)
     try:
         snapshot = snapshot_in(path)
-        state = state_of(snapshot)
+        state = state_in(path)
     except Unusable as problem:
         raise UsageError(
             "checkpoint-unusable", f"The snapshot tells nothing: {problem}", where=str(path)

@@ -1,46 +1,60 @@
-"""What a state says twice and a snapshot says once: a dead letter's item, and what that failed with.
+"""What a state says many times: a snapshot says it once, and a state that is read from one holds it once.
 
 Pure but for where it stands: only snapshots know that this is left out.
 """
 
+from collections.abc import Sequence
+from sys import intern
+
 from msgspec import Struct
 from msgspec.structs import replace
 
-from prodigy.job.state import JobState
+from prodigy.job.state import DeadLetter, ItemState
 
 
-class Shared(Struct, frozen=True):
-    """What was left out of a state.
+class Letters(Struct, frozen=True, tag="letters"):
+    """Dead letters; what their items say too is left out.
 
     Attributes:
-        items: dead letters without their item, which is as it was selected.
-        failures: those without their last failure, which is what the item failed with.
+        letters: without their items, and without their last failures.
+        items: the items of those that are not as they were selected, by their ids.
+        failures: those that failed otherwise than their items say.
     """
 
-    items: tuple[str, ...] = ()
-    failures: tuple[str, ...] = ()
+    letters: list[DeadLetter]
+    items: dict[str, object] = {}
+    failures: tuple[DeadLetter, ...] = ()
 
 
-def thinned(state: JobState) -> tuple[JobState, Shared]:
-    """A copy without what can be put back; ``state`` is as it was."""
-    letters = state.dead_letters
-    shared = Shared(
-        tuple(key for key, letter in letters.items() if letter.item == state.items[key].item),
-        tuple(
-            key for key, letter in letters.items() if letter.last and letter.last == state.items[key].error
-        ),
+def thinned(letters: Sequence[DeadLetter], items: dict[str, ItemState]) -> Letters:
+    """A copy of ``letters`` without what can be put back."""
+    return Letters(
+        [replace(letter, item=None, last=None) for letter in letters],
+        {letter.item_id: letter.item for letter in letters if letter.item != items[letter.item_id].item},
+        tuple(letter for letter in letters if letter.last != items[letter.item_id].error),
     )
-    thin = dict(letters)
-    for key in shared.items:
-        thin[key] = replace(thin[key], item=None)
-    for key in shared.failures:
-        thin[key] = replace(thin[key], last=None)
-    return replace(state, dead_letters=thin), shared
 
 
-def complete(state: JobState, shared: Shared) -> None:
-    """Put back, in place, what was left out."""
-    for key in shared.items:
-        state.dead_letters[key].item = state.items[key].item
-    for key in shared.failures:
-        state.dead_letters[key].last = state.items[key].error
+def completed(thin: Letters, items: dict[str, ItemState]) -> dict[str, DeadLetter]:
+    """The letters by their items' ids, with what was left out; those of no item are passed over."""
+    failures = {letter.item_id: letter.last for letter in thin.failures}
+    found: dict[str, DeadLetter] = {}
+    for letter in thin.letters:
+        item = items.get(letter.item_id)
+        if item is None:  # the checksum will tell
+            continue
+        letter.item = thin.items.get(item.item_id, item.item)
+        letter.last = failures.get(item.item_id, item.error)
+        letter.item_id, letter.index = item.item_id, item.index
+        letter.error_signature = intern(letter.error_signature)
+        found[item.item_id] = letter
+    return found
+
+
+def united(item: ItemState) -> ItemState:
+    """``item`` with one copy, for all items, of what thousands of them have in common."""
+    if item.base_commit is not None:
+        item.base_commit = intern(item.base_commit)
+    if item.error is not None and item.error.step is not None:
+        item.error = replace(item.error, step=intern(item.error.step))
+    return item

@@ -23,7 +23,6 @@ from prodigy.paths import Layout
 from prodigy.store.atomic import write_parts
 from prodigy.store.journal import Position, read, segments
 from prodigy.store.snapshots import (
-    Snapshot,
     Unusable,
     content_of,
     faults,
@@ -74,8 +73,7 @@ def test_folding_from_a_copy_after_any_record_is_folding_everything(
     state, done = JobState(), 0
     for place in places:
         fold(every[done:place], state)
-        encoded = b"".join(content_of(state, JobId("j"), Position(place, 1, "0" * 16), NOW))
-        state = state_of(msgspec.json.decode(encoded, type=Snapshot))
+        state = state_of(content_of(state, JobId("j"), Position(place, 1, "0" * 16), NOW))
         done = place
     assert fold(every[done:], state) == fold(every)
 
@@ -118,9 +116,9 @@ def test_what_a_state_says_twice_is_written_once() -> None:
     """What thousands of items are, and failed with, is much of what there is."""
     state = Stage(Rules(), 3, failing("i0", "i2")).play().state
     assert state.dead_letters.keys() == {"i0", "i2"}
-    content = b"".join(content_of(state, JobId("j"), Position(1, 1, "0" * 16), NOW))
-    assert content.count(b"command-failed") == 2
-    assert state_of(msgspec.json.decode(content, type=Snapshot)) == state
+    content = content_of(state, JobId("j"), Position(1, 1, "0" * 16), NOW)
+    assert b"".join(content).count(b"command-failed") == 2
+    assert state_of(content) == state
 
 
 def test_the_newest_two_are_kept(layout: Layout, job: JobId, records: list[Record]) -> None:
@@ -136,7 +134,7 @@ WRONG: dict[str, Change] = {
     "empty": lambda _: b"",
     "cut off": lambda whole: whole[:-30],
     "a byte of the state": lambda whole: whole.replace(b'"status":"running"', b'"status":"runninh"', 1),
-    "another format": lambda whole: whole.replace(b'"v":2', b'"v":3', 1),
+    "another format": lambda whole: whole.replace(b'"v":3', b'"v":4', 1),
     "another release": lambda whole: whole.replace(b'"prodigy_version":"', b'"prodigy_version":"9', 1),
     "other rules": lambda whole: whole.replace(b'"rules":"', b'"rules":"f', 1),
     "another record": lambda whole: whole.replace(b'"sum":"', b'"sum":"f', 1),
