@@ -27,7 +27,8 @@ from prodigy.job.fold import fold
 from prodigy.job.state import ItemState, JobState
 from prodigy.paths import Layout
 from prodigy.store.journal import Entry, JournalWriter, Position, read, segments
-from prodigy.store.snapshots import content_of, save
+from prodigy.store.snapshot_lines import content_of
+from prodigy.store.snapshots import save
 from stress._items import Ground
 from stress._report import Report, scaled
 

@@ -18,7 +18,8 @@ from prodigy.ids import JobId
 from prodigy.job.state import JobState
 from prodigy.paths import Layout
 from prodigy.store.journal import Position
-from prodigy.store.snapshots import Folded, content_of, save, seq_of
+from prodigy.store.snapshot_lines import content_of
+from prodigy.store.snapshots import Folded, save, seq_of
 
 _RECORDS: Final = 1000
 _SHARE: Final = 10

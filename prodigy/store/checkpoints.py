@@ -16,7 +16,8 @@ from prodigy.job.summary import ItemCounts, item_counts
 from prodigy.store.atomic import remove_file
 from prodigy.store.runs import Run
 from prodigy.store.sessions import variables_of
-from prodigy.store.snapshots import Unusable, faults, seq_of, snapshot_in, snapshots, state_in
+from prodigy.store.snapshot_lines import Unusable, snapshot_in, state_in
+from prodigy.store.snapshots import faults, seq_of, snapshots
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):

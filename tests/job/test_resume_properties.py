@@ -22,7 +22,7 @@ from prodigy.job.policy import Rules
 from prodigy.job.state import DeadLetter, JobState
 from prodigy.job.window import Window
 from prodigy.store.journal import Position
-from prodigy.store.snapshots import content_of, state_of
+from prodigy.store.snapshot_lines import content_of, state_of
 from prodigy.workflow.model import Retry
 
 OUTCOMES = ["nothing", "merged", "conflict", "unmergeable", "unstarted", *FAILURES]

@@ -22,18 +22,8 @@ from prodigy.job.state import JobState
 from prodigy.paths import Layout
 from prodigy.store.atomic import write_parts
 from prodigy.store.journal import Position, read, segments
-from prodigy.store.snapshots import (
-    Unusable,
-    content_of,
-    faults,
-    folded,
-    opened,
-    renewed,
-    save,
-    snapshot_in,
-    snapshots,
-    state_of,
-)
+from prodigy.store.snapshot_lines import Unusable, content_of, snapshot_in, state_of
+from prodigy.store.snapshots import faults, folded, opened, renewed, save, snapshots
 
 NOW = datetime(2026, 11, 22, 9, tzinfo=UTC)
 GOLDEN = sorted(path for path in (Path(__file__).parent / "golden").iterdir() if path.is_dir())
@@ -119,6 +109,32 @@ def test_what_a_state_says_twice_is_written_once() -> None:
     content = content_of(state, JobId("j"), Position(1, 1, "0" * 16), NOW)
     assert b"".join(content).count(b"command-failed") == 2
     assert state_of(content) == state
+
+
+def test_a_large_state_is_written_and_read_in_pieces() -> None:
+    """However many items there are, no piece holds more than some of them."""
+    count = 1200
+    state = Stage(Rules(), count, failing(*(f"i{number}" for number in range(0, count, 2)))).play().state
+    content = content_of(state, JobId("j"), Position(1, 1, "0" * 16), NOW)
+    lines = list(content)
+    assert max(line.count(b'"index":') for line in lines) == 500
+    assert sum(line.count(b'"index":') for line in lines) == count + count // 2
+    assert state_of(content) == state
+    for missing in range(len(lines)):
+        with pytest.raises(Unusable):
+            state_of(lines[:missing] + lines[missing + 1 :])
+
+
+def test_what_items_have_in_common_is_in_memory_once() -> None:
+    state = Stage(Rules(), 3, failing("i0", "i2")).play().state
+    told = state_of(content_of(state, JobId("j"), Position(1, 1, "0" * 16), NOW))
+    one, other = (told.items[name] for name in ("i0", "i2"))
+    assert one.base_commit is other.base_commit
+    for item in (one, other):
+        letter = told.dead_letters[item.item_id]
+        assert letter.item is item.item
+        assert letter.last is item.error
+        assert letter.error_signature is told.dead_letters["i0"].error_signature
 
 
 def test_the_newest_two_are_kept(layout: Layout, job: JobId, records: list[Record]) -> None:
