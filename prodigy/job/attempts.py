@@ -14,7 +14,7 @@ from prodigy import events
 from prodigy.events import Attempt, Failure, Record
 from prodigy.job.letters import Rule
 from prodigy.job.moves import failed_for_good, item_done, move, note_duration
-from prodigy.job.state import Circuit, FailedAttempt, ItemState, JobState, Repeated
+from prodigy.job.state import Circuit, FailedAttempt, ItemState, JobState, Repeated, packed
 
 _HISTORY_TAIL = 4096
 
@@ -27,7 +27,7 @@ def _item_selected(state: JobState, event: events.ItemSelected, record: Record) 
         state.counts.clear()
     if event.item_id in state.items:
         return
-    item = ItemState(index=event.index, item_id=event.item_id, item=event.item)
+    item = ItemState(index=event.index, item_id=event.item_id, packed=packed(event.item))
     state.items[event.item_id] = item
     state.counts["pending"] += 1
     if event.problem is not None:

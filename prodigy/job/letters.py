@@ -16,7 +16,7 @@ from prodigy.events import Attempt, Failure, Phase, Record
 from prodigy.job.money import begin_clock
 from prodigy.job.moves import failed_for_good, forget_outcomes, forgive, move
 from prodigy.job.overrides import Overrides
-from prodigy.job.state import DeadLetter, ItemState, JobState, RetryState
+from prodigy.job.state import DeadLetter, ItemState, JobState, RetryState, packed
 
 Rule = Callable[[JobState, Any, Record], None]
 
@@ -94,7 +94,7 @@ def _item_added(state: JobState, event: events.DlqItemAdded, record: Record) -> 
         seq=record.seq,
         item_id=item.item_id,
         index=item.index,
-        item=item.item if item.item == event.item else event.item,
+        packed=item.packed if item.item == event.item else packed(event.item),
         error_signature=intern(event.error_signature),
         failure_count=len(event.history),
         last=_last(event.history),

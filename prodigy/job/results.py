@@ -3,6 +3,7 @@
 Pure. One entry per item, at the item's index.
 """
 
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -51,10 +52,10 @@ def claude_used(item: ItemState) -> ClaudeUsed:
     return ClaudeUsed(item.spent_usd, logs[-1] if logs else None)
 
 
-def item_results(state: JobState) -> list[ItemResult]:
-    """All items by index; what neither succeeded nor failed counts as skipped."""
+def item_results(state: JobState) -> Iterator[ItemResult]:
+    """All items by index, each when it is asked for; what neither succeeded nor failed counts as skipped."""
     job = state.started.job_id if state.started else ""
-    return [_result(job, item) for item in sorted(state.items.values(), key=lambda item: item.index)]
+    return (_result(job, item) for item in sorted(state.items.values(), key=lambda item: item.index))
 
 
 def map_variables(state: JobState, results_file: str) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def map_variables(state: JobState, results_file: str) -> dict[str, Any]:
 
     ``results_file`` is where ``store.projections`` writes the same results for values too long for a command line.
     """
-    results = item_results(state)
+    results = list(item_results(state))
     plain: list[dict[str, Any]] = msgspec.to_builtins(results)
     total, successful = len(results), sum(result.success for result in results)
     failed = sum(result.status == "failed" for result in results)

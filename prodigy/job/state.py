@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
+import msgspec
 from msgspec import Struct, field
 
 from prodigy import events, ids
@@ -44,6 +45,11 @@ class Resolution(Struct, frozen=True, kw_only=True):
     began: datetime | None = None
 
 
+def packed(item: Any) -> str:
+    """A value of an item as JSON, which takes a third of the room."""
+    return msgspec.json.encode(item).decode()
+
+
 class Leaves(Struct, kw_only=True, omit_defaults=True):
     """What is recorded of the leaves of an attempt that runs, by ``phase/path/try``."""
 
@@ -73,7 +79,8 @@ class ItemState(Struct, kw_only=True, omit_defaults=True):
 
     index: int
     item_id: str
-    item: Any
+    packed: str
+    """What it is: ``item``, ``packed``."""
     status: ItemStatus = "pending"
     attempts: int = 0
     retries: int = 0
@@ -138,6 +145,11 @@ class ItemState(Struct, kw_only=True, omit_defaults=True):
     def unchanged(self) -> bool:
         """Whether it is done and changed no file."""
         return self.status == "done" and not self.files_changed
+
+    @property
+    def item(self) -> Any:
+        """What it is, made anew each time."""
+        return msgspec.json.decode(self.packed)
 
     @property
     def opened(self) -> Leaves:
@@ -234,7 +246,8 @@ class DeadLetter(Struct, kw_only=True, omit_defaults=True):
     seq: int
     item_id: str
     index: int
-    item: Any
+    packed: str
+    """See ``ItemState``."""
     error_signature: str
     failure_count: int = 0
     """How many attempts failed."""
@@ -247,6 +260,11 @@ class DeadLetter(Struct, kw_only=True, omit_defaults=True):
     template_sha256: str | None = None
     first_attempt: datetime
     last_attempt: datetime
+
+    @property
+    def item(self) -> Any:
+        """What it is, made anew each time."""
+        return msgspec.json.decode(self.packed)
 
     @property
     def error_class(self) -> events.ErrorClass | None:

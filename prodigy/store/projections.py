@@ -5,7 +5,7 @@ Every one of them can be deleted and nothing is lost: readers fall back on the j
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,11 +19,11 @@ from prodigy.decoding import JsonDecoder
 from prodigy.errors import ProdigyError
 from prodigy.events import Record
 from prodigy.ids import JobId, SessionId
-from prodigy.job.results import item_results
+from prodigy.job.results import ItemResult, item_results
 from prodigy.job.state import AT_REST, JobState
 from prodigy.job.summary import recorded
 from prodigy.paths import Layout
-from prodigy.store.atomic import remove_file, write_file
+from prodigy.store.atomic import remove_file, write_file, write_parts
 from prodigy.store.dead_letters import dead_letter_file
 from prodigy.store.journal import journal_size
 from prodigy.store.lookup import Lookup
@@ -155,8 +155,10 @@ class Projections:
     def write_everything(self, state: JobState) -> None:
         """All files of the run anew, besides what was asked; dead letters that left the queue are removed."""
         folder = self._layout.dead_letters(_job(state))
-        there = {path.stem for path in folder.glob("*.json")}
-        for item_id in there | state.dead_letters.keys():
+        for path in folder.glob("*.json"):
+            if path.stem not in state.dead_letters:
+                remove_file(path)
+        for item_id in state.dead_letters:
             if not self._mirrored(state, item_id):
                 self.write_dead_letter(state, item_id)
         phase = state.phases.get("map")
@@ -211,8 +213,17 @@ class Projections:
     def write_results(self, state: JobState) -> Path:
         """``results.json``, which the phases after map find under ``${map.results_file}``."""
         path = self._layout.state(_job(state)) / "results.json"
-        write_file(path, msgspec.json.encode(item_results(state)) + b"\n")
+        write_parts(path, _listed(item_results(state)))
         return path
+
+
+def _listed(results: Iterable[ItemResult]) -> Iterator[bytes]:
+    """A list as JSON, one by one."""
+    before = b"["
+    for result in results:
+        yield before + msgspec.json.encode(result)
+        before = b","
+    yield b"]\n" if before == b"," else b"[]\n"
 
 
 class _Numbered(Struct):

@@ -5,6 +5,7 @@ It names the last record it knows, so that readers see when the journal has gone
 
 from contextlib import suppress
 from datetime import datetime
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -195,11 +196,12 @@ def _iteration_timings(state: JobState) -> list[tuple[int, Span]]:
 
 
 def _errors(state: JobState) -> list[SessionError]:
-    found = [
+    errors = (
         SessionError(item_id=item.item_id, error_class=item.error.error_class, message=item.error.message)
-        for item in state.items.values()
+        for item in reversed(state.items.values())
         if item.error is not None
-    ]
+    )
+    found = [*islice(errors, _LAST_ERRORS)][::-1]
     if state.error is not None:
         own = SessionError(item_id=None, error_class=state.error.error_class, message=state.error.message)
         found.append(own)

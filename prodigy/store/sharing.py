@@ -22,15 +22,19 @@ class Letters(Struct, frozen=True, tag="letters"):
     """
 
     letters: list[DeadLetter]
-    items: dict[str, object] = {}
+    items: dict[str, str] = {}
     failures: tuple[DeadLetter, ...] = ()
 
 
 def thinned(letters: Sequence[DeadLetter], items: dict[str, ItemState]) -> Letters:
     """A copy of ``letters`` without what can be put back."""
     return Letters(
-        [replace(letter, item=None, last=None) for letter in letters],
-        {letter.item_id: letter.item for letter in letters if letter.item != items[letter.item_id].item},
+        [replace(letter, packed="", last=None) for letter in letters],
+        {
+            letter.item_id: letter.packed
+            for letter in letters
+            if letter.packed != items[letter.item_id].packed
+        },
         tuple(letter for letter in letters if letter.last != items[letter.item_id].error),
     )
 
@@ -43,7 +47,7 @@ def completed(thin: Letters, items: dict[str, ItemState]) -> dict[str, DeadLette
         item = items.get(letter.item_id)
         if item is None:  # the checksum will tell
             continue
-        letter.item = thin.items.get(item.item_id, item.item)
+        letter.packed = thin.items.get(item.item_id, item.packed)
         letter.last = failures.get(item.item_id, item.error)
         letter.item_id, letter.index = item.item_id, item.index
         letter.error_signature = intern(letter.error_signature)

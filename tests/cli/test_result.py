@@ -23,7 +23,9 @@ def ended(change: Callable[[JobState], None] = lambda _: None) -> list[str]:
         updated_at=BEGAN,
         ended_at=BEGAN + timedelta(seconds=724),
         status="completed",
-        items={str(index): ItemState(index=index, item_id=str(index), item=index) for index in range(200)},
+        items={
+            str(index): ItemState(index=index, item_id=str(index), packed=str(index)) for index in range(200)
+        },
         commits=231,
         files_changed={str(number) for number in range(418)},
         merge="declined",
@@ -44,7 +46,7 @@ def bury(state: JobState) -> None:
             seq=1,
             item_id=str(index),
             index=index,
-            item=index,
+            packed=str(index),
             error_signature="s",
             reprocess_eligible=True,
             manual_review_required=False,

@@ -16,7 +16,7 @@ from prodigy.cli.printer import Level
 from prodigy.cli.screen import live, render, view
 from prodigy.cli.terminal import ASCII, UNICODE, Marks
 from prodigy.cli.text import cells
-from prodigy.job.state import ItemState, JobState, Money, PhaseState, Resolution
+from prodigy.job.state import ItemState, JobState, Money, PhaseState, Resolution, packed
 
 BEGAN = datetime(2026, 11, 22, 8, 15, 0, tzinfo=UTC)
 NOW = BEGAN + timedelta(seconds=724)
@@ -28,7 +28,7 @@ def in_map(names: Sequence[str], *, done: int = 0, failed: int = 0, waiting: int
         ItemState(
             index=index,
             item_id=f"i{index}",
-            item=name,
+            packed=packed(name),
             status="running",
             attempts=1 + index % 2,
             slot=index,
@@ -41,7 +41,7 @@ def in_map(names: Sequence[str], *, done: int = 0, failed: int = 0, waiting: int
     others = done + failed + waiting
     items = {item.item_id: item for item in running}
     items.update(
-        (f"o{index}", ItemState(index=len(names) + index, item_id=f"o{index}", item=f"{index}"))
+        (f"o{index}", ItemState(index=len(names) + index, item_id=f"o{index}", packed=f'"{index}"'))
         for index in range(others)
     )
     state = JobState(

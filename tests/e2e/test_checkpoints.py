@@ -27,7 +27,7 @@ def test_snapshots_are_shown_checked_and_removed_and_nothing_is_lost(world: Worl
     assert world.json("checkpoints", "validate")["valid"]
 
     path = Path(newest["path"])
-    path.write_bytes(path.read_bytes().replace(b'"completed"', b'"cOmpleted"', 1))
+    path.write_bytes(path.read_bytes().replace(b"echo 5", b"echo 6", 1))
     wrong = world.prodigy("checkpoints", "validate", "latest")
     assert wrong.returncode == 1
     assert "its checksum is wrong" in wrong.stdout

@@ -26,7 +26,7 @@ def item(index: int, began: float, took: float, *failed: tuple[float, float], **
         "failed": before,
         **fields,
     }
-    return ItemState(index=index, item_id=f"i{index}", item=None, **whole)
+    return ItemState(index=index, item_id=f"i{index}", packed="null", **whole)
 
 
 def state(*items: ItemState) -> JobState:

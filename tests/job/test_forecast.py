@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from prodigy import events
 from prodigy.job.forecast import Forecast, Work
-from prodigy.job.state import ItemState, JobState
+from prodigy.job.state import ItemState, JobState, packed
 
 BASE, TIP = "base", "tip"
 
@@ -16,7 +16,7 @@ class Run:
     def __init__(self) -> None:
         self.state = JobState(tip=BASE)
         for index, name in enumerate("abc"):
-            self.state.items[name] = ItemState(index=index, item_id=name, item=name)
+            self.state.items[name] = ItemState(index=index, item_id=name, packed=packed(name))
         self.forecast = Forecast(self.state)
 
     def starts(self, name: str, base: str = BASE) -> None:

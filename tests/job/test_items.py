@@ -6,10 +6,10 @@ import pytest
 
 from prodigy.errors import UsageError
 from prodigy.job.items import find_item, item_text
-from prodigy.job.state import ItemState
+from prodigy.job.state import ItemState, packed
 
 ITEMS: dict[str, ItemState] = {
-    name: ItemState(index=index, item_id=name, item=item)
+    name: ItemState(index=index, item_id=name, packed=packed(item))
     for index, (name, item) in enumerate(
         [
             ("src-a.py-1f2e3d", "src/a.py"),

@@ -13,7 +13,7 @@ from prodigy.events import Attempt, Failure
 from prodigy.job.report import exit_code, report
 from prodigy.job.results import item_results, map_variables
 from prodigy.job.signature import signature_of
-from prodigy.job.state import DeadLetter, ItemState, ItemStatus, JobState, Money, PhaseState, Quota
+from prodigy.job.state import DeadLetter, ItemState, ItemStatus, JobState, Money, PhaseState, Quota, packed
 from prodigy.job.summary import JobSummary, eta_ms, item_counts, lived, next_command, progress, summarize
 
 START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
@@ -24,7 +24,7 @@ def item(index: int, status: ItemStatus, error: Failure | None = None) -> ItemSt
     return ItemState(
         index=index,
         item_id=f"i{index}",
-        item={"path": f"{index}.py"},
+        packed=packed({"path": f"{index}.py"}),
         status=status,
         error=error,
         duration_ms=1500,
@@ -57,7 +57,7 @@ def letter(index: int) -> DeadLetter:
         seq=9,
         item_id=f"i{index}",
         index=index,
-        item=None,
+        packed="null",
         error_signature="f" * 16,
         reprocess_eligible=True,
         manual_review_required=False,
@@ -169,7 +169,7 @@ def test_a_run_of_nothing_is_our_mistake() -> None:
 
 # -- results -------------------------------------------------------------------------------------------------------
 def test_results_stand_at_their_index() -> None:
-    results = item_results(state("done", "failed", "pending", "skipped"))
+    results = list(item_results(state("done", "failed", "pending", "skipped")))
     assert [result.index for result in results] == [0, 1, 2, 3]
     assert [result.status for result in results] == ["success", "failed", "skipped", "skipped"]
     assert results[0].exit_code == 0

@@ -30,7 +30,7 @@ def window(rules: Rules, *items: ItemState, **fields: object) -> Window:
 
 
 def item(index: int, **fields: object) -> ItemState:
-    return ItemState(index=index, item_id=f"i{index}", item=index, **fields)  # type: ignore[arg-type]
+    return ItemState(index=index, item_id=f"i{index}", packed=str(index), **fields)  # type: ignore[arg-type]
 
 
 def letter(index: int) -> DeadLetter:
@@ -39,7 +39,7 @@ def letter(index: int) -> DeadLetter:
         seq=9,
         item_id=f"i{index}",
         index=index,
-        item=index,
+        packed=str(index),
         error_signature="f" * 16,
         reprocess_eligible=True,
         manual_review_required=False,

@@ -132,7 +132,7 @@ def test_what_items_have_in_common_is_in_memory_once() -> None:
     assert one.base_commit is other.base_commit
     for item in (one, other):
         letter = told.dead_letters[item.item_id]
-        assert letter.item is item.item
+        assert letter.packed is item.packed
         assert letter.last is item.error
         assert letter.error_signature is told.dead_letters["i0"].error_signature
 
