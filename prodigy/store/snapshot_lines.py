@@ -20,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from prodigy import __version__, events
+from prodigy.decoding import JsonDecoder
 from prodigy.ids import JobId
 from prodigy.job import fold
 from prodigy.job.state import ItemState, JobState
@@ -180,9 +181,12 @@ def _part(line: bytes) -> _Part:
     return part
 
 
+_read_head: Final = JsonDecoder(Snapshot)
+
+
 def _head(line: bytes) -> Snapshot:
     try:
-        snapshot = msgspec.json.decode(line, type=Snapshot)
+        snapshot = _read_head(line)
     except msgspec.DecodeError as error:
         raise Unusable(f"it cannot be read: {error}") from error
     if snapshot.v != FORMAT or snapshot.prodigy_version != __version__ or snapshot.rules != rules():
@@ -210,7 +214,7 @@ def _digest() -> blake2b:
     return blake2b(digest_size=8)
 
 
-_decode: Final = msgspec.json.Decoder(_Part, dec_hook=_counter).decode
+_decode: Final[JsonDecoder[_Part]] = JsonDecoder(_Part, _counter)  # type: ignore[arg-type]  # a union is no class
 
 
 @cache
