@@ -22,8 +22,8 @@ def main(names: list[str]) -> int:
     checks = {name: module for name, module in modules.items() if hasattr(module, "KIND")}
     wanted = names or ["stress"]
     chosen = [name for name, module in checks.items() if name in wanted or module.KIND in wanted]
-    if not chosen:
-        print(f"no such check; there are: {', '.join(sorted(checks))}")
+    if not set(wanted) <= {*checks, *(module.KIND for module in checks.values())}:
+        print(f"usage: python -m stress [NAME …]\nnames: stress, bench, {', '.join(sorted(checks))}")
         return 2
     failed = []
     for name in chosen:

@@ -23,16 +23,14 @@ from pathlib import Path
 from typing import NamedTuple, Self
 from uuid import UUID
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from prodigy.crash_points import crash_point
-from prodigy.decoding import JsonDecoder
 from prodigy.errors import RunError
 from prodigy.events import FORMAT, AnyEvent, Metadata, Record
 from prodigy.store.atomic import names_in, private_folder, storage_code, sync_folder, write_file
-from prodigy.store.lines import Damaged, end_of_line, group_of, line_of, record_of
+from prodigy.store.lines import Damaged, end_of_line, group_of, line_of, number_of, record_of
 from prodigy.store.segments import FileSegment, Segment
 
 SEGMENT_BYTES = 256 * 1024 * 1024
@@ -193,10 +191,7 @@ class End(NamedTuple):
 
     def seq(self) -> int | None:
         """The number that the last line claims; ``None`` if there is no such line."""
-        try:
-            return None if self.last is None else _read_number(_last_line(self.last)).seq
-        except msgspec.DecodeError:
-            return None
+        return None if self.last is None else number_of(_last_line(self.last))
 
 
 def end_of(folder: Path) -> End:
@@ -247,13 +242,6 @@ def _lines(paths: Iterable[Path], skipped: int = 0) -> Iterator[Line]:
                     offset += len(text) + 1
         if rest:
             yield Line(path, offset, rest, whole=False)
-
-
-class _Numbered(Struct):
-    seq: int
-
-
-_read_number = JsonDecoder(_Numbered)
 
 
 def _corrupt(path: Path, number: int, reason: str) -> RunError:

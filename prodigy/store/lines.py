@@ -121,6 +121,21 @@ def _newer(line: bytes, reason: str) -> RunError:
     )
 
 
+def number_of(line: bytes) -> int | None:
+    """The number that a record claims, if its line is whole; whether it is a good one is not looked at."""
+    try:
+        return _read_number(line).seq
+    except msgspec.DecodeError:
+        return None
+
+
+class _Numbered(Struct):
+    seq: int
+
+
+_read_number = JsonDecoder(_Numbered)
+
+
 def group_of(text: bytes) -> int:
     """The number of a good record's group; 0 if the line is no good record."""
     body = text[:-_SUM_FIELD]

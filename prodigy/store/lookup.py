@@ -7,16 +7,12 @@ read last: who asks for many asks for them in order.
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
-import msgspec
-from msgspec import Struct
-
-from prodigy.decoding import JsonDecoder
 from prodigy.errors import RunError
 from prodigy.events import Attempt, Record
 from prodigy.job.letters import history
 from prodigy.job.state import ItemState
 from prodigy.store.journal import segments
-from prodigy.store.lines import Damaged, record_of
+from prodigy.store.lines import Damaged, number_of, record_of
 
 _PIECE: Final = 256 * 1024
 """Bytes that are read at once, and not halved any more."""
@@ -28,13 +24,6 @@ class _Piece(NamedTuple):
     path: Path
     first: int
     lines: list[bytes]
-
-
-class _Numbered(Struct):
-    seq: int
-
-
-_read_number = JsonDecoder(_Numbered)
 
 
 class Lookup:
@@ -71,7 +60,7 @@ class Lookup:
     def _piece_with(self, seq: int) -> _Piece:
         for path in reversed(segments(self._folder)):
             with path.open("rb") as file:
-                first = _number(file.readline())
+                first = number_of(file.readline())
                 if first is not None and first <= seq:
                     return _halved(path, file, seq, first)
         return _Piece(self._folder, seq, [])
@@ -84,7 +73,7 @@ def _halved(path: Path, file: BinaryIO, seq: int, first: int) -> _Piece:
         file.seek((low + high) // 2)
         file.readline()
         place = file.tell()
-        number = _number(file.readline())
+        number = number_of(file.readline())
         if number is None or place >= high:  # one long line, or what is left of one
             break
         if number > seq:
@@ -93,13 +82,3 @@ def _halved(path: Path, file: BinaryIO, seq: int, first: int) -> _Piece:
             low, first = place, number
     file.seek(low)
     return _Piece(path, first, file.read(high - low).split(b"\n")[:-1])
-
-
-def _number(line: bytes) -> int | None:
-    """The number that a whole line claims."""
-    if not line.endswith(b"\n"):
-        return None
-    try:
-        return _read_number(line).seq
-    except msgspec.DecodeError:
-        return None
