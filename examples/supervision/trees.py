@@ -18,8 +18,9 @@ from supervisors import Command, ProcessTree, open_slots
 SCRIPT = """
 trap '' TERM
 (env -i setsid sh -c 'echo $$; exec sleep 1000' &)
+sleep 1000 &
 echo $$
-sleep 1000
+wait
 """
 
 
