@@ -68,7 +68,8 @@ async def account(
     for launch in [launch for launch in ledger.state.launches.values() if whose(launch)]:
         log = _stream_log(tasks, launch)
         spawned = launch.intent in ledger.state.spawned
-        end = await trio.to_thread.run_sync(_end, tasks, launch, log, spawned)
+        refused = _is_refused(ledger.state, launch)
+        end = await trio.to_thread.run_sync(_end, tasks, launch, log, spawned, refused)
         unfit = _unfit(ledger.state, tasks, launch, end)
         cut_off = ClaudeCutOff(
             phase=launch.phase,
@@ -132,10 +133,17 @@ class _End(Struct, frozen=True):
         return self.answer is not None and not self.answer.is_error
 
 
-def _end(tasks: TaskFactory, launch: ClaudeIntended, log: Path, spawned: bool) -> _End:  # noqa: FBT001 - one of two kinds
+def _is_refused(state: JobState, launch: ClaudeIntended) -> bool:
+    """Whether Claude works for nobody who asks as this launch did."""
+    quota = state.quota((launch.account, launch.model))
+    return state.turned_down is not None and quota is not None and quota.until is not None
+
+
+def _end(tasks: TaskFactory, launch: ClaudeIntended, log: Path, spawned: bool, refused: bool) -> _End:  # noqa: FBT001 - facts
     """By its own last word in the log of its stream, else by its conversation's own record.
 
-    Of one that is not known to have been ``spawned``, the log may be that of the launch before it.
+    Of one that is not known to have been ``spawned``, the log may be that of the launch before it. A first request that
+    nobody answered is free where the others of its kind are ``refused``.
     """
     backend, session = tasks.backend, launch.session_id
     environment = tasks.environment_of(launch.phase)
@@ -150,6 +158,8 @@ def _end(tasks: TaskFactory, launch: ClaudeIntended, log: Path, spawned: bool) -
         return _End(use, answer)
     use = ClaudeUse(session_id=session, json_log_location=file, estimated=True)
     shown = reader.shown() if spawned else NOTHING_SHOWN
+    if refused and not shown.replies:
+        shown = NOTHING_SHOWN
     return _End(backend.spent(environment, use, before, shown), answer)
 
 

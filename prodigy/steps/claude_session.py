@@ -185,7 +185,7 @@ def _context(file: Path, replies: dict[str, Message]) -> Context:
     """What the next request carries: what the last one did, or as much as the record holds before there is any."""
     latest = next(reversed(replies.values()), None)
     if latest is not None:
-        return Context(_used(latest).context(), latest.model)
+        return Context(_used(latest).context(), latest.model, latest.id)
     with suppress(OSError):
         return Context(max(FIRST_REQUEST, file.stat().st_size // 4))
     return Context()
@@ -204,7 +204,10 @@ def estimated(
     """
     account = None if file is None else account_of(file)
     if account is not None:
-        use = _recorded(use, account, before or ClaudeMeter())
+        before = before or ClaudeMeter()
+        use = _recorded(use, account, before)
+        if account.meter.replies > before.replies and account.context.latest not in shown.replies:
+            shown = structs.replace(shown, carried=None)  # the record has the reply that the stream waits for
     recorded, context = ({}, Context()) if account is None else (account.recorded, account.context)
     return _with(use, unrecorded(shown, recorded, structs.replace(context, model=context.model or use.model)))
 

@@ -245,6 +245,8 @@ class Context(Struct, frozen=True):
 
     tokens: int = FIRST_REQUEST
     model: str | None = None
+    latest: str | None = None
+    """The conversation's last reply."""
 
 
 def _more(one: Tokens, other: Tokens) -> Tokens:

@@ -147,7 +147,7 @@ class ClaudeStream:
                 self._replies.block(line)
             case "system", "status" if head.status == "requesting":
                 self._replies.request()
-            case "system", "api_retry":
+            case ("system", "api_retry") | ("assistant", _):  # what the CLI says in place of a reply
                 self._replies.no_reply()
             case "rate_limit_event", _ if head.rate_limit_info is not None:
                 self.resets_at = _resets_at(head.rate_limit_info) or self.resets_at

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from prodigy.events import ClaudeUse
+from prodigy.events import ClaudeMeter, ClaudeUse
 from prodigy.steps.backend import Shown
 from prodigy.steps.claude_prices import Tokens
-from prodigy.steps.claude_session import estimated
+from prodigy.steps.claude_session import account_of, estimated
 from prodigy.steps.claude_shown import CHARACTERS, FIRST_REQUEST, Excerpt
 from prodigy.steps.claude_stream import ClaudeStream
 
@@ -48,8 +48,8 @@ def shown(*lines: dict[str, Any]) -> Shown:
     return stream.shown()
 
 
-def spent(found: Shown, file: Path | None = None) -> ClaudeUse:
-    return estimated(ClaudeUse(session_id="s", model=MODEL, estimated=True), file, None, found)
+def spent(found: Shown, file: Path | None = None, before: ClaudeMeter | None = None) -> ClaudeUse:
+    return estimated(ClaudeUse(session_id="s", model=MODEL, estimated=True), file, before, found)
 
 
 def record(file: Path, **message: Any) -> Path:
@@ -91,7 +91,7 @@ def test_a_request_without_a_reply_is_never_free(tmp_path: Path) -> None:
     first = spent(shown(REQUEST))
     assert first.cache_creation_tokens == FIRST_REQUEST
     file = record(tmp_path / "before", stop_reason="end_turn", usage={**USAGE, "output_tokens": 500})
-    goes_on = spent(shown(REQUEST), file)
+    goes_on = spent(shown(REQUEST), file, account_of(file).meter)
     assert goes_on.cache_creation_tokens == 3500, (
         "of an earlier launch: nobody knows whether the cache still has it"
     )
@@ -154,3 +154,15 @@ def test_an_interrupted_launch_does_not_know_what_was_under_way() -> None:
     assert answer is not None
     assert answer.is_interrupted
     assert stream.shown().carried == 0
+
+
+@pytest.mark.parametrize("seen", [(REQUEST,), (REQUEST, start("z"), end(5), CARRIED, REQUEST)])
+def test_a_request_whose_reply_only_the_record_has_is_paid_once(
+    tmp_path: Path, seen: tuple[dict[str, Any], ...]
+) -> None:
+    """The CLI wrote it down; who read the stream was killed before it was shown."""
+    file = record(tmp_path / "s.jsonl", stop_reason="end_turn")
+    assert shown(*seen).carried is not None
+    answered = spent(shown(*seen, start("a")), file)
+    assert spent(shown(*seen), file).cost_usd == answered.cost_usd > 0
+    assert spent(shown(*seen, start("a"), end(9), CARRIED, REQUEST), file).cost_usd > answered.cost_usd
