@@ -70,25 +70,34 @@ def story(world: CrashWorld) -> Story:
 
 
 def test_prefix_continuation(killed: Killed) -> None:
-    """A resumed run's journal goes on where it ended, and no leaf that has an outcome there is begun again."""
+    """A resumed run's journal goes on where it ended, and no leaf that left a clean worktree is begun again.
+
+    Those after it may be, where the kill came in the middle of a leaf that had changed files: they say so.
+    """
     world = killed.again()
     before = list(world.recorded())
     resume(world)
     after = list(world.recorded())
     assert after[: len(before)] == before
-    leaves = [
-        {
-            (event["phase"], event.get("item_id"), event["step"], event.get("try"))
-            for _, event in part
-            if event["event_type"] in kinds
-        }
-        for part, kinds in (
-            (before, {"step_completed", "step_failed"}),
-            (after[len(before) :], {"step_intended"}),
-        )
-    ]
-    assert leaves[0]
-    assert not leaves[0] & leaves[1]
+    outcomes = {
+        leaf(event): event for _, event in before if event["event_type"] in ("step_completed", "step_failed")
+    }
+    assert outcomes
+    added = [event for _, event in after[len(before) :]]
+    forgotten = {
+        (event["phase"], event.get("item_id"), key)
+        for event in added
+        if event["event_type"] == "work_rewound"
+        for key in event["forgotten"]
+    }
+    again = outcomes.keys() & {leaf(event) for event in added if event["event_type"] == "step_intended"}
+    assert again <= forgotten
+    assert not [one for one in again if "head_after" in outcomes[one] and not outcomes[one].get("dirty")]
+
+
+def leaf(event: dict[str, Any]) -> tuple[str, str | None, str]:
+    """Which leaf the event is about."""
+    return event["phase"], event.get("item_id"), f"{event['step']}/{event.get('try', 1)}"
 
 
 def test_effect_exactly_once(model: Model, tmp_path: Path) -> None:
