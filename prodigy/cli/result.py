@@ -23,7 +23,6 @@ from prodigy.events import (
     Refusal,
     WritingRefused,
 )
-from prodigy.ids import tail_of
 from prodigy.job.items import item_text
 from prodigy.job.state import Before, JobState, Repeated
 from prodigy.job.summary import JobSummary, item_counts, next_command, summarize
@@ -127,7 +126,7 @@ def run_error(state: JobState, zone: tzinfo | None = None) -> ProdigyError | Non
     if failure.error_class == "internal":
         return InternalError("internal-error", failure.message)
     if state.started is not None and state.dead_letters and failure.step is None:
-        hint = f"see why with `prodigy dlq show {tail_of(state.started.job_id)}`"
+        hint = f"see why with `prodigy dlq show {state.short_name}`"
         return RunError("step-failed", failure.message, hint=hint)
     log = _log(failure)
     note = "this came from the command, not from prodigy" if failure.error_class == "command-failed" else None
@@ -140,14 +139,13 @@ def run_error(state: JobState, zone: tzinfo | None = None) -> ProdigyError | Non
 
 
 def _out_of_budget(state: JobState, exhausted: BudgetExhausted) -> RunError:
-    tail = tail_of(state.started.job_id) if state.started is not None else ""
     return RunError(
         "budget-exhausted",
         f"The budget does not let the run go on: {spent(exhausted)} used",
         note="; ".join(
             filter(None, ("what is finished is kept; nothing of it is paid again", _needed(state, exhausted)))
         ),
-        hint=f"go on with more: `prodigy resume {tail} --budget {exhausted.kind}=…` (it counts the whole job)",
+        hint=f"go on with more: `prodigy resume {state.short_name} --budget {exhausted.kind}=…` (it counts the whole job)",
     )
 
 
@@ -170,44 +168,40 @@ def _at_rest(state: JobState, zone: tzinfo | None) -> RunError | None:
 
 
 def _turned_away(state: JobState, block: QuotaBlocked, zone: tzinfo | None) -> RunError:
-    tail = tail_of(state.started.job_id) if state.started is not None else ""
     until = local_time(block.until, zone) if block.known else None
     return RunError(
         "quota-blocked",
         f"{block.model or 'Claude'} is turned away by the API" + (f" until {until}" if until else ""),
         note="that is longer than `governor.quota_wait_max`; no item is charged, and conversations go on where they are",
-        hint=f"once there is quota again: `prodigy resume {tail}`",
+        hint=f"once there is quota again: `prodigy resume {state.short_name}`",
     )
 
 
 def _does_not_work(state: JobState, refused: ClaudeParked) -> RunError:
-    tail = tail_of(state.started.job_id) if state.started is not None else ""
     return RunError(
         "claude-refused",
         f"Claude does not work: {refused.message}",
         note="no other launch would come to anything; no item has failed by it, and nothing was charged for it",
-        hint=f"{_REMEDIES[refused.cause] if refused.cause else 'once it works'}, then `prodigy resume {tail}`",
+        hint=f"{_REMEDIES[refused.cause] if refused.cause else 'once it works'}, then `prodigy resume {state.short_name}`",
     )
 
 
 def _refused_by_disk(state: JobState, refused: WritingRefused) -> RunError:
-    tail = tail_of(state.started.job_id) if state.started is not None else ""
     return RunError(
         "not-writable",
         f"Nothing can be written in {refused.path}: {refused.reason}",
         note="what is finished is kept, and no item is charged for it",
-        hint=f"once it can be, go on: `prodigy resume {tail}`",
+        hint=f"once it can be, go on: `prodigy resume {state.short_name}`",
     )
 
 
 def _no_room(state: JobState, short: HostShort) -> RunError:
-    tail = tail_of(state.started.job_id) if state.started is not None else ""
     free, floor = readable_size(short.free), readable_size(short.floor)
     return RunError(
         "host-short",
         f"There is too little {short.what} for another agent: {free} free, less than {floor}",
         note=f"for longer than `host.wait_max`, going by `host.min_free_{short.what}`; what is finished is kept",
-        hint=f"once there is more, go on: `prodigy resume {tail}`",
+        hint=f"once there is more, go on: `prodigy resume {state.short_name}`",
     )
 
 

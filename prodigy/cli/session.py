@@ -22,7 +22,7 @@ from prodigy.cli.watch import Watcher, mode_of
 from prodigy.configuration.effective import Configuration
 from prodigy.errors import ProdigyError
 from prodigy.job.plan import RunPlan
-from prodigy.job.report import report
+from prodigy.job.report import SAMPLES, report
 from prodigy.job.state import JobState, RetryState
 from prodigy.paths import Layout
 from prodigy.steps.backends import opened
@@ -135,12 +135,14 @@ class Session:
                 projections.catch_up(tree.ledger.state)
 
     def _make_watcher(self, plan: RunPlan, layout: Layout, prepared: Prepared) -> Watcher:
+        brief = self._printer.level < Level.VERBOSE
         style = Style(
             marks=self._printer.talk_marks,
             home=self._around.environ.get("HOME"),
             steps=plan.step_counts(),
             failures=plan.failures_told(),
-            width=self._printer.talk_width if self._printer.level < Level.VERBOSE else None,
+            samples=SAMPLES if brief else None,
+            width=self._printer.talk_width if brief else None,
             histories=self._histories,
             zone=self._printer.zone,
         )

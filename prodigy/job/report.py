@@ -28,7 +28,8 @@ from prodigy.job.state import (
 )
 from prodigy.job.summary import JobSummary, lived, summarize
 
-_SAMPLES = 3
+SAMPLES = 3
+"""Failures of a kind that stand for all of it."""
 _BY_SIGNAL = 128
 _SIGINT = 2
 
@@ -303,7 +304,7 @@ def failure_groups(state: JobState, histories: Histories) -> list[FailureGroup]:
     for signature, item, error in _failures(state):
         groups.setdefault(signature, []).append((item, error))
     found = [
-        _group(signature, failed, [_logs(item, histories) for item, _ in failed[:_SAMPLES]])
+        _group(signature, failed, [_logs(item, histories) for item, _ in failed[:SAMPLES]])
         for signature, failed in groups.items()
     ]
     return sorted(found, key=lambda group: -group.count)

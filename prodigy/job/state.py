@@ -550,6 +550,11 @@ class JobState(Struct, kw_only=True):
         return next((quota for quota in self.quotas if (quota.account, quota.model) == lane), None)
 
     @property
+    def short_name(self) -> str:
+        """What people type for the run; empty before it began."""
+        return ids.tail_of(self.started.job_id) if self.started is not None else ""
+
+    @property
     def spent_usd(self) -> float:
         """What Claude cost, in attempts that still run too; journals of earlier releases tell it when an attempt ends."""
         return max(self.cost_usd, self.money.usd)

@@ -321,12 +321,12 @@ def _moved(done: int) -> JobState:
 
 
 # -- policies ------------------------------------------------------------------------------------------------------
-def bury(story: Story, index: int) -> list[str]:
+def bury(story: Story, index: int, signature: str = "s") -> list[str]:
     error = Attempt(
         attempt_number=1, timestamp=BEGAN, phase="map", error_type="timeout", error_message=f"no {index}"
     )
     added = events.DlqItemAdded(
-        item_id=f"i{index}", index=index, item=index, error_signature="s", history=(error,)
+        item_id=f"i{index}", index=index, item=index, error_signature=signature, history=(error,)
     )
     return story.happens(added)
 
@@ -354,6 +354,25 @@ def test_failed_items_are_told_as_the_workflow_wants(
     marks = [[line.replace(UNICODE.failed, "❌") for line in bury(story, index)] for index in range(3)]
     assert marks == told_at_once
     assert [line.replace(UNICODE.failed, "❌") for line in story.happens(end)] == told_at_the_end
+
+
+def test_of_many_that_failed_alike_some_are_told() -> None:
+    """With the command that shows the others; those that failed otherwise are told among them."""
+    story = Story(STYLE._replace(failures=None, samples=2))
+    story.happens(events.PhaseStarted(phase="map"))
+    story.select(*"abcde")
+    for index in range(5):
+        bury(story, index, "t" if index == 3 else "s")
+    assert [
+        line.removeprefix(UNICODE.failed)
+        for line in story.happens(events.PhaseCompleted(phase="map", duration_ms=1))
+    ] == [
+        " a | no 0",
+        " b | no 1",
+        f" 2 more failed alike: prodigy dlq list {story.state.short_name} --signature s",
+        " d | no 3",
+    ]
+    assert story.state.short_name
 
 
 def test_a_policy_that_acts_says_so(story: Story) -> None:

@@ -1,6 +1,7 @@
 """Lines about dead letters: items that failed, and those that are tried again."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 from prodigy import events
@@ -8,7 +9,7 @@ from prodigy.cli.lines.line import Style, Teller, Told, item_name, log_part, not
 from prodigy.cli.printer import Level, Span
 from prodigy.cli.text import counted
 from prodigy.errors import ProdigyError
-from prodigy.job.state import ItemState, JobState
+from prodigy.job.state import DeadLetter, ItemState, JobState
 
 
 def _dlq_item_added(state: JobState, event: events.DlqItemAdded, style: Style) -> Iterator[Told]:
@@ -53,11 +54,21 @@ def failures_left(state: JobState, style: Style) -> Iterator[Told]:
 
 
 def _last_failures(state: JobState, number: int, style: Style) -> Iterator[Told]:
-    letters = list(state.dead_letters.values())
-    for letter in letters[len(letters) - number :]:
-        yield _failed_item(
-            state, letter.item_id, _read(state.items[letter.item_id], style), letter.failure_count, style
-        )
+    """Those that failed alike stand together, and only some of many are told."""
+    alike: dict[str, list[DeadLetter]] = {}
+    for letter in islice(state.dead_letters.values(), len(state.dead_letters) - number, None):
+        alike.setdefault(letter.error_signature, []).append(letter)
+    for signature, letters in alike.items():
+        for letter in letters[: style.samples]:
+            history = _read(state.items[letter.item_id], style)
+            yield _failed_item(state, letter.item_id, history, letter.failure_count, style)
+        if style.samples is not None and len(letters) > style.samples:
+            yield _alike(state, len(letters) - style.samples, signature, style)
+
+
+def _alike(state: JobState, number: int, signature: str, style: Style) -> Told:
+    command = f"prodigy dlq list {state.short_name} --signature {signature}"
+    return say(Level.NORMAL, Span(style.marks.failed, "bad"), f" {number:,} more failed alike: {command}")
 
 
 def _read(item: ItemState, style: Style) -> Sequence[events.Attempt]:

@@ -29,13 +29,15 @@ def _untold(_: ItemState) -> Sequence[events.Attempt]:
 
 
 class Style(NamedTuple):
-    """How to write: the marks, what ``~`` stands for, how many steps each phase has, where known, and when to tell failures."""
+    """How to write: the marks, what ``~`` stands for, how many steps each phase has, where known, and which failures to tell when."""
 
     marks: Marks
     home: str | None = None
     steps: Mapping[Phase, int] = {}
     failures: int | None = 1
     """After how many failed items they are told; ``None``: when the map phase ends."""
+    samples: int | None = None
+    """How many of the items that failed alike are told; ``None``: all."""
     width: int | None = None
     """Cells that a step's command may take with what stands before it; ``None``: however long it is."""
     histories: Histories = _untold
