@@ -84,9 +84,14 @@ def agent_branches(job: str) -> str:
     return f"prodigy-{tail_of(job)}-agent-"
 
 
+def rescue_folder(job: str) -> str:
+    """Where unmerged work of a run is kept: ``refs/prodigy/rescue/{job}``."""
+    return f"refs/prodigy/rescue/{job}"
+
+
 def rescue_ref(job: str, item: str, attempt: int) -> str:
     """Where unmerged work of an attempt is kept: ``refs/prodigy/rescue/{job}/{item}/{attempt}``."""
-    return f"refs/prodigy/rescue/{job}/{item}/{attempt}"
+    return f"{rescue_folder(job)}/{item}/{attempt}"
 
 
 def correlation(job_correlation: UUID, item: str | None) -> UUID:

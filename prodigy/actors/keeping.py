@@ -9,7 +9,7 @@ from prodigy.events import WorktreeRescued
 from prodigy.git.cli import Git, GitFailed
 from prodigy.git.evidence import files_changed, is_ancestor
 from prodigy.git.repository import branch_tip, ref_tip
-from prodigy.git.rescue import keep_commit, rescue, rescue_strays
+from prodigy.git.rescue import keep_commit, kept_commits, rescue, rescue_strays, unmerged
 from prodigy.git.submodules import keep_submodules
 from prodigy.ids import JobId
 
@@ -93,22 +93,25 @@ class Keeper:
             await record(self._recorder, rescued)
 
     async def everything(self, paths: Sequence[str], branches: Sequence[str], target: str) -> None:
-        """Keep whatever the commit ``target`` does not contain: branches, then what else the worktrees hold."""
-        kept: set[str] = set()
-        for branch in branches:
-            tip = await branch_tip(self._git, branch)
-            if tip is not None and not await is_ancestor(self._git, tip, target):
-                kept.add(tip)
+        """Keep whatever the commit ``target`` does not contain: branches, then what else the worktrees hold.
+
+        What the run has kept already stays under that ref alone.
+        """
+        tips = await unmerged(self._git, branches, target)
+        kept = await kept_commits(self._git, ids.rescue_folder(self._job_id)) if tips else set()
+        for branch, tip in tips.items():
+            if tip not in kept:
                 ref = await keep_commit(self._git, self._ref(branch), tip)
                 await record(self._recorder, WorktreeRescued(ref=ref, sha=tip, reason=_CLEANED))
+        unlost = set(tips.values())
         for path in paths:
             if Path(path, ".git").exists():
                 head = await ref_tip(self._git.inside(path), "HEAD")
-                base = head if head is not None and head in kept else target
+                base = head if head is not None and head in unlost else target
                 await self._keep(path, self._ref(Path(path).name), base, _CLEANED)
 
     def _ref(self, name: str) -> str:
-        return f"refs/prodigy/rescue/{self._job_id}/-/{name}"
+        return f"{ids.rescue_folder(self._job_id)}/-/{name}"
 
     async def _keep(
         self,

@@ -131,7 +131,7 @@ class Orphanage:
 
     def _ref(self, tail: str, name: str) -> str:
         run = self._claims.run_of(tail)
-        return f"refs/prodigy/rescue/{run.job_id if run is not None else f'orphaned-{tail}'}/-/{name}"
+        return f"{ids.rescue_folder(run.job_id if run is not None else f'orphaned-{tail}')}/-/{name}"
 
 
 async def orphanage(place: Path, home: Path, environ: Mapping[str, str], now: datetime) -> Orphanage:

@@ -7,7 +7,7 @@ tried on a worktree in any state. A rescue ref is created, never moved: what is 
 import os
 import shutil
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import trio
@@ -87,6 +87,24 @@ async def branches(git: Git) -> dict[str, str]:
     listed = await git.run("for-each-ref", "--format=%(refname:lstrip=2)%00%(objectname)%00", "refs/heads")
     fields = [os.fsdecode(field.removeprefix(b"\n")) for field in listed.fields]
     return dict(zip(fields[::2], fields[1::2], strict=True))
+
+
+async def unmerged(git: Git, branches: Sequence[str], target: str) -> dict[str, str]:
+    """Those of some local branches that a commit does not contain, and their tips; one that is gone is left out."""
+    if not branches:
+        return {}
+    form = "--format=%(refname:lstrip=2)%00%(objectname)%00"
+    refs = [f"refs/heads/{branch}" for branch in branches]
+    listed = await git.run("for-each-ref", form, f"--no-merged={target}", "--", *refs)
+    fields = [os.fsdecode(field.removeprefix(b"\n")) for field in listed.fields]
+    tips = dict(zip(fields[::2], fields[1::2], strict=True))
+    return {branch: tips[branch] for branch in branches if branch in tips}
+
+
+async def kept_commits(git: Git, folder: str) -> set[str]:
+    """The commits that refs below ``folder`` name."""
+    listed = await git.run("for-each-ref", "--format=%(objectname)%00", "--", folder)
+    return {os.fsdecode(field.removeprefix(b"\n")) for field in listed.fields}
 
 
 async def rescue_strays(

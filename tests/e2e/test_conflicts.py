@@ -234,6 +234,7 @@ def test_rerun_runs_the_item_once_more(world: World, launches: Path) -> None:
     assert world.events("merge_conflicted")[0]["policy"] == "rerun"
     assert [event["charged_to"] for event in world.events("agent_retrying")] == ["conflict"]
     assert launched(launches) == []
+    assert len(world.git("for-each-ref", "refs/prodigy/rescue/").splitlines()) == 1
 
 
 def test_work_that_collides_again_and_is_not_resolved_again_is_buried(world: World, launches: Path) -> None:

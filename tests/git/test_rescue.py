@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from prodigy.git import rescue as module
-from prodigy.git.rescue import Rescued, branches, rescue, rescue_strays
+from prodigy.git.rescue import Rescued, branches, kept_commits, rescue, rescue_strays, unmerged
 
 REF = "refs/prodigy/rescue/job/item/1"
 
@@ -180,3 +180,28 @@ async def test_names_run_out_at_some_point(slot, monkeypatch):
     slot.commit(a="x\n")
     with pytest.raises(RunError, match="no free name"):
         await rescue(slot.git(), REF, base, "m")
+
+
+async def test_branches_that_are_not_merged(repo):
+    """In the order asked for; what is merged, gone or never was is no work to keep."""
+    merged = repo.head
+    repo("branch", "merged")
+    tips = {}
+    for name in ("prodigy-2", "prodigy-1", "prodigy-10"):
+        repo("switch", "--quiet", "--create", name, merged)
+        tips[name] = repo.commit(a=f"{name}\n")
+    repo("branch", "prodigy-1x", tips["prodigy-2"])
+    asked = ["prodigy-10", "merged", "gone", "prodigy-1"]
+    assert list((await unmerged(repo.git(), asked, merged)).items()) == [
+        (name, tips[name]) for name in ("prodigy-10", "prodigy-1")
+    ]
+    assert await unmerged(repo.git(), [], merged) == {}
+
+
+async def test_commits_that_are_kept_already(repo):
+    """Of one run: the name of another may begin like it."""
+    older, newer = repo.head, repo.commit(a="later\n")
+    repo("update-ref", "refs/prodigy/rescue/job/item/1", older)
+    repo("update-ref", "refs/prodigy/rescue/job-2/item/1", newer)
+    assert await kept_commits(repo.git(), "refs/prodigy/rescue/job") == {older}
+    assert await kept_commits(repo.git(), "refs/prodigy/rescue/none") == set()
