@@ -165,7 +165,7 @@ class Governor(Actor[Message]):
                 self._waiting.remove(asked)
             else:
                 await self._park(asked.event)
-        if self._is_over():
+        if self._is_over() or state.given_up is not None:
             self._refuse_afterwards()
 
     def _is_over(self) -> bool:
@@ -177,6 +177,8 @@ class Governor(Actor[Message]):
         error = NotAdmitted("budget-exhausted", "The budget leaves nothing for another launch of Claude")
         if self._state.turned_down is not None:
             error = NotAdmitted("claude-refused", f"Claude does not work: {self._state.turned_down.message}")
+        elif self._state.given_up is not None:
+            error = NotAdmitted("quota-blocked", "The API has turned Claude away for too long")
         for asked in [
             one for one in self._waiting if one.event.phase in AFTERWARDS and not one.event.item_id
         ]:

@@ -1,7 +1,8 @@
 """Room on the machine: no agent is started while too little memory, or too little of a disk, is free.
 
 What runs goes on. Whoever wants to start an agent waits, one after the other; that is recorded when it begins and when
-it ends, and when it has lasted so long that the run comes to rest.
+it ends, and when it has lasted so long that the run comes to rest. After the phases that do the work there is no rest to
+come to: whoever has waited so long is refused.
 """
 
 import math
@@ -15,6 +16,7 @@ import trio
 from msgspec import structs
 
 from prodigy.actors.recorder import RecorderRef, record
+from prodigy.errors import RunError
 from prodigy.events import HostRecovered, HostShort, Scarce
 
 _MEMORY: Final = Path("/proc/meminfo")
@@ -48,17 +50,26 @@ class Host:
         self._turn = trio.Lock()
         self._short: Scarce | None = None
 
-    async def room(self) -> None:
-        """Wait until there is room for another agent."""
+    async def room(self, *, afterwards: bool = False) -> None:
+        """Wait until there is room for another agent.
+
+        Args:
+            afterwards: whether the phases that do the work are over, and nobody would stop who waits.
+
+        Raises:
+            RunError: ``host-short``: there was none for too long, and it is ``afterwards``.
+        """
         async with self._turn:
             since = trio.current_time()
             while (short := self._look()) is not None:
+                if afterwards and trio.current_time() - since >= self._longest:
+                    raise _refusal(short)
                 if short.what != self._short:
                     await self._recovered()
                     self._short = short.what
                     await record(self._recorder, short)
                 await trio.sleep(_LOOK)
-                if trio.current_time() - since >= self._longest:
+                if not afterwards and trio.current_time() - since >= self._longest:
                     await record(self._recorder, structs.replace(short, given_up=True))
                     await trio.sleep_forever()  # the run stops all phases
             await self._recovered()
@@ -74,6 +85,15 @@ class Host:
             if free.get(what, floor) < floor:
                 return HostShort(what=what, free=free[what], floor=floor)
         return None
+
+
+def _refusal(short: HostShort) -> RunError:
+    free, floor = (f"{size >> 20:,} MiB" for size in (short.free, short.floor))
+    return RunError(
+        "host-short",
+        f"There is too little {short.what} for another agent: {free} free, less than {floor}"
+        f" (`host.min_free_{short.what}`)",
+    )
 
 
 def floors_at(floors: Free, *places: Path) -> Free:

@@ -15,6 +15,7 @@ from msgspec import structs
 
 from prodigy import events
 from prodigy.actors.cut_off import account, finished, in_order, paid_at_the_end
+from prodigy.actors.governor import AFTERWARDS
 from prodigy.actors.recorder import Ledger, record
 from prodigy.actors.returning import Cut
 from prodigy.actors.running import run_agent
@@ -24,7 +25,7 @@ from prodigy.actors.task import Task
 from prodigy.actors.tasks import TaskFactory
 from prodigy.actors.workspaces import close_scratch, go_on, open_scratch, steps_ended
 from prodigy.actors.worktree_setup import set_up
-from prodigy.errors import ProdigyError
+from prodigy.errors import ProdigyError, RunError
 from prodigy.events import Failure, Phase
 from prodigy.git.evidence import files_changed, history
 from prodigy.git.final import Foreseen
@@ -213,15 +214,22 @@ class PhaseActor(Task):
         return self._ledger.state.phases[self._phase].base_commit or self._plan.base_commit
 
     async def _set_up_and_run(self, task: AgentTask) -> AgentResult:
-        """Run a task in a worktree that is fit for it; what tells of a failure does not ask for that."""
+        """Run a task where there is room for it, in a worktree that is fit; what tells of a failure does not ask for that."""
         if self._phase != "on_failure":
-            failure = await set_up(self._services, self._tasks, task)
+            failure = await self._no_room() or await set_up(self._services, self._tasks, task)
             if failure is not None:
                 return AgentResult(head=task.head, duration_ms=0, error=failure)
         result = await run_agent(self._services, task)
         whose = Whose(phase=self._phase, path=task.worktree, branch=self._plan.branch)
         await steps_ended(self._services.workspaces, whose)
         return result
+
+    async def _no_room(self) -> Failure | None:
+        try:
+            await self._services.host.room(afterwards=self._phase in AFTERWARDS)
+        except RunError as short:
+            return Failure(error_class="spawn-failed", message=short.message)
+        return None
 
     def _head(self) -> str:
         """Where the session stands, by what is recorded."""

@@ -148,6 +148,7 @@ class Resolver(Task):
         raise NotResolved(Failure(error_class="merge-conflict", message=f"The worker was lost: {reason}"))
 
     async def _attempt(self, source: str) -> Resolution:
+        await self._services.host.room(afterwards=self.whose["item_id"] is None)
         begun = await self._found(source) or await self._begun(source)
         wanted = self.wanted(begun.source, begun.onto)
         head = await self._claude(begun) if begun.paths else begun.onto

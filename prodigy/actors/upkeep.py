@@ -13,6 +13,7 @@ from prodigy.actors.finish import AskMerge
 from prodigy.actors.preparing import ClaudeVariables, Prepared
 from prodigy.actors.recorder import Stamp
 from prodigy.actors.tree import Purpose, Surroundings, Tree
+from prodigy.actors.tuning import NO_TUNING, Tuning
 from prodigy.job.plan import RunPlan, plan_of
 from prodigy.job.retrying import in_force
 from prodigy.job.state import JobState
@@ -39,6 +40,7 @@ async def take_up(
     argv: Sequence[str] = (),
     *,
     claude: Callable[[Workflow, str], ClaudeVariables] = nothing_for_claude,
+    tuning: Tuning = NO_TUNING,
 ) -> JobState:
     """Merge or clean up a run and return its state afterwards.
 
@@ -77,6 +79,7 @@ async def take_up(
                 metadata=launch.this_process(plan.session_id),
                 stamp=stamp,
                 workers=1 if by_steps else 0,
+                tuning=tuning,
                 ask_merge=ask_merge,
                 observers=(projections.heard,),
             ),

@@ -11,15 +11,14 @@ from prodigy.actors.finish import Answer
 from prodigy.actors.preparing import Prepared
 from prodigy.actors.recorder import Stamp
 from prodigy.actors.tree import Opening, Surroundings, Tree
-from prodigy.actors.tuning import Tuning
 from prodigy.cli.claude_follower import ClaudeFollower
 from prodigy.cli.invocation import CONSOLE, Invocation, is_true
 from prodigy.cli.lines.line import Style
 from prodigy.cli.options import ProgressChoice
 from prodigy.cli.printer import Form, Level, Part
 from prodigy.cli.result import output_lines, result_lines, run_error
+from prodigy.cli.tuned import tuning
 from prodigy.cli.watch import Watcher, mode_of
-from prodigy.configuration.effective import Configuration
 from prodigy.errors import ProdigyError
 from prodigy.job.plan import RunPlan
 from prodigy.job.report import SAMPLES, report
@@ -206,20 +205,6 @@ class Session:
         if self._retrying and state.retry is not None:
             return _retry_verdict(state, state.retry, strict=self._strict)
         return 1 if self._strict and state.dead_letters else 0
-
-
-def tuning(configuration: Configuration) -> Tuning:
-    """How this process conducts runs, as configured."""
-    get = configuration.get
-    return Tuning(
-        recycle_after=get("workers.recycle_after"),
-        quota_wait_max=get("governor.quota_wait_max"),
-        host_wait_max=get("host.wait_max"),
-        idle_slots=get("worktree.cleanup_policy.idle_timeout"),
-        least_parallel=get("governor.min_parallel"),
-        adaptive=get("governor.adaptive"),
-        floors={"memory": get("host.min_free_memory"), "disk": get("host.min_free_disk")},
-    )
 
 
 def _progress(invocation: Invocation) -> ProgressChoice:

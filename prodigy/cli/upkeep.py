@@ -15,6 +15,7 @@ from prodigy.cli.claude_variables import claude_variables
 from prodigy.cli.here import repository_here, run_called
 from prodigy.cli.invocation import Invocation
 from prodigy.cli.prompt import confirm
+from prodigy.cli.tuned import tuning
 from prodigy.errors import ProdigyError, UsageError
 from prodigy.job.state import JobState
 from prodigy.job.summary import JobSummary
@@ -59,7 +60,7 @@ class Upkeep:
                 yield run, known
 
     def take_up(self, run: Run, purpose: Purpose, answer: Answer | None = None) -> JobState:
-        """Merge or clean one run."""
+        """Merge or clean one run; a machine without room for the agents of a merge refuses it at once."""
 
         async def ask(session: str, branch: str) -> Answer:
             if answer is not None:
@@ -67,7 +68,8 @@ class Upkeep:
             return await confirm(f"Merge {session} to {branch}?", self.printer, self.invocation.around.stdin)
 
         stamp = Stamp(self.invocation.around.now, launch.random_uuid)
-        work = partial(take_up, claude=partial(claude_variables, self.invocation))
+        at_once = msgspec.structs.replace(tuning(self.invocation.configuration), host_wait_max=0.0)
+        work = partial(take_up, claude=partial(claude_variables, self.invocation), tuning=at_once)
         return trio.run(work, run, purpose, ask, self.invocation.around.environ, stamp, self.invocation.argv)
 
     def confirmed(self, question: str) -> bool:

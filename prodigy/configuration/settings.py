@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from prodigy.configuration.setting import Kind, Setting
+from prodigy.workflow.standards import LIMITS
 from prodigy.workflow.vocabulary import Standing
 
 MAX_PARALLEL: Final = ("map", "max_parallel")
@@ -31,7 +32,8 @@ def _inert(**hints: str) -> tuple[Setting, ...]:
 
 
 def _limit(name: str, kind: Kind, about: str) -> Setting:
-    return Setting(name=f"limits.{name}", kind=kind, workflow=("limits", name), about=about)
+    default = getattr(LIMITS, name)
+    return Setting(name=f"limits.{name}", kind=kind, default=default, workflow=("limits", name), about=about)
 
 
 def _retention(kind: str, default: float | None) -> Setting:
@@ -173,8 +175,8 @@ SETTINGS: Final = (
     _limit("memory", "size", "of a step, and of an agent"),
     _limit("cpu_time", "limit", "of a step, and of an agent"),
     _limit("wall", "limit", "of a step, and of an agent"),
-    _limit("processes", "count", "of a step, and of an agent"),
-    _limit("output", "size", "of a step"),
+    _limit("processes", "count", "at the same time, of a step, and of an agent"),
+    _limit("output", "size", "of a step, and of an agent"),
     _limit("open_files", "count", "of a process"),
     Setting(
         name="limits.max_capture",

@@ -13,6 +13,7 @@ from prodigy.events import Failure, Record
 from prodigy.job.attempts import failed_attempt, forget_leaves, keep_attempt
 from prodigy.job.leaves import count_commits
 from prodigy.job.letters import Rule, rescued
+from prodigy.job.money import ask_again
 from prodigy.job.moves import forget_outcomes, item_done
 from prodigy.job.state import Commit, ItemState, JobState, MergeOutcome, MergeResult, Resolution
 
@@ -189,8 +190,9 @@ def _some(paths: tuple[str, ...]) -> str:
     return ", ".join(paths[:_FEW]) + more
 
 
-def _merge_prompted(state: JobState, event: events.MergePrompted, _: Record) -> None:
+def _merge_prompted(state: JobState, event: events.MergePrompted, record: Record) -> None:
     state.merge_answer = event.answer
+    ask_again(state, record.timestamp)
     state.merge = "pending" if event.answer in {"yes", "flag-yes"} else "declined"
 
 

@@ -200,8 +200,7 @@ def begin_clock(state: JobState, record: Record) -> None:
     if money.awake_since is not None and state.updated_at is not None:
         money.wall += (state.updated_at - money.awake_since).total_seconds()
     money.awake_since = record.timestamp
-    money.exhausted = state.turned_down = state.no_room = None
-    _ask_again(state, record.timestamp)
+    ask_again(state, record.timestamp)
     state.parked.clear()
     money.warned.clear()
     money.under_way = {
@@ -209,8 +208,12 @@ def begin_clock(state: JobState, record: Record) -> None:
     }
 
 
-def _ask_again(state: JobState, at: datetime) -> None:
-    """Time spent between two processes is nobody's wait; whoever gave up may send a probe at once."""
+def ask_again(state: JobState, at: datetime) -> None:
+    """Somebody wants it anew: what was refused before is found out again.
+
+    Time spent between two processes is nobody's wait; whoever gave up may send a probe at once.
+    """
+    state.money.exhausted = state.turned_down = state.no_room = None
     for quota in state.quotas:
         quota.since = None
         if state.given_up is not None and quota.until is not None:

@@ -96,7 +96,8 @@ async def _serve(
     hidden = Hidden({name: known[name] for name in task.secrets if name in known})
     clock = Clock()
     recorder = LinkRecorder(link, hidden, clock)
-    commands = SlotCommands(slots, task.logs, task.grace, Allowance(task.limits), recorder, place, hidden)
+    allowance = Allowance(task.limits, attempt=task.phase == "map")
+    commands = SlotCommands(slots, task.logs, task.grace, allowance, recorder, place, hidden)
     worktree = AgentWorktree(git, hidden, LooseCommits(task.common_dir), task, layouts, commands)
     outcomes = {key: revealed(outcome, hidden.masker) for key, outcome in task.outcomes.items()}
     begun = task.conversations, task.finished

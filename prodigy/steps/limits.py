@@ -6,6 +6,7 @@ from prodigy.events import Failure
 from prodigy.steps.durable import LeafFailed
 from prodigy.workflow.deferred import seconds, size
 from prodigy.workflow.model import Count, Deferred, Limits
+from prodigy.workflow.standards import OUTPUT, PROCESSES
 from supervisors import Breach
 from supervisors import Limits as TreeLimits
 
@@ -17,10 +18,12 @@ class Allowance:
 
     Args:
         limits: of the whole attempt, settled.
+        attempt: whether it is one at an item: what it prints has a bound as a whole then, until a step has its own.
     """
 
-    def __init__(self, limits: Limits | None) -> None:
+    def __init__(self, limits: Limits | None, *, attempt: bool = False) -> None:
         self._whole = limits or Limits()
+        self._bounded = attempt
         self._cpu = 0.0
         self._output = 0
 
@@ -29,8 +32,8 @@ class Allowance:
         self._cpu += cpu
         self._output += output
 
-    def limits(self, own: Limits | None, idle: float | None) -> TreeLimits | None:
-        """The limits of the next command; ``None`` if it has none.
+    def limits(self, own: Limits | None, idle: float | None) -> TreeLimits:
+        """The limits of the next command.
 
         Args:
             own: the step's, settled.
@@ -40,26 +43,36 @@ class Allowance:
             LeafFailed: ``limit-exceeded``: nothing is left of the attempt's.
         """
         own, whole = own or Limits(), self._whole
-        cpu_left, output_left = self._left()
-        made = TreeLimits(
+        return TreeLimits(
             memory=least(size(own.memory), size(whole.memory)),
-            cpu_time=least(seconds(own.cpu_time), cpu_left),
+            cpu_time=least(seconds(own.cpu_time), self._cpu_left()),
             wall=seconds(own.wall),
             idle=idle,
-            processes=least(_count(own.processes), _count(whole.processes)),
-            output=least(size(own.output), output_left),
+            processes=least(_count(own.processes), _count(whole.processes)) or PROCESSES,
+            output=self._output_left(size(own.output)),
             open_files=least(_count(own.open_files), _count(whole.open_files)),
         )
-        return made if made != TreeLimits() else None
 
-    def _left(self) -> tuple[float | None, int | None]:
-        cpu, output = seconds(self._whole.cpu_time), size(self._whole.output)
-        if cpu is not None and self._cpu >= cpu:
-            raise _exceeded(Breach("cpu_time", self._cpu, cpu))
-        if output is not None and self._output >= output:
-            raise _exceeded(Breach("output", self._output, output))
-        cpu_left = None if cpu is None else cpu - self._cpu
-        return cpu_left, None if output is None else output - self._output
+    def _cpu_left(self) -> float | None:
+        allowed = seconds(self._whole.cpu_time)
+        if allowed is None:
+            return None
+        if self._cpu >= allowed:
+            raise _exceeded(Breach("cpu_time", self._cpu, allowed))
+        return allowed - self._cpu
+
+    def _output_left(self, own: int | None) -> int:
+        allowed = size(self._whole.output)
+        if allowed is None and own is not None:
+            self._bounded = False
+            return own
+        if allowed is None and not self._bounded:
+            return OUTPUT
+        allowed = allowed or OUTPUT
+        if self._output >= allowed:
+            raise _exceeded(Breach("output", self._output, allowed))
+        left = allowed - self._output
+        return left if own is None else min(own, left)
 
 
 def least(*limits: Number | None) -> Number | None:

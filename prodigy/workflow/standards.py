@@ -3,9 +3,17 @@
 Pure data.
 """
 
+from typing import Final
+
 from msgspec import Struct
 
-from prodigy.workflow.model import Retry
+from prodigy.workflow.model import Limits, Retry
+
+PROCESSES: Final = 512
+OUTPUT: Final = 256 * 2**20
+"""Bytes."""
+LIMITS: Final = Limits(processes=PROCESSES, output=OUTPUT)
+"""Of what nobody limits: a fork bomb and a loop that prints end before the machine does."""
 
 
 class Standards(Struct, frozen=True, kw_only=True):

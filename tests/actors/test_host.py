@@ -54,6 +54,44 @@ async def test_agents_wait_for_room(stage: Any, monkeypatch: Any) -> None:
     assert tree.ledger.state.short_of is None
 
 
+async def test_other_phases_wait_for_room_as_well(stage: Any, monkeypatch: Any) -> None:
+    free = {"memory": 10}
+    monkeypatch.setattr("prodigy.actors.host._LOOK", 0.02)
+    monkeypatch.setattr("prodigy.actors.tree.free_at", lambda *_places: dict(free))
+
+    async def heal() -> None:
+        while not stage.kinds(events.HostShort):
+            await trio.sleep(0.01)
+        assert not stage.kinds(events.StepIntended)
+        free.update(memory=100)
+
+    tree = await stage.run("- shell: echo > made.txt\n", heal, tuning=Tuning(floors={"memory": 100}))
+    assert tree.ledger.state.merge == "merged"
+    assert stage.kinds(events.HostRecovered)
+
+
+async def test_nobody_waits_for_ever_after_the_phases_that_do_the_work(stage: Any, monkeypatch: Any) -> None:
+    """There is no rest to come to: the merge is refused, and can be asked for again."""
+    flow = "commands: [{shell: echo > made.txt}]\nmerge: [{shell: touch never.txt}]\n"
+    monkeypatch.setattr("prodigy.actors.host._LOOK", 0.02)
+    free = {"memory": 100}
+    monkeypatch.setattr("prodigy.actors.tree.free_at", lambda *_places: dict(free))
+
+    async def fill() -> None:
+        while not stage.kinds(events.StepIntended):
+            await trio.sleep(0.01)
+        free.update(memory=10)
+
+    tuning = Tuning(floors={"memory": 100}, host_wait_max=0.1)
+    tree = await stage.run(flow, fill, tuning=tuning)
+    state = tree.ledger.state
+    assert (state.status, state.merge) == ("completed", "failed")
+    assert tree.ledger.problem is not None
+    assert "too little memory for another agent" in tree.ledger.problem.message
+    assert [one.given_up for one in stage.kinds(events.HostShort)] == [False]
+    assert not [one for one in stage.kinds(events.StepIntended) if one.phase == "merge"]
+
+
 async def test_a_run_that_waited_long_enough_rests(stage: Any, monkeypatch: Any) -> None:
     """It is not done, nothing of it has failed, and whoever takes it up waits anew, or finds that there is room."""
     free = {"memory": 10}

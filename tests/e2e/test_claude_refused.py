@@ -76,6 +76,24 @@ def test_the_first_refusal_stops_all(world: World, cause: str) -> None:
     assert "error: claude-refused" in again.stderr
 
 
+def test_a_merge_that_claude_refused_can_be_asked_for_again(world: World) -> None:
+    refusal = world.folder / "refusal"
+    refusal.write_text("\n".join(map(str, REFUSALS["login"])))
+    made = [{"shell": "echo > made.txt"}]
+    merge = [{"claude": f"/refuse {refusal}\n/say merged"}]
+    path = world.workflow(json.dumps({"commands": made, "merge": merge}))
+    done = world.prodigy("run", path, "-y")
+    assert done.returncode == 1
+    assert "Claude does not work: Invalid API key" in done.stderr
+    again = world.prodigy("worktree", "merge", "-y")
+    assert (again.returncode, launches(world)) == (1, 2)
+    assert "Claude does not work: Invalid API key" in again.stderr
+    refusal.unlink()
+    last = world.prodigy("worktree", "merge", "-y")
+    assert last.returncode == 0, last.stderr
+    assert "made.txt" in world.git("ls-tree", "--name-only", "main")
+
+
 def test_it_goes_on_where_it_was(world: World) -> None:
     status, said = REFUSALS["login"]
     (world.folder / "refusal").write_text(f"{status}\n{said}\n")

@@ -97,6 +97,22 @@ def test_changes_where_the_merge_would_write_refuse_it(world: World, tracked: bo
     assert (merged(world), world.leftovers()) == (True, [])
 
 
+def test_a_merge_by_steps_is_refused_at_once_on_a_machine_without_room(world: World) -> None:
+    """Nobody would see what it waits for; the merge can be asked for again."""
+    flow = world.workflow("commands: [{shell: echo run > work.txt}]\nmerge: [{shell: echo ok > ok.txt}]\n")
+    assert world.prodigy("run", flow, "--no-merge").returncode == 0
+    world.environ["PRODIGY__HOST__MIN_FREE_MEMORY"] = "100000GiB"
+    done = world.prodigy("worktree", "merge", "-y")
+    assert done.returncode == 1
+    assert "too little memory for another agent" in done.stderr
+    assert "`host.min_free_memory`" in done.stderr
+    assert (merged(world), world.events("host_short")) == (False, [])
+    world.environ["PRODIGY__HOST__MIN_FREE_MEMORY"] = "0"
+    assert world.prodigy("worktree", "merge", "-y").returncode == 0
+    assert merged(world)
+    assert "ok.txt" in world.git("ls-tree", "--name-only", "main")
+
+
 def test_a_target_in_another_worktree_is_merged_there_or_not_at_all(world: World) -> None:
     world.write("work.txt", "before\n")
     world.commit()

@@ -24,6 +24,8 @@ from prodigy.steps.limits import Allowance
 from prodigy.steps.slot_git import SlotGit
 from prodigy.store.locks import holder
 from prodigy.workflow.model import Limits, Until
+from prodigy.workflow.standards import OUTPUT, PROCESSES
+from supervisors import Limits as TreeLimits
 from supervisors import Mark, ProcessIdentity, SlotPool, alive, open_slots, reap_left_overs
 from supervisors.testing import OnTerm, Script, open_fake_slots
 
@@ -149,6 +151,23 @@ async def test_limits_of_the_attempt_count_over_its_commands(tmp_path: Path) -> 
         with pytest.raises(LeafFailed) as caught:
             await run.run(order("echo"), LEAF)
     assert caught.value.failure.error_class == "limit-exceeded"
+
+
+def test_what_nobody_limits_has_bounds_of_its_own() -> None:
+    """For each step; what an attempt at an item prints counts together, unless a step or the attempt says it."""
+    step, attempt = Allowance(None), Allowance(None, attempt=True)
+    said = Allowance(Limits(output=2 * OUTPUT, processes=2 * PROCESSES), attempt=True)
+    for one in (step, attempt, said):
+        one.spend(0.0, OUTPUT - 1)
+    assert step.limits(None, None) == TreeLimits(processes=PROCESSES, output=OUTPUT)
+    assert attempt.limits(None, None) == TreeLimits(processes=PROCESSES, output=1)
+    assert said.limits(None, None) == TreeLimits(processes=2 * PROCESSES, output=OUTPUT + 1)
+    attempt.spend(0.0, 1)
+    with pytest.raises(LeafFailed, match="output 256 MiB > 256 MiB"):
+        attempt.limits(None, None)
+    own = Limits(processes=3, output=5 * OUTPUT)
+    assert attempt.limits(own, None) == TreeLimits(processes=3, output=5 * OUTPUT)
+    assert attempt.limits(None, None) == TreeLimits(processes=PROCESSES, output=OUTPUT)
 
 
 async def test_a_detached_command_lives_until_the_block_ends(tmp_path: Path) -> None:
