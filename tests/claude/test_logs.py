@@ -35,7 +35,9 @@ def test_the_logs_of_a_run(world: World, api: MessagesApi) -> None:
     assert (summary["first_text"], summary["last_text"]) == ("I try.", "It failed.")
     assert round(summary["cost_usd"], 9) == round(api.cost(), 9)
 
-    told = world.prodigy("logs", "latest", "--tail").stdout.splitlines()
+    assert world.json("logs", "--latest", "--summary") == summary
+
+    told = world.prodigy("logs", "--latest", "--tail").stdout.splitlines()
     assert told[0] == "I try."
     assert told[1].endswith("Bash echo oops >&2; exit 3")
     assert "Exit code 3" in told[2]

@@ -27,7 +27,7 @@ app = App(
   prodigy logs                         the newest logs of Claude, of this repository's runs
   prodigy logs k7m2pq --kind all       every log of a run
   prodigy logs --latest                the path of the newest one
-  prodigy logs --summary               what is in it, counted
+  prodigy logs --latest --summary      what is in it, counted
   prodigy logs k7m2pq --tail           follow what Claude does, as it does it
   prodigy logs latest --item src/a.py --paths""",
 )
@@ -69,7 +69,7 @@ def logs(  # noqa: PLR0913 - one parameter per flag
 
     Args:
         run: A run, or the id of a conversation of Claude; the newest runs of this repository if left out.
-        latest: Print the path of the newest log.
+        latest: Print the path of the newest log; beside `--summary` or `--tail`, which are about that log anyway, nothing.
         summary: Count what is in the newest log.
         tail: Print the newest log for people, and what is added to it until its step ends.
         paths: Print paths only.
@@ -81,20 +81,18 @@ def logs(  # noqa: PLR0913 - one parameter per flag
         limit: The newest so many; 0 for all.
         invocation: Who asks.
     """
-    if sum((latest, summary, tail, paths)) > 1:
-        raise UsageError(
-            "conflicting-flags", "Of `--latest`, `--summary`, `--tail` and `--paths` one makes sense"
-        )
+    if sum((summary, tail, paths)) > 1:
+        raise UsageError("conflicting-flags", "Of `--summary`, `--tail` and `--paths` one makes sense")
     wanted = LogFilter(kind=kind or "claude", item=item, step=step, attempt=attempt)
     found = _Search(invocation, wanted).logs(run, _SHOWN if limit is None else limit, everything=all_)
     if (latest or summary or tail) and not found.logs:
         raise UsageError("log-not-found", "There is no such log", hint="`prodigy logs` shows which there are")
-    if latest:
-        _print_path(found.logs[0], invocation)
-    elif summary:
+    if summary:
         _print_summary(found.logs[0], invocation)
     elif tail:
         _follow(found.logs[0], invocation)
+    elif latest:
+        _print_path(found.logs[0], invocation)
     else:
         _print_list(found, invocation, paths=paths)
 
@@ -193,7 +191,9 @@ def _print_path(log: StepLog, invocation: Invocation) -> None:
     printer.record(log)
     if printer.form is Form.TEXT:
         printer.line(log.path)
-        printer.note("what is in it: `prodigy logs --summary`; as it grows: `prodigy logs --tail`")
+        printer.note(
+            "what is in it: `prodigy logs --latest --summary`; as it grows: `prodigy logs --latest --tail`"
+        )
 
 
 def _print_summary(log: StepLog, invocation: Invocation) -> None:
