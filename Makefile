@@ -41,7 +41,7 @@ bench: setup     ## figures, as ratios against peers in the same run
 
 ci: lint types test test-claude  ## what must hold at every commit
 	STRESS_SEED=1 STRESS_SCALE=0.05 $(BIN)/python -m stress fuzz_language
-	$(BIN)/python examples/demo.py
+	folder=$$(mktemp -d) && TMPDIR=$$folder $(BIN)/python examples/demo.py && rm -r $$folder
 
 clean:           ## remove what the verbs above made here
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .cache

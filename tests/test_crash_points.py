@@ -16,7 +16,7 @@ EFFECTS = {
 """Calls, by their last name, that change what another process finds."""
 
 ELSEWHERE = {
-    ("git/attributes.py", "attribute_folder"): "a temporary folder in which nobody else looks",
+    ("git/attributes.py", "_fill"): "a folder aside, in which nobody else looks",
     ("git/local.py", "run"): "git that writes is started within a block",
     ("git/private_folder.py", "_delete"): "its only caller stands in a block",
     ("steps/keeper.py", "main"): "a process of its own, which outlives everybody",

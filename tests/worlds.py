@@ -119,22 +119,31 @@ class World:
         """Wait until nothing that a run started is left: who outlives its killed program for a moment still acts."""
         eventually(lambda: not told_of(self.folder))
 
+    @property
+    def temporary(self) -> Path:
+        """Where programs put what they need for a moment."""
+        return self.folder / "temporary"
+
     def leftovers(self) -> list[str]:
-        """Branches, registered worktrees and folders that a run left behind."""
+        """Branches, registered worktrees and folders that a run left behind, and what was for a moment only."""
         branches = self.git("branch", "--list", "prodigy-*", "--format=%(refname:short)").split()
         worktrees = self.git("worktree", "list", "--porcelain").count("worktree ") - 1
         folders = [str(path) for path in self.home.glob("worktrees/*/*") if path.name != ".metadata"]
-        return branches + ["worktree"] * worktrees + folders
+        repository = Path(self.git("rev-parse", "--path-format=absolute", "--git-common-dir"))
+        passing = [str(path) for path in (*repository.glob("prodigy-*"), *self.temporary.iterdir())]
+        return branches + ["worktree"] * worktrees + folders + passing
 
 
 def made_world(folder: Path) -> World:
     """A repository with one commit on `main`, and a home with no git identity."""
     user = folder / "user"
     user.mkdir()
-    kept = {"PATH", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "COVERAGE_PROCESS_START"}
+    (folder / "temporary").mkdir()
+    kept = {"PATH", "LANG", "LC_ALL", "VIRTUAL_ENV", "COVERAGE_PROCESS_START"}
     environ = {name: value for name, value in os.environ.items() if name in kept}
     environ |= {
         "HOME": str(user),
+        "TMPDIR": str(folder / "temporary"),
         "PRODIGY_HOME": str(folder / "home"),
         "PRODIGY__HOST__MIN_FREE_DISK": "0",  # tests run on machines that have little, and fill small disks
         "PRODIGY__HOST__MIN_FREE_MEMORY": "0",

@@ -24,6 +24,7 @@ from prodigy.actors.registration import registered
 from prodigy.errors import MachineError
 from prodigy.events import Metadata
 from prodigy.git import admission, excludes
+from prodigy.git.aside import remove_forsaken
 from prodigy.git.checkout import Checkout, look
 from prodigy.git.cli import Git
 from prodigy.git.forge import Forge, open_forge
@@ -61,7 +62,7 @@ class Ground(msgspec.Struct, frozen=True):
 
 
 async def survey(place: Path, environ: Mapping[str, str]) -> Ground:
-    """Look at the machine, and at the repository around ``place``.
+    """Look at the machine, and at the repository around ``place``; what killed runs left aside there is removed.
 
     Raises:
         MachineError: ``platform-not-supported``, ``not-a-git-repository``, ``unborn-branch``, ``git-not-usable``,
@@ -75,6 +76,7 @@ async def survey(place: Path, environ: Mapping[str, str]) -> Ground:
     git = Git(TrioRunner(), str(place), environ)
     repository = await discover(git, str(place))
     await trio.to_thread.run_sync(_require_writable, repository.common_dir)
+    await trio.to_thread.run_sync(remove_forsaken, repository.common_dir)
     target = await find_target(git, repository.branch)
     if target.branch is None:
         raise MachineError(

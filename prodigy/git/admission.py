@@ -6,10 +6,10 @@ Rules: nothing is changed and no branch moves. What git itself can live with is 
 import os
 import re
 import shutil
-import tempfile
 from collections.abc import Mapping
 
 from prodigy.errors import MachineError
+from prodigy.git.aside import folder_aside
 from prodigy.git.attributes import named, read_attributes
 from prodigy.git.cli import Git, readable
 from prodigy.git.configuration import is_true, settings
@@ -43,7 +43,7 @@ async def require_signing(git: Git, repository: Repository, identity: Mapping[st
     """
     if not is_true((await settings(git, r"^commit\.gpgsign$")).get("commit.gpgsign")):
         return
-    with tempfile.TemporaryDirectory(prefix="prodigy-signature-") as folder:
+    with folder_aside(repository.common_dir) as folder:
         aside = {
             "GIT_OBJECT_DIRECTORY": folder,
             "GIT_ALTERNATE_OBJECT_DIRECTORIES": os.path.join(repository.common_dir, "objects"),  # noqa: PTH118 - text

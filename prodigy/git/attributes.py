@@ -6,11 +6,12 @@ files needs those of the branch's tip, whatever happens to be checked out elsewh
 
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from prodigy.errors import RunError
+from prodigy.git.aside import folder_aside
 from prodigy.git.cli import Git
 from prodigy.git.objects import Objects
 
@@ -71,11 +72,29 @@ def named(texts: Iterable[bytes], attribute: str) -> frozenset[str]:
 
 
 @contextmanager
-def attribute_folder(attributes: Attributes) -> Iterator[str]:
-    """A folder for the block, with the attribute files and nothing else."""
-    with tempfile.TemporaryDirectory(prefix="prodigy-merge-") as folder:
-        for path, content in attributes.items():
-            file = Path(folder, os.fsdecode(path))
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
+def attribute_folder(common_dir: str, attributes: Attributes) -> Iterator[str]:
+    """A folder for the block, with the attribute files and nothing else.
+
+    Args:
+        common_dir: of the repository, in which it lies.
+        attributes: what it has.
+
+    Raises:
+        RunError: ``worktree-error``: it cannot be made.
+    """
+    with folder_aside(common_dir) as folder:
+        try:
+            _fill(folder, attributes)
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise RunError(
+                "worktree-error", f"attribute files cannot be written: {reason}", where=folder
+            ) from error
         yield folder
+
+
+def _fill(folder: str, attributes: Attributes) -> None:
+    for path, content in attributes.items():
+        file = Path(folder, os.fsdecode(path))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)

@@ -6,7 +6,6 @@ nothing else; a merge that waits for its commit. Whatever differs from HEAD *and
 """
 
 import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +14,10 @@ import trio
 from prodigy.crash_points import crash_point
 from prodigy.errors import RunError
 from prodigy.git import evidence
+from prodigy.git.aside import folder_aside
 from prodigy.git.cli import Git
 from prodigy.git.merge import Conflict, foretell_here
-from prodigy.git.repository import ref_tip
+from prodigy.git.repository import common_dir, ref_tip
 
 LOOKS = 50
 """How often it is looked whether a merge that outlived its caller has ended."""
@@ -64,7 +64,7 @@ async def _restore_files(here: Git, head: str, merged: str) -> None:
     """Files that are as the merge has them, or not there, become those of the index again; new ones go."""
     listed = await here.run("diff-tree", "-r", "-z", "--name-status", "--no-renames", head, merged, "--")
     changes = dict(zip(listed.fields[1::2], listed.fields[::2], strict=True))
-    with tempfile.TemporaryDirectory(prefix="prodigy-merge-") as folder:
+    with folder_aside(await common_dir(here)) as folder:
         index = {"GIT_INDEX_FILE": f"{folder}/index"}
         await here.run("read-tree", merged, env=index)
         await here.run("update-index", "-q", "--refresh", env=index, ok=(0, 1))

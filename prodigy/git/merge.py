@@ -142,7 +142,7 @@ async def _plan_on_bench(
 
 
 async def _merged_tree(forge: Forge, attributes: Attributes, tip: str, source: str) -> str | Conflict:
-    with attribute_folder(attributes) as folder:
+    with attribute_folder(forge.customs.common_dir, attributes) as folder:
         place = {"GIT_DIR": forge.customs.common_dir, "GIT_WORK_TREE": folder}
         return await _merge_tree(forge.git.at(folder), tip, source, place)
 

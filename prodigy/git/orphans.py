@@ -5,17 +5,17 @@ something is claimed is not known here either.
 """
 
 import re
-import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
 import trio
 from msgspec import Struct
 
+from prodigy.git.aside import folder_aside
 from prodigy.git.cli import Git, GitFailed
 from prodigy.git.evidence import snapshot
 from prodigy.git.excludes import identity
-from prodigy.git.repository import ref_tip, worktrees_of
+from prodigy.git.repository import common_dir, ref_tip, worktrees_of
 from prodigy.git.rescue import branches, keep_commit, rescue
 
 _STEM = r"\d{8}-\d{6}-[0-9a-z]{6}"
@@ -143,8 +143,8 @@ async def keep_folder(git: Git, path: str, ref: str, besides: Collection[str]) -
 async def _keep_files(git: Git, path: str, ref: str) -> str:
     """A commit without a parent of the files in a folder that is no worktree any more; what is ignored stays out."""
     own = git.having(*_NO_HOOKS)
-    common = (await own.run("rev-parse", "--path-format=absolute", "--git-common-dir")).path
-    with tempfile.TemporaryDirectory(prefix="prodigy-rescue-") as folder:
+    common = await common_dir(own)
+    with folder_aside(common) as folder:
         there = {"GIT_DIR": common, "GIT_WORK_TREE": path, "GIT_INDEX_FILE": f"{folder}/index"}
         await own.at(path).run("add", "--all", "--ignore-errors", env=there, ok=None)
         tree = (await own.at(path).run("write-tree", env=there)).text

@@ -70,24 +70,29 @@ async def discover(git: Git, path: str) -> Repository:
         raise MachineError("not-a-git-repository", "this folder does not exist", where=path)
     await require_git(here)
     facts = await _facts(here)
-    common_dir = (await here.run("rev-parse", "--path-format=absolute", "--git-common-dir")).path
+    shared = await common_dir(here)
     git_dir = (await here.run("rev-parse", "--absolute-git-dir")).path
     traits, ref_format = await _configured(here)
     if facts.shallow:
         traits |= {"shallow"}
     bare = "bare" in traits or facts.bare
     checkout = (await here.run("rev-parse", "--show-toplevel")).path if facts.inside else None
-    root = checkout if checkout and _same(git_dir, common_dir) else (await worktrees_of(here))[0].path
+    root = checkout if checkout and _same(git_dir, shared) else (await worktrees_of(here))[0].path
     return Repository(
         root=root,
         checkout=checkout or (None if bare else root),
-        common_dir=common_dir,
+        common_dir=shared,
         head=await _head(here),
         branch=await _branch(here),
         object_format=facts.object_format,
         ref_format=ref_format,
         traits=traits | {"bare"} if bare else traits,
     )
+
+
+async def common_dir(git: Git) -> str:
+    """The folder that a repository shares with all of its worktrees, absolute."""
+    return (await git.run("rev-parse", "--path-format=absolute", "--git-common-dir")).path
 
 
 async def require_git(git: Git) -> None:

@@ -6,7 +6,6 @@ tried on a worktree in any state. A rescue ref is created, never moved: what is 
 
 import os
 import shutil
-import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -16,12 +15,13 @@ from msgspec import Struct
 from prodigy.crash_points import crash_point
 from prodigy.errors import RunError
 from prodigy.git import evidence
+from prodigy.git.aside import folder_aside
 from prodigy.git.cli import Git, GitFailed
 from prodigy.git.evidence import Snapshot
 from prodigy.git.excludes import identity
 from prodigy.git.patience import patiently
 from prodigy.git.private_folder import private_folder, visited_branches
-from prodigy.git.repository import ref_tip
+from prodigy.git.repository import common_dir, ref_tip
 
 _MAX_NAMES = 100
 _NO_HOOKS = ("core.hooksPath=/dev/null",)
@@ -138,7 +138,7 @@ async def rescue_strays(
 
 async def _commit_files(git: Git, head: str | None, message: str) -> str | None:
     """A commit of the worktree as it is, made with an index of our own; ``head`` itself if that has the same files."""
-    with tempfile.TemporaryDirectory(prefix="prodigy-rescue-") as folder:
+    with folder_aside(await common_dir(git)) as folder:
         index = await _index(git, head, folder)
         await git.run("add", "--all", "--sparse", "--ignore-errors", env=index, ok=None)
         tree = (await git.run("write-tree", env=index)).text

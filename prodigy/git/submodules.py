@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from prodigy.git.cli import Git, is_folder
 from prodigy.git.private_folder import NotAWorktree, private_folder
-from prodigy.git.repository import ref_tip
+from prodigy.git.repository import common_dir, ref_tip
 from prodigy.git.rescue import branches, held, keep_commit
 from prodigy.ids import safe_item_id
 
@@ -49,7 +49,7 @@ async def keep_submodules(git: Git, prefix: str, base: str, message: str) -> lis
     if root is None:
         return []
     found = await trio.to_thread.run_sync(_modules, root)
-    common = (await git.run("rev-parse", "--path-format=absolute", "--git-common-dir")).path
+    common = await common_dir(git)
     known = await _gitlinks(git, base)
     return [
         kept

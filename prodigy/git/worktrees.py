@@ -32,7 +32,7 @@ from prodigy.git.private_folder import (
     unlock,
     unlock_ref,
 )
-from prodigy.git.repository import Registration, worktrees_of
+from prodigy.git.repository import Registration, common_dir, worktrees_of
 from prodigy.git.restoring import Restorer
 from prodigy.git.reuse import Reuse, SlotDoubtful, Worktree, place
 from prodigy.git.traces import Basis, Residue
@@ -215,7 +215,7 @@ class Worktrees:
 
     async def _ref(self, branch: str) -> Path:
         """The file that a branch is kept in, where refs are kept in files."""
-        common = (await self._git.run("rev-parse", "--path-format=absolute", "--git-common-dir")).path
+        common = await common_dir(self._git)
         return Path(common, "refs", "heads", branch)
 
     def _within(self, worktree: Worktree) -> Git:

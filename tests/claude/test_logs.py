@@ -59,7 +59,7 @@ def test_following_a_launch(world: World, api: MessagesApi) -> None:
     assert tail.stdout.readline() == "I wait.\n"
     gate.touch()
     assert "It is open." in tail.stdout.read()
-    assert tail.wait(60) == 0
+    assert tail.wait(PATIENCE) == 0
     assert run.communicate(timeout=PATIENCE) is not None
     assert run.returncode == 0
     tail.communicate()

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from worlds import World, eventually
+from worlds import PATIENCE, World, eventually
 
 FAKE = Path(__file__).parents[1] / "fakes/claude"
 FLOW = """
@@ -95,7 +95,7 @@ def test_a_machine_without_room_starts_no_agent(world: World) -> None:
     process = world.start("run", world.workflow(FLOW), "--no-merge")
     eventually(lambda: "waits for memory" in world.prodigy("status").stdout)
     process.send_signal(signal.SIGINT)
-    said = process.communicate(timeout=60)[1]
+    said = process.communicate(timeout=PATIENCE)[1]
     assert process.returncode == 130
     assert "(`host.min_free_memory`)" in said
     assert not world.events("agent_started")

@@ -3,15 +3,13 @@
 import subprocess
 from pathlib import Path
 
-from worlds import World
+from worlds import World, eventually
 
 
-def test_a_job_from_its_beginning_to_its_merge(world: World, tmp_path: Path) -> None:
+def test_a_job_from_its_beginning_to_its_merge(world: World) -> None:
     """Anywhere, whatever the environment says of Prodigy; all that it made is gone, and nothing else was touched."""
     before = world.checkout_digest()
-    place = tmp_path / "temporary"
-    place.mkdir()
-    world.environ |= {"TMPDIR": str(place), "PRODIGY__BUDGET__USD": "0.0001"}
+    world.environ |= {"PRODIGY__BUDGET__USD": "0.0001"}
     told = world.json("demo", "--fast", "--items", "4")
     assert told["schema"] == "prodigy.demo/1"
     assert (told["items"], told["signed"], told["kept"]) == (4, 4, False)
@@ -30,7 +28,7 @@ def test_a_job_from_its_beginning_to_its_merge(world: World, tmp_path: Path) -> 
     assert "retried  1 done" in retry
     assert "notes/note-02.txt         3  done" in report, "it failed twice, and healed"
     assert not Path(told["folder"]).exists()
-    assert [path.name for path in place.iterdir() if path.name.startswith("prodigy-demo")] == []
+    assert world.leftovers() == []
     assert world.checkout_digest() == before
     assert not world.journals()
 
@@ -50,6 +48,17 @@ def test_one_that_is_kept_can_be_looked_around_in(world: World, tmp_path: Path) 
     again = world.prodigy("demo", "--dir", str(folder))
     assert (again.returncode, "is there and not empty" in again.stderr) == (2, True)
     assert (folder / "project").is_dir()
+
+
+def test_one_that_is_killed_is_removed_by_the_next(world: World) -> None:
+    with world.start("demo", "--items", "3") as killed:
+        eventually(lambda: list(world.temporary.glob("prodigy-demo-*/home/events/*/*/*.jsonl")))
+        killed.kill()
+    world.at_rest()
+    assert world.leftovers() != []
+    said = world.prodigy("demo", "--fast", "--items", "3")
+    assert said.returncode == 0, said.stderr
+    assert world.leftovers() == []
 
 
 def test_it_takes_three_items_to_show_it(world: World) -> None:

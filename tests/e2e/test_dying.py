@@ -12,9 +12,10 @@ from queue import SimpleQueue
 from tempfile import mkdtemp
 
 import pytest
-from dying import Job, Model, Moment, Place, die_and_resume, uninterrupted
+from dying import KILLED, Job, Model, Moment, Place, die_and_resume, uninterrupted
 from mortal_jobs import CLAUDE, COLLISION, ITEMS, LOOPS, PLAIN, RETRY, RETRY_BEFORE_MERGE
 from once import Once
+from worlds import eventually
 
 BESIDE = 2
 WORLDS = 8
@@ -107,3 +108,37 @@ def test_the_points_are_those_of_every_kind_of_effect(models: Models) -> None:
         "worktree-file",
     } <= kinds
     assert {moment.who for moment in model.points} == {"coordinator", "worker"}
+
+
+UNFINISHED = Job(
+    "unfinished",
+    """
+grace: 300ms
+mode: mapreduce
+map:
+  input: {list: [a]}
+  item_id: "${item}"
+  agent_template:
+    - shell: "echo half > half.txt; until test -e ILL; do echo begun > LOG; sleep 0.02; done"
+reduce: [{shell: "cat half.txt > all.txt"}]
+""",
+)
+
+
+def test_who_dies_while_work_is_kept_leaves_no_index_of_ours(tmp_path: Path) -> None:
+    """Who goes on keeps what no commit has, with an index for the moment; who goes on next removes that index."""
+    world, flow = UNFINISHED.world(tmp_path)
+    world.points.mkdir()
+    with world.start("run", flow, "-y") as first:
+        eventually(world.log.exists)
+        first.kill()
+    world.ill.touch()
+    second = world.attempt("resume", "-y", dying=Moment(0, "coordinator", "rescue.index.after", 1))
+    assert second.returncode in KILLED, second.stderr
+    own = world.repository / ".git"
+    assert [path.suffix for path in sorted(own.glob("prodigy-*"))] == ["", ".held"]
+    last = world.attempt("resume", "-y")
+    assert last.returncode == 0, last.stderr
+    assert world.git("show", "main:all.txt") == "half"
+    world.at_rest()
+    assert world.leftovers() == []

@@ -19,6 +19,7 @@ from prodigy.cli.options import Positive
 from prodigy.cli.printer import Form, Span
 from prodigy.cli.text import counted
 from prodigy.errors import UsageError
+from prodigy.git.aside import folder_aside, remove_forsaken
 
 app = App(
     name="demo",
@@ -29,6 +30,8 @@ app = App(
 )
 
 _ITEMS = 12
+_NAME = "prodigy-demo-"
+"""How the names of temporary folders begin."""
 
 
 class DemoStep(Struct, frozen=True, kw_only=True):
@@ -139,16 +142,27 @@ def _as_loud(invocation: Invocation) -> Iterator[str]:
 
 @contextmanager
 def _folder(name: str | None, invocation: Invocation, *, keep: bool) -> Iterator[Path]:
-    """The folder of the demonstration, gone afterwards unless it is to be kept."""
-    if name is None:
-        folder = Path(tempfile.mkdtemp(prefix="prodigy-demo-"))
-    else:
-        folder = (invocation.around.directory / Path(name).expanduser()).resolve()
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise UsageError("bad-value", f"`{folder}` is there and not empty", hint="name another folder")
-        folder.mkdir(parents=True, exist_ok=True)
+    """The folder of the demonstration, gone afterwards unless it is to be kept.
+
+    With it go temporary folders of demonstrations that were killed.
+    """
+    if name is None and not keep:
+        remove_forsaken(tempfile.gettempdir(), _NAME)
+        with folder_aside(tempfile.gettempdir(), _NAME) as aside:
+            yield Path(aside)
+        return
+    folder = Path(tempfile.mkdtemp(prefix=_NAME)) if name is None else _named(name, invocation)
     try:
         yield folder
     finally:
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _named(name: str, invocation: Invocation) -> Path:
+    """The folder that the user names, empty."""
+    folder = (invocation.around.directory / Path(name).expanduser()).resolve()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError("bad-value", f"`{folder}` is there and not empty", hint="name another folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -151,7 +151,7 @@ async def test_a_start_may_ask_an_earlier_sibling() -> None:
 
     class Second(Player):
         async def started(self) -> None:
-            with trio.fail_after(5):
+            with trio.fail_after(120):
                 await first.ref.tell("hello")
             await super().started()
 
