@@ -5,7 +5,7 @@ which the repository is registered there (``store.repos`` keeps two repositories
 runs may lie in the project's own folder instead; worktrees, locks and sockets never do.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -135,3 +135,9 @@ class Layout(Struct, frozen=True):
     def worktree_record(self, session: SessionId) -> Path:
         """What is known of the session worktree; outlives it."""
         return self.worktrees / ".metadata" / f"{session}.json"
+
+
+def worth_reading(logs: Sequence[str]) -> str | None:
+    """Of the logs of a failed step the one to look into: what went to stderr; of Claude, who says nothing there, the first."""
+    of_errors = (log for log in logs if log.endswith(".err") and "-claude." not in Path(log).name)
+    return next(of_errors, logs[0] if logs else None)

@@ -19,6 +19,7 @@ from prodigy.actors.workspaces import close_session
 from prodigy.errors import RunError
 from prodigy.events import Failure, Phase
 from prodigy.job.plan import RunPlan
+from prodigy.paths import worth_reading
 from supervisors import ChildSpec
 
 Answer = Literal["yes", "no", "eof", "no-tty", "flag-yes", "flag-no"]
@@ -133,7 +134,7 @@ class Conductor(msgspec.Struct, frozen=True):
 
 
 def _refused(what: str, failure: Failure) -> RunError:
-    log = next((path for path in failure.logs if path.endswith(".err")), None)
+    log = worth_reading(failure.logs)
     return RunError(
         "merge-failed",
         f"Nothing was merged: {what}: {failure.message}",

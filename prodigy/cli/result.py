@@ -26,6 +26,7 @@ from prodigy.events import (
 from prodigy.job.items import item_text
 from prodigy.job.state import Before, JobState, Repeated
 from prodigy.job.summary import JobSummary, item_counts, next_command, summarize
+from prodigy.paths import worth_reading
 
 Line = tuple[Part, ...]
 
@@ -128,7 +129,7 @@ def run_error(state: JobState, zone: tzinfo | None = None) -> ProdigyError | Non
     if state.started is not None and state.dead_letters and failure.step is None:
         hint = f"see why with `prodigy dlq show {state.short_name}`"
         return RunError("step-failed", failure.message, hint=hint)
-    log = _log(failure)
+    log = worth_reading(failure.logs)
     note = "this came from the command, not from prodigy" if failure.error_class == "command-failed" else None
     full = f"full log: `{log}`" if log else None
     return RunError(
@@ -285,7 +286,3 @@ def _tail(failure: Failure) -> Iterator[str]:
         last = output[-_OUTPUT_LINES:]
         yield f"output (last {counted(len(last), 'line')} of {len(output)}):"
         yield from (f"  {line}" for line in last)
-
-
-def _log(failure: Failure) -> str | None:
-    return next((path for path in failure.logs if path.endswith(".err")), next(iter(failure.logs), None))

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from prodigy import events
 from prodigy.events import ClaudeAmount, ClaudeUse, Record
 from prodigy.job.amounts import KINDS, amount, shares, together, tokens
@@ -100,6 +102,9 @@ def _claude_cut_off(state: JobState, event: events.ClaudeCutOff, _: Record) -> N
     pay(state, event, event.claude if event.began else None)
     if event.began:
         begun_again(state, event)
+        if state.before is not None and event.intent < state.taken_up:  # an earlier process has spent it
+            spent = state.before.cost_usd + event.claude.cost_usd
+            state.before = replace(state.before, cost_usd=spent)
     else:
         state.money.launches -= 1
     if event.finished is not None:

@@ -29,6 +29,7 @@ def job_resumed(state: JobState, event: events.JobResumed, record: Record) -> No
         cost_usd=state.money.usd,
         steps=len(state.command_timings),
     )
+    state.taken_up = record.seq
     state.repeated_before = len(state.repeated)
     begin_clock(state, record)
     state.money.caps = event.budget or state.money.caps

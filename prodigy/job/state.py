@@ -521,6 +521,8 @@ class JobState(Struct, kw_only=True):
     """What was put over the choices that the run was begun with, when it was taken up."""
     before: Before | None = None
     """What there was when it was last taken up; ``None`` if it never was."""
+    taken_up: int = 0
+    """The number of the record that says so."""
     repeated: list[Repeated] = []
     """What was begun a second time because it had been cut off, or because what it left was gone."""
     repeated_before: int = 0

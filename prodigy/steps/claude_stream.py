@@ -172,7 +172,8 @@ def _unknown(command: str | None, known: tuple[str, ...] | None) -> str | None:
     if command is None or not known or command in known:
         return None
     meant = nearest(command, known)
-    return f"Claude knows no command `/{command}` here" + (f"; did you mean `/{meant}`?" if meant else "")
+    hint = f"; did you mean `/{meant}`?" if meant else "; those of the repository have to be committed"
+    return f"Claude knows no command `/{command}` here{hint}"
 
 
 def _answer(result: Mapping[str, Any], session_id: str, model: str | None) -> Answer:

@@ -63,6 +63,19 @@ def test_the_conversation_of_an_open_leaf_outlives_a_resume() -> None:
     assert (state.money.under_way, state.parked, state.status) == ({}, set(), "starting")
 
 
+def test_what_an_earlier_process_spent_is_no_spending_since() -> None:
+    """It is found out only by the one that takes the run up."""
+    cut_off = events.ClaudeCutOff(**PLACE, intent=2, claude=used(0.1))  # type: ignore[arg-type]
+    state = told(LAUNCH, events.JobResumed(), cut_off)
+    assert state.before is not None
+    assert (state.before.cost_usd, state.money.usd) == (0.1, 0.1)
+    later = structs.replace(cut_off, intent=6)
+    again = structs.replace(LAUNCH, intent=6)
+    state = told(LAUNCH, events.JobResumed(), cut_off, INTENDED, again, later)
+    assert state.before is not None
+    assert (state.before.cost_usd, state.money.usd) == (0.1, 0.2)
+
+
 def test_the_time_between_two_processes_is_no_running_time() -> None:
     state = told(events.JobPaused(reason="signal"), events.JobResumed())
     assert state.money.wall == 2.0  # from the first record to the pause

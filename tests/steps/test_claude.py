@@ -351,7 +351,10 @@ INIT = b'{"type":"system","subtype":"init","model":"m","slash_commands":["greet"
         ("/etc/hosts is odd", None),
         ("say /nope", None),
         ("/great Ann", "Claude knows no command `/great` here; did you mean `/greet`?"),
-        ("/other\nthing", "Claude knows no command `/other` here"),
+        (
+            "/other\nthing",
+            "Claude knows no command `/other` here; those of the repository have to be committed",
+        ),
     ],
 )
 def test_commands_that_are_not_known(prompt: str, objection: str | None) -> None:

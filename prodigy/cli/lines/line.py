@@ -12,6 +12,7 @@ from prodigy.events import Phase
 from prodigy.job.items import item_text
 from prodigy.job.iterations import path_within
 from prodigy.job.state import Histories, ItemState, JobState
+from prodigy.paths import worth_reading
 
 SHORT_SHA = 10
 """Characters of a commit's name."""
@@ -78,11 +79,9 @@ def step_place(state: JobState, event: events.StepEvent, style: Style) -> str:
 
 
 def log_part(logs: tuple[str, ...], style: Style) -> Part:
-    """The log to look into: what went to stderr, if that is among them; never cut."""
-    if not logs:
-        return ""
-    log = next((path for path in logs if path.endswith(".err")), logs[-1])
-    return f" | Log: {home_short(log, style.home)}"
+    """The log to look into; never cut."""
+    log = worth_reading(logs)
+    return f" | Log: {home_short(log, style.home)}" if log else ""
 
 
 def first_line(text: str) -> str:
