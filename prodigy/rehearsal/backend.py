@@ -65,6 +65,9 @@ class Rehearsal:
         """Whether the script, or a budget, cut it short."""
         return parked(launched, call)
 
+    def tidy(self, call: Call) -> None:
+        """There is nothing but the record."""
+
     def account(self, environment: Mapping[str, str]) -> str:  # noqa: ARG002 - the port's
         """All rehearsals share one."""
         return CONVERSATIONS

@@ -195,6 +195,10 @@ class AgentBackend(Protocol):
         """
         ...
 
+    def tidy(self, call: Call) -> None:
+        """Remove what a conversation that has come to its end needed beside its record; may block, must not raise."""
+        ...
+
 
 def told(reader: Reader, log: Path) -> Answer | None:
     """How a launch ended by the log of what it printed; ``None`` if it had not said the last word.

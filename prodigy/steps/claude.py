@@ -47,7 +47,7 @@ async def claude(
     before = runner.door.conversation(path, try_)
     log = runner.door.finished(path, try_)
     if before is not None and log is not None:
-        return _adopted(runner, step, action, before, Path(log), backend)
+        return await _adopted(runner, step, action, before, Path(log), backend)
     left, put_aside = seconds(step.timeout), runner.door.put_aside
     while True:
         call = structs.replace(_call(runner, step, action, before, backend), put_aside=put_aside)
@@ -59,6 +59,7 @@ async def claude(
         left = None if left is None else max(_LEAST, left - (trio.current_time() - began))
         why = backend.parked(call, launched)
         if why is None:
+            await trio.to_thread.run_sync(backend.tidy, call)
             return _outcome(launched, call, together(before, launched.use))
         reported = ClaudeParked(
             **runner.door.place.at(path, try_),
@@ -73,7 +74,7 @@ async def claude(
         before = together(before, launched.use)
 
 
-def _adopted(
+async def _adopted(
     runner: Runner, step: Step, action: Claude, before: ClaudeUse, log: Path, backend: AgentBackend
 ) -> Done:
     """The outcome of a launch that had succeeded before, and is paid for."""
@@ -86,6 +87,7 @@ def _adopted(
     use = structs.replace(
         answer.use, json_log_location=backend.session_file(call.environment, call.session_id), **nothing
     )
+    await trio.to_thread.run_sync(backend.tidy, call)
     return _outcome(Launched(answer, ended, use), call, before)
 
 

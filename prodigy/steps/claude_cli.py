@@ -1,12 +1,14 @@
 """The Claude Code command line: what is launched for a prompt."""
 
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from prodigy.crash_points import crash_point
 from prodigy.events import ClaudeMeter, ClaudeUse
 from prodigy.steps import claude_installation, claude_limits
 from prodigy.steps.backend import NOTHING_SHOWN, Call, Launched, Needs, Parked, Shown
@@ -37,6 +39,8 @@ GO_ON_WITHOUT = (
 """What one is told whose work was put aside."""
 RETRIES = 2
 """How often the CLI repeats a request that failed; left alone it does so for minutes."""
+SCRATCH = "CLAUDE_CODE_TMPDIR"
+"""The variable that names a folder for temporary files."""
 
 _COMMAND = re.compile(r"/([\w.:-]+)(?:\s|$)")
 """A prompt that calls a command; ``/etc/hosts`` does not."""
@@ -85,7 +89,7 @@ class ClaudeCli:
         argv = (*self._command, *_flags(call), *(("--", words) if inline else ()))
         return Program(
             argv=argv,
-            env=self._environment(call.environment),
+            env=self._environment(call),
             stdin=b"" if inline else prompt,
             excerpt=Excerpt() if call.streaming else None,
         )
@@ -123,16 +127,28 @@ class ClaudeCli:
         file = session_file(environment, use.session_id)
         return estimated(use, None if file is None else Path(file), before, shown)
 
-    def _environment(self, environment: Mapping[str, str]) -> dict[str, str]:
+    def tidy(self, call: Call) -> None:
+        """Remove the folder for temporary files that the conversation was given, unless its user has named one."""
+        if SCRATCH not in call.environment:
+            with crash_point("claude.tidy"):
+                shutil.rmtree(_scratch(call), ignore_errors=True)
+
+    def _environment(self, call: Call) -> dict[str, str]:
         kept = {
             name: value
-            for name, value in environment.items()
+            for name, value in call.environment.items()
             if not _OF_THE_CALLER.fullmatch(name) or _SETTINGS.fullmatch(name)
         }
         if not self._background:
             kept.setdefault("CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "1")
         kept.setdefault("CLAUDE_CODE_MAX_RETRIES", str(self._retries))
+        kept.setdefault(SCRATCH, str(_scratch(call)))
         return kept
+
+
+def _scratch(call: Call) -> Path:
+    """Where the CLI keeps what it prints for itself; left alone it shares a folder with all others, and never removes it."""
+    return Path(call.environment.get("TMPDIR") or "/tmp", f"prodigy-{call.session_id}")  # noqa: S108 - made by the CLI, private
 
 
 def _going_on(call: Call) -> str:

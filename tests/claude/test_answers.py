@@ -58,6 +58,7 @@ def test_tools_edit_and_commit_in_the_worktree(world: World, api: MessagesApi) -
     assert (world.repository / "left.txt").read_text() == "more\n"
     assert "by claude" in world.git("log", "--format=%s")
     assert world.leftovers() == []
+    assert list((world.folder / "tmp").iterdir()) == [], "Claude's own files go as well"
 
 
 def test_a_slash_command_of_the_repository(world: World, api: MessagesApi) -> None:

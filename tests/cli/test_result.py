@@ -134,7 +134,9 @@ def test_a_run_that_failed_says_why_and_whose_fault_it_was() -> None:
     assert (error.code, error.exit_code) == ("step-failed", 1)
     assert error.message == "Step 2 exited with 1\noutput (last 3 lines of 4):\n  two\n  three\n  four"
     assert error.note == "this came from the command, not from prodigy; full log: `/l/2.err`"
-    of_claude = structs.replace(failure, error_class="claude-error", logs=("/l/2-claude.out", "/l/2-claude.err"))
+    of_claude = structs.replace(
+        failure, error_class="claude-error", logs=("/l/2-claude.out", "/l/2-claude.err")
+    )
     error = run_error(JobState(status="failed", error=of_claude))
     assert error is not None
     assert error.note == "full log: `/l/2-claude.out`", "Claude says nothing on its stderr"

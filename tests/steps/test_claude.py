@@ -273,8 +273,25 @@ def test_environment_of_a_surrounding_session() -> None:
     program = ClaudeCli().program(Call(prompt="x", session_id="ID", environment=given))
     assert set(program.env) == {
         "CLAUDE_CODE_MAX_RETRIES", "CLAUDE_CODE_OAUTH_TOKEN", "CLAUDE_CODE_USE_BEDROCK", "CLAUDE_CONFIG_DIR",
-        "ANTHROPIC_API_KEY", "PATH", "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS",
+        "ANTHROPIC_API_KEY", "PATH", "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS", "CLAUDE_CODE_TMPDIR",
     }  # fmt: skip
+
+
+def test_temporary_files_go_with_their_conversation(tmp_path: Path) -> None:
+    """Where its user names the folder, it is the user's."""
+    call = Call(prompt="x", session_id="ID", environment={"TMPDIR": str(tmp_path)})
+    folder = Path(ClaudeCli().program(call).env["CLAUDE_CODE_TMPDIR"])
+    assert folder.parent == tmp_path
+    (folder / "deep").mkdir(parents=True)
+    ClaudeCli().tidy(call)
+    assert list(tmp_path.iterdir()) == []
+    ClaudeCli().tidy(call)
+    own = tmp_path / "own"
+    own.mkdir()
+    named = structs.replace(call, environment={"CLAUDE_CODE_TMPDIR": str(own)})
+    assert ClaudeCli().program(named).env["CLAUDE_CODE_TMPDIR"] == str(own)
+    ClaudeCli().tidy(named)
+    assert own.is_dir()
 
 
 STREAM = (
