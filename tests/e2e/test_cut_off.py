@@ -122,7 +122,9 @@ def test_a_result_that_was_told_is_not_bought_again(world: World, killed: str, m
     text = json.dumps(flow if mode == "agent" else steps)
     with world.start("run", world.workflow(text), "-y", "--json") as running:
         eventually(lambda: '"result"' in "".join(file.read_text() for file in streams(world)))
-        [spawned] = [event for event in world.events("step_spawned") if event.get("claude_session")]
+        [spawned] = eventually(
+            lambda: [event for event in world.events("step_spawned") if event.get("claude_session")]
+        )
         os.kill(running.pid if killed == "coordinator" else spawned["worker"], signal.SIGKILL)
         gate.touch()
         said, _ = running.communicate(timeout=PATIENCE)

@@ -48,6 +48,8 @@ def flow(world: World, mortal: str, forever: str) -> str:
         f"(setsid sleep 600 {mortal} &); touch {folder}/at;"
         f" while [ -e {folder}/hold ]; do sleep 0.02; done; kill -0 $(tail -n 1 {folder}/run)"
     )
+    there = " && ".join(f"test -s {folder}/{name}" for name in ("agent", "run", "forever"))
+    there = f"until {there}; do sleep 0.02; done"  # what is left running has only just been started
     return world.workflow(f"""
 grace: 300ms
 mode: mapreduce
@@ -55,6 +57,7 @@ setup:
   - {{shell: {left("agent", mortal)}, detach: agent}}
   - {{shell: {left("run", mortal)}, detach: run}}
   - {{shell: {left("forever", forever)}, detach: forever}}
+  - shell: {json.dumps(there)}
 map:
   input: {{list: [one]}}
   agent_template:
@@ -156,9 +159,11 @@ def test_however_a_run_ends_and_when_it_goes_on(world: World, mortal: str, forev
         eventually(lambda: not pids_with(mortal))
     [for_good] = pids(world, "forever")
     assert pids_with(forever) == [for_good]
+    resumed = world.start("resume", "-y")
+    eventually(lambda: len(pids(world, "run")) > 1 or resumed.poll() is not None)
     (world.folder / "hold").unlink()
-    done = world.prodigy("resume", "-y")
-    assert done.returncode == 0, done.stderr
+    _, stderr = resumed.communicate(timeout=PATIENCE)
+    assert resumed.returncode == 0, stderr
     assert pids_with(mortal) == []
     assert pids_with(forever) == pids(world, "forever") == [for_good]
     assert len(set(pids(world, "run"))) == len(pids(world, "run")) == 2, "ended, and started again once"

@@ -283,7 +283,11 @@ def test_ctrl_c_while_merge_steps_run_leaves_the_target_and_a_resume_goes_on(wor
 
 
 # -- a merge that is killed --------------------------------------------------------------------------------------------
+HOOK = b"pre-merge-commit"
+
+
 def merge_pids(world: World) -> list[int]:
+    """Git's own processes, and those of its hook, which becomes a `sleep 600`."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -292,7 +296,7 @@ def merge_pids(world: World) -> list[int]:
                 here = (entry / "cwd").readlink() == world.repository
             except OSError:
                 continue
-            if here and (b"merge" in words or any(b"pre-merge-commit" in word for word in words)):
+            if here and (words[:1] == [b"sleep"] or b"merge" in words or any(HOOK in word for word in words)):
                 found.append(int(entry.name))
     return found
 

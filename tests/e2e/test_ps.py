@@ -2,6 +2,7 @@
 
 import os
 import signal
+from typing import Any
 
 from worlds import PATIENCE, World, eventually
 
@@ -22,8 +23,14 @@ def test_a_live_run_from_outside(world: World) -> None:
     flow = world.workflow(FLOW.format(place=world.folder))
     run = world.start("run", flow, "--no-merge")
     eventually(lambda: all((world.folder / f"at-{name}").exists() for name in ("one", "two")))
-    # a run that is slow to answer counts as one that does not
-    [told] = eventually(lambda: [one for one in world.json("ps")["runs"] if one["source"] == "socket"])
+
+    def answered() -> list[Any]:
+        """A run that is slow to answer counts as one that does not; that a process was started is told a little later."""
+        found = [one for one in world.json("ps")["runs"] if one["source"] == "socket"]
+        known = [agent for one in found for worker in one["workers"] for agent in worker["agents"]]
+        return found if [agent["pid"] is not None for agent in known] == [True, True] else []
+
+    [told] = eventually(answered)
     assert (told["pid"], told["run"]["status"]) == (run.pid, "running")
     assert [actor["name"] for actor in told["actors"]] == ["recorder", "hosts", "services", "crew", "run"]
     [crew] = [actor for actor in told["actors"] if actor["name"] == "crew"]

@@ -4,6 +4,7 @@ import json
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from worlds import PATIENCE, World, eventually
@@ -113,15 +114,18 @@ def test_who_waits_for_the_quota_says_so(limited: World) -> None:
     started = limited.start(
         "run", limited.workflow(json.dumps([{"claude": f"/quota {bucket} 1 3000"}])), "-y"
     )
+
+    def waiting() -> list[Any]:
+        """A run that is slow to answer counts as one that does not, and then it is not known who waits."""
+        runs = limited.json("ps")["runs"]
+        agents = [one for run in runs for one in (*run["agents"], *run["workers"][0]["agents"])]
+        return [one["waits"] for one in agents if one["waits"] is not None]
+
     eventually(lambda: limited.journals() and limited.events("quota_blocked"))
-    [waits] = [
-        one["waits"]
-        for run in limited.json("ps")["runs"]
-        for one in (*run["agents"], *run["workers"][0]["agents"])
-    ]
+    [waits] = eventually(waiting)
     [blocked] = limited.events("quota_blocked")
     assert (waits["what"], waits["until"]) == ("quota", blocked["until"])
-    assert "waits for the API since" in limited.prodigy("ps").stdout
+    eventually(lambda: "waits for the API since" in limited.prodigy("ps").stdout)
     started.send_signal(signal.SIGINT)
     started.communicate(timeout=PATIENCE)
 
