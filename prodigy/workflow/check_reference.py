@@ -32,10 +32,11 @@ from prodigy.workflow.refs import (
 from prodigy.workflow.scope import WORKED_OUT, Path
 from prodigy.workflow.shell_lexer import read_script
 from prodigy.workflow.shell_quote import is_ours
-from prodigy.workflow.variables import DEPRECATED, ITEM_RESULT
+from prodigy.workflow.variables import DEPRECATED, ITEM_RESULT, NEVER_SET
 from prodigy.workflow.worktree_path import leaves_worktree
 
 _SUFFIX = re.compile(r"\s*[:|]\s*([a-z_]+)")
+_FILTER_FORMS = {"default": "| default:TEXT", "length": "| length:N", "pattern": "| pattern:GLOB"}
 
 
 class At(Struct, frozen=True):
@@ -153,6 +154,9 @@ class ReferenceChecker:
         """What is to be said about a variable that has a value here."""
         self.note(path)
         root = str(path[0])
+        if path == NEVER_SET:
+            message = "`map.key` is a name of older workflows and never has a value"
+            self.tell("warning", "deprecated-form", message, at, "leave it out")
         instead = DEPRECATED.get(root)
         if instead is not None and not known.is_own(root):
             message = f"`{root}` is a name of older workflows"
@@ -183,13 +187,18 @@ class ReferenceChecker:
         body = at.text.removeprefix("${").removesuffix("}").strip()
         path = PATH.match(body)
         suffix = _SUFFIX.match(body, path.end()) if path is not None else None
-        if suffix is None or suffix[1] in MODIFIERS | FILTERS:
+        piped = suffix is not None and suffix[0].lstrip().startswith("|")
+        if suffix is None or suffix[1] in (FILTERS if piped else MODIFIERS):
             hint = "capture the value under a plain name first, or write `\\${` for a literal `${`"
             self.tell("error", "bad-reference", f"{quoted(at.text)}: {reason}", at, hint)
             return
-        meant = nearest(suffix[1], sorted(MODIFIERS | FILTERS))
-        hints = () if meant is None else (f"did you mean `{meant}`?",)
-        message = f"{quoted(at.text)} has an unknown modifier `{suffix[1]}`"
+        word = suffix[1]
+        meant = nearest(word, sorted(MODIFIERS | FILTERS))
+        if word in FILTERS:
+            hints = [f"`{word}` is a filter: write `{_FILTER_FORMS.get(word, f'| {word}')}`"]
+        else:
+            hints = [] if meant is None else [f"did you mean `{meant}`?"]
+        message = f"{quoted(at.text)} has an unknown modifier `{word}`"
         self.tell("error", "unknown-modifier", message, at, *hints)
 
     def refuse(self, refusal: Refusal | None, at: At) -> None:

@@ -27,7 +27,9 @@ _ESCAPES = {"\\\\": "\\", "\\'": "'", '\\"': '"', "\\n": "\n", "\\t": "\t"}
 _HINTS = {
     "&": "write `&&` or `and`", "|": "write `||` or `or`", "=": "write `==`", "$": "write `${NAME}`",
     "+": "there is no arithmetic here", "-": "there is no arithmetic here", "*": "there is no arithmetic here",
+    "@": "write `item.FIELD` for a field of the item", "?": "there is no choice between two values here",
     "/": "there is no arithmetic here, and a regular expression is text: 'a.*'", ",": "lists are written `[a, b]`",
+    "like": "use `contains`, `starts_with`, `ends_with` or `matches`", "between": "write `x >= 1 and x <= 9`",
 }  # fmt: skip
 
 
@@ -99,7 +101,7 @@ class Cursor:
         match = self.match(_UNEXPECTED)
         if match is None:
             return BadExpression(f"the end {why}", self.column, hint)
-        return BadExpression(f"`{match[0]}` {why}", self.column, hint or _HINTS.get(match[0]))
+        return BadExpression(f"`{match[0]}` {why}", self.column, hint or _HINTS.get(match[0].lower()))
 
     def deeper(self) -> None:
         """Go down one level; the caller resets ``depth``."""

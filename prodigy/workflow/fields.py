@@ -5,7 +5,6 @@ not there or could not be read: then the problem is recorded. A value written as
 the model has room for one, and refused where it has not.
 """
 
-import re
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Named
 from typing import Any, Literal, TypeVar
@@ -18,6 +17,7 @@ from prodigy.workflow.model import Bytes, Count, Deferred, Expr, Seconds, Share,
 from prodigy.workflow.nearest import nearest
 from prodigy.workflow.nodes import Listing, Mapping, Node, Scalar, character, value_of
 from prodigy.workflow.problems import quoted
+from prodigy.workflow.vocabulary import snake_case
 
 __all__ = ["Field", "Fields", "Reader", "character"]
 
@@ -25,7 +25,6 @@ Value = TypeVar("Value")
 Kind = Literal["duration", "integer", "number", "size"]
 Names = Literal["variables", "item", "value"]
 
-_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SECS = 1.0
 _NANOS = 1e-9
 
@@ -90,7 +89,7 @@ class Reader(KeyReader):
         if entry is None or text is None:
             return None
         choices = {str(value): value for value in values} | dict(also or {})
-        word = _word(text)
+        word = snake_case(text)
         if word in choices:
             return choices[word]
         meant = nearest(word, choices)
@@ -162,6 +161,10 @@ class Reader(KeyReader):
         """An expression that parses; ``names`` says what its bare names are."""
         from prodigy.workflow.expression import parse_expression
 
+        if entry is not None and isinstance(entry.value, Listing):
+            hint = "join several conditions with `&&`"
+            self.wrong_type(entry.value, quoted(entry.key.text), "text", hint)
+            return None
         text = self.filled(entry)
         if entry is None or text is None:
             return None
@@ -250,8 +253,3 @@ class Reader(KeyReader):
 
 def _in_milliseconds(entry: Field) -> bool:
     return entry.key.text.endswith("_ms")
-
-
-def _word(text: str) -> str:
-    """A word in the style of the language: ``per_agent``."""
-    return _HUMP.sub("_", text.strip()).lower().replace("-", "_").replace(" ", "_")

@@ -160,4 +160,6 @@ class _Reader:
 
     def failure(self, message: str, code: str = "yaml-syntax") -> JsonSyntaxError:
         at = self.place()
+        if self.text.startswith(("//", "/*", "#"), self.position):
+            message += "; JSON has no comments"
         return JsonSyntaxError(code, message, Span(at.line, at.column, at.line, at.column + 1))

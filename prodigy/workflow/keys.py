@@ -17,7 +17,7 @@ from prodigy.workflow.neighbours import MEANT, NEIGHBOURS
 from prodigy.workflow.nodes import Mapping, Node, Scalar, kind_of
 from prodigy.workflow.problems import Problems, quoted
 from prodigy.workflow.standards import NO_STANDARDS, Standards
-from prodigy.workflow.vocabulary import Spelling, Standing, Vocabulary
+from prodigy.workflow.vocabulary import Spelling, Standing, Vocabulary, snake_case
 
 if TYPE_CHECKING:
     from prodigy.workflow.templates import StepTemplate
@@ -76,26 +76,33 @@ class KeyReader:
         self.expanding: list[str] = []
         """Names of the templates whose steps are being read, outermost first."""
         self.expanded = 0
+        self._misplaced: dict[str, set[str]] = {}
+        """Canonical names of keys that stood at the top level, by the home of the vocabulary that they belong to."""
 
     def mark(self, node: Node) -> Mark:
         """Where a node stands."""
         return Mark(node.file or self.problems.file, node.line, node.column)
 
     def fields(self, node: Mapping, vocabulary: Vocabulary) -> Fields:
-        """The known keys of a mapping."""
-        fields = Fields({})
+        """The known keys of a mapping, and those that are misspelt beyond doubt: their values are judged as well."""
+        fields = Fields({}, suspected=set(self._misplaced.get(vocabulary.home, ())))
+        misspelt: list[Field] = []
         for key, value in node.entries:
             if self.problems.full:
                 break
             if is_free(key.text, vocabulary):
                 continue
-            spelling = vocabulary.spellings.get(key.text)
+            spelling = vocabulary.spelling(key.text)
             if spelling is None:
-                self._unknown(key, vocabulary, fields)
+                meant = self._unknown(key, vocabulary, fields)
+                if meant is not None and not (isinstance(value, Scalar) and value.is_null):
+                    misspelt.append(Field(meant, key, value))
             elif isinstance(value, Scalar) and value.is_null and not spelling.key.nullable:
                 self.empty(key)
             elif self._standing(key, spelling, fields):
                 self._take(Field(spelling.key.name, key, value), fields)
+        for entry in misspelt:
+            fields.found.setdefault(entry.name, entry)
         return fields
 
     def inside(self, entry: Field | None, vocabulary: Vocabulary) -> Fields:
@@ -112,7 +119,8 @@ class KeyReader:
         if entry is None:
             return []
         if not isinstance(entry.value, Mapping):
-            self.wrong_type(entry.value, quoted(entry.key.text), "a mapping")
+            hint = "write `NAME: VALUE` on each line, without `- `"
+            self.wrong_type(entry.value, quoted(entry.key.text), "a mapping", hint)
             return []
         return [
             Field(key.text, key, value) for key, value in entry.value.entries if not key.text.startswith("x-")
@@ -170,24 +178,41 @@ class KeyReader:
             message = f"{quoted(entry.key.text)} and {quoted(other.key.text)} mean the same"
             self.problems.error("conflicting-keys", message, entry.key, "keep one of them")
 
-    def _unknown(self, key: Scalar, vocabulary: Vocabulary, fields: Fields) -> None:
+    def _unknown(self, key: Scalar, vocabulary: Vocabulary, fields: Fields) -> str | None:
+        """Report a key; the canonical name of the one that is written so but for a slip, if its value can be judged."""
         hints: list[str] = []
         others = NEIGHBOURS.get(vocabulary.title, ())
-        home = next((other.home for other in others if key.text in other.spellings), None)
+        home = next((other for other in others if key.text in other.spellings), None)
         confused = MEANT.get(vocabulary.title, {}).get(key.text)
-        meant = confused or nearest(key.text, vocabulary.names())
-        if meant is not None:
-            fields.suspected.add(vocabulary.spellings[meant].key.name)
-        if vocabulary is WORKFLOW and home == "in a step":
-            fields.suspected.add("commands")
+        meant = confused or _in_style(key.text, vocabulary) or nearest(key.text, vocabulary.names())
+        spelling = None if meant is None else vocabulary.spellings[meant]
+        if spelling is not None:
+            fields.suspected.add(spelling.key.name)
+        if home is not None and vocabulary is WORKFLOW:
+            name = home.spellings[key.text].key.name
+            self._misplaced.setdefault(home.home, set()).add(name)
+            fields.suspected.add("commands" if home.home == "in a step" else name)
         if home is not None and confused is None:
-            hints.append(f"{quoted(key.text)} belongs {home}")
+            hints.append(f"{quoted(key.text)} belongs {home.home}")
         elif meant is not None:
             hints.append(f"did you mean {quoted(meant)}?")
         elif vocabulary is WORKFLOW and key.text in SETTINGS:
             hints.append("settings belong in the configuration file: see `prodigy config show`")
         message = f"unknown key {quoted(key.text)} in {vocabulary.title}"
         self.problems.error("unknown-key", message, key, *hints)
+        slipped = spelling is not None and home is None and confused is None
+        return spelling.key.name if spelling is not None and slipped and _judged(spelling) else None
+
+
+def _in_style(text: str, vocabulary: Vocabulary) -> str | None:
+    """The spelling that differs from a text in its style of case only."""
+    styled = snake_case(text)
+    return styled if styled in vocabulary.spellings else None
+
+
+def _judged(spelling: Spelling) -> bool:
+    """Whether the value under a misspelt key is looked into; a template that was not meant would only add problems."""
+    return spelling.key.standing is Standing.ACTING and spelling.key.name != "template"
 
 
 def is_free(text: str, vocabulary: Vocabulary) -> bool:

@@ -16,6 +16,7 @@ from prodigy.workflow.variables import (
     AFTER_MAP,
     CONTEXTS,
     DEPRECATED,
+    NEVER_SET,
     PHASES,
     VARIABLES,
     Context,
@@ -192,7 +193,7 @@ class Known:
         if row is None:
             return self._unknown(path, name, has_default=has_default)
         if reached is None:
-            expected = has_default or path == ("map", "key") or (self.declared.partial and len(path) == 1)
+            expected = has_default or path == NEVER_SET or (self.declared.partial and len(path) == 1)
             return None if expected else self._out_of_reach(row, name)
         is_early = len(path) > 1 and path[1] in row.early
         if not has_default and not is_early and not self._has_run(row):
@@ -277,7 +278,7 @@ class Known:
 
     def _wrong_field(self, path: Path, name: str, fields: frozenset[str]) -> Refusal | None:
         key = path[1] if len(path) > 1 else None
-        if key is None or key in fields:
+        if key is None or key in fields or path == NEVER_SET:
             return None
         root = path[0]
         meant = self.declared.guesses.nearest(str(key), sorted(fields))

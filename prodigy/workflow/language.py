@@ -104,11 +104,15 @@ CIRCUIT_BREAKER: Final = vocabulary(
     (Key("timeout", also=("recovery_timeout",), old=("timeout_ms", "recovery_timeout_ms")),),
 )
 
-ERROR_COLLECTION: Final = vocabulary("`error_collection`", "under `error_collection:`", acting("batched"))
+ERROR_COLLECTION: Final = vocabulary(
+    "`error_collection`", "under `error_collection:`", acting("batched"), words=True
+)
 
 BATCH: Final = vocabulary("`batched`", "under `batched:`", acting("size"))
 
-ON_ITEM_FAILURE: Final = vocabulary("`on_item_failure`", "under `on_item_failure:`", acting("custom"))
+ON_ITEM_FAILURE: Final = vocabulary(
+    "`on_item_failure`", "under `on_item_failure:`", acting("custom"), words=True
+)
 
 TIMEOUT_CONFIG: Final = vocabulary(
     "`timeout_config`",

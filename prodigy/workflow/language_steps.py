@@ -196,6 +196,7 @@ BACKOFF: Final = vocabulary(
     "under `backoff:`",
     tuple(Key(kind, nullable=True) for kind in ("fixed", "linear", "exponential", "fibonacci", "custom")),
     acting("type"),
+    words=True,
 )
 
 _INITIAL: Final = Key("initial", old=("initial_ms",))
@@ -209,9 +210,9 @@ BACKOFF_KEYS: Final = {
 }
 """What each kind of backoff may say."""
 
-RETRY_ON: Final = vocabulary("`retry_on`", "under `retry_on:`", acting("pattern", "exit_code"))
+RETRY_ON: Final = vocabulary("`retry_on`", "under `retry_on:`", acting("pattern", "exit_code"), words=True)
 
-RETRY_FAILURE: Final = vocabulary("`retry.on_failure`", "under `on_failure:`", acting("fallback"))
+RETRY_FAILURE: Final = vocabulary("`retry.on_failure`", "under `on_failure:`", acting("fallback"), words=True)
 
 FALLBACK: Final = vocabulary("`fallback`", "under `fallback:`", acting("command", "commands=steps"))
 

@@ -52,8 +52,23 @@ NEIGHBOURS: Final[Mapping[str, tuple[Vocabulary, ...]]] = {
 }
 
 MEANT: Final[Mapping[str, Mapping[str, str]]] = {
-    "`map`": {"timeout": "agent_timeout_secs", "where": "filter", "parallel": "max_parallel"},
+    "the workflow": {
+        "environment": "env", "vars": "defaults", "inputs": "parameters", "include": "imports", "includes": "imports",
+        "on_error": "on_failure",
+    },
+    "`map`": {
+        "timeout": "agent_timeout_secs", "where": "filter", "parallel": "max_parallel", "concurrency": "max_parallel",
+        "workers": "max_parallel", "max_workers": "max_parallel", "items": "input", "source": "input",
+        "commands": "agent_template", "steps": "agent_template", "template": "agent_template", "do": "agent_template",
+        "order_by": "sort_by", "retries": "retry",
+    },
+    "a step": {
+        "run": "shell", "bash": "shell", "sh": "shell", "cmd": "shell", "exec": "shell", "script": "shell",
+        "prompt": "claude", "for_each": "foreach", "environment": "env", "on_error": "on_failure",
+        "timeout_seconds": "timeout", "timeout_ms": "timeout", "timeout_minutes": "timeout", "retry_count": "retry",
+        "ignore_errors": "continue_on_error", "workdir": "working_dir",
+    },
     "`foreach`": {"max_parallel": "parallel", "command": "input", "list": "input", "file": "input"},
     "`retry`": {"max_retries": "attempts", "retries": "attempts", "delay": "initial_delay"},
-}
+}  # fmt: skip
 """Keys that belong elsewhere, or nowhere, and what people mean by them here."""

@@ -141,7 +141,8 @@ def _key(text: Cursor) -> SortKey:
 def _path(text: Cursor) -> Path:
     match = text.match(PATH)
     if match is None:
-        raise text.unexpected("is no path to a field") if text.next else _missing(text)
+        hint = "write `path DESC`" if text.next == "-" else None
+        raise text.unexpected("is no path to a field", hint) if text.next else _missing(text)
     text.at = match.end()
     return parse_path(match[0])
 

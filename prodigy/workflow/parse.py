@@ -12,6 +12,7 @@ from msgspec import structs
 from prodigy.workflow.fields import Field, Reader
 from prodigy.workflow.inherited import IDLE_TIMEOUT, Inherited
 from prodigy.workflow.language import ITEM_POLICY, MODES, WORKFLOW, WORKTREE
+from prodigy.workflow.language_steps import ACTION_NAMES, STEP
 from prodigy.workflow.model import MapPhase, Step, StepList, Workflow, WorktreeFiles
 from prodigy.workflow.nearest import nearest
 from prodigy.workflow.nodes import Listing, Mapping, Node, Span
@@ -25,11 +26,14 @@ from prodigy.workflow.parse_steps import StepReader
 from prodigy.workflow.problems import Problems, quoted
 from prodigy.workflow.standards import NO_STANDARDS, Standards
 from prodigy.workflow.templates import Templates
+from prodigy.workflow.vocabulary import snake_case
 
 Mode = Literal["sequential", "mapreduce"]
 
-_STEP_SOURCES = ("commands", "goals", "map", "setup", "merge")
-"""Keys that give a workflow something to do."""
+_STEP_SOURCES = ("commands", "goals", "map", "agent_template", "setup", "merge")
+"""Keys that give a workflow something to do, wherever they stand."""
+_ACTIONS = frozenset(ACTION_NAMES) - {"template"}
+_OF_NO_STEP = WORKFLOW.spellings.keys() - STEP.spellings.keys()
 
 
 def parse(
@@ -52,6 +56,8 @@ def parse(
     name = PurePath(problems.file).stem
     if isinstance(root, Mapping):
         reader = Reader(problems, templates, standards)
+        if _is_step(root):
+            return _lone_step(root, reader, name)
         return _Document(root, reader, runs_others=runs_others).workflow(name)
     if isinstance(root, Listing):
         return _bare_list(root, Reader(problems, standards=standards), name)
@@ -71,6 +77,22 @@ def _bare_list(root: Listing, reader: Reader, name: str) -> Workflow:
         reader.problems.error("no-steps", "the file has no steps", root)
     body = StepList(steps=steps, timeout=reader.standards.phase_timeout, mark=mark)
     return Workflow(name=name, mode="sequential", steps=body, mark=mark)
+
+
+def _is_step(root: Mapping) -> bool:
+    """Whether a file is one step instead of a list of them."""
+    keys = {key.text for key, _ in root.entries}
+    return not keys.isdisjoint(_ACTIONS) and keys.isdisjoint(_OF_NO_STEP)
+
+
+def _lone_step(root: Mapping, reader: Reader, name: str) -> Workflow:
+    """Refuse a step where a workflow should be, and say what else is wrong with it."""
+    action = next(key for key, _ in root.entries if key.text in _ACTIONS)
+    message = f"unknown key {quoted(action.text)} in the workflow: this is one step, and a workflow is a list of them"
+    hint = "begin the first line with `- ` and indent the others"
+    reader.problems.error("unknown-key", message, action, hint)
+    steps = read_steps(reader, root, Inherited())
+    return Workflow(name=name, mode="sequential", steps=StepList(steps=steps, mark=reader.mark(root)))
 
 
 class _Document:
@@ -165,7 +187,7 @@ class _Document:
         text = self.reader.text(entry)
         if entry is None or text is None:
             return None
-        mode = MODES.get(text.strip().lower())
+        mode = MODES.get(snake_case(text).replace("_", ""))
         if mode is None:
             meant = nearest(text.strip().lower(), MODES)
             hint = f"did you mean {quoted(meant)}?" if meant else "use `sequential` or `mapreduce`"
@@ -199,7 +221,8 @@ class _Document:
             return None
         reduce = self.fields.get("reduce")
         if reduce is not None:
-            self.problems.error("conflicting-keys", "`reduce` without `map`", reduce.key)
+            hint = "steps of a plain workflow stand under `commands:`"
+            self.problems.error("conflicting-keys", "`reduce` without `map`", reduce.key, hint)
         elsewhere = self.runs_others or self.problems.partial or reduce is not None
         if not steps and not elsewhere and not (entry is None and self.fields.attempted(_STEP_SOURCES)):
             at = self.root if entry is None else entry.key

@@ -119,6 +119,8 @@ def _handler(nested: Nested, entry: Field, _fields: Fields) -> Shell | Claude:
     reader.deprecated(entry.key, "`handler` is an old form", "write `claude` or `shell`")
     fields = reader.inside(entry, LEGACY_HANDLER)
     kind = reader.choice(fields.get("name"), ("shell", "claude"))
+    if kind is None and fields.get("name") is not None:
+        return Shell("", reader.mark(entry.value))
     attributes = reader.inside(fields.get("attributes"), LEGACY_HANDLER_ATTRIBUTES)
     given = attributes.get("command")
     if isinstance(entry.value, Mapping) and given is None and not attributes.attempted(("command",)):

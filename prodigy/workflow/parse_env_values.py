@@ -10,7 +10,7 @@ from prodigy.workflow.fields import Field, Fields, Reader
 from prodigy.workflow.model import EnvValue
 from prodigy.workflow.nodes import Mapping, Scalar
 from prodigy.workflow.problems import quoted
-from prodigy.workflow.vocabulary import acting, vocabulary
+from prodigy.workflow.vocabulary import acting, snake_case, vocabulary
 
 VALUE: Final = vocabulary(
     "a variable",
@@ -150,7 +150,7 @@ class ValueReader:
         )
 
     def _provider(self, source: Field, fields: Fields) -> EnvValue | None:
-        name = source.value.text if isinstance(source.value, Scalar) else "custom"
+        name = snake_case(source.value.text) if isinstance(source.value, Scalar) else "custom"
         if name not in {"env", "file", "command"}:
             self._unknown_provider(source, name)
             return None

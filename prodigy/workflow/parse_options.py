@@ -139,7 +139,9 @@ def note_useless(reader: Reader, fields: Fields, action: Action) -> None:
     checked = isinstance(action, Check) or fields.attempted(("validate",))
     for name, entry in fields.found.items():
         reason = None
-        if name in LEGACY_NAMES:
+        if name == "with":
+            reason = "it gives a template its parameters, and this step uses none"
+        elif name in LEGACY_NAMES:
             reason = "the action already says what runs"
         elif name in CLAUDE_NAMES and not (checked or isinstance(action, _WITH_CLAUDE)):
             reason = "this step does not run Claude"

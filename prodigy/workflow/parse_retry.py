@@ -112,8 +112,11 @@ def _backoff(reader: Reader, entry: Field | None, base: Backoff) -> Backoff:
         return base
     (inner,) = found
     keys = vocabulary(f"`{inner.name}`", f"under `{inner.name}:`", BACKOFF_KEYS[inner.name])
-    empty = isinstance(inner.value, Scalar) and inner.value.is_null
-    fields = Fields({}) if empty else reader.inside(inner, keys)
+    if isinstance(inner.value, Scalar) and not inner.value.is_null:
+        names = ", ".join(quoted(key.name) for key in BACKOFF_KEYS[inner.name])
+        reader.wrong_type(inner.value, quoted(inner.key.text), "a mapping", f"it may have {names}")
+        return base
+    fields = reader.inside(inner, keys) if isinstance(inner.value, Mapping) else Fields({})
     return _of_kind(reader, inner.name, fields, base, inner)
 
 

@@ -5,6 +5,8 @@ Pure.
 
 from prodigy.workflow.expression_text import BadExpression
 from prodigy.workflow.fields import Field, Reader
+from prodigy.workflow.nodes import Mapping
+from prodigy.workflow.problems import quoted
 
 
 def read_sort(reader: Reader, entry: Field | None) -> str:
@@ -13,6 +15,11 @@ def read_sort(reader: Reader, entry: Field | None) -> str:
 
     keys: list[str] = []
     for element in reader.each(entry):
+        if isinstance(element.value, Mapping):
+            reader.wrong_type(
+                element.value, quoted(element.key.text), "text", "write `path ASC` or `path DESC`"
+            )
+            continue
         text = reader.filled(element)
         if text is None:
             continue

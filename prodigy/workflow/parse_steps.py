@@ -243,7 +243,8 @@ class StepReader:
         actions = [name for name in given if name != "validate"] or given
         if len(actions) > 1:
             names = " and ".join(quoted(name) for name in actions)
-            self.problems.error("multiple-actions", f"a step does one thing, this one has {names}", node)
+            message = f"a step does one thing, this one has {names}"
+            self.problems.error("multiple-actions", message, node, "make two steps of it")
         if not actions:
             return self._without_action(node, fields)
         entry = fields.get(actions[0])

@@ -269,9 +269,14 @@ def _with_rest(source: str, path: Path, rest: str) -> Ref | None:
     return Ref(source, path, tuple(modifiers), tuple(filters), default)
 
 
+_CALLED = re.compile(r"[a-z_]+\(.*\)", re.ASCII)
+
+
 def _modifier(text: str) -> Modifier | None:
     if text in MODIFIERS:
         return Modifier(text)
+    if _CALLED.match(text):
+        return None  # nobody has such file names: `pattern(*.rs)` is meant for something else
     globs = [glob.strip() for glob in text.split(",")]
     if all(glob and glob[0] not in "-+?=" and (glob[0] == "." or _GLOB_SIGN.search(glob)) for glob in globs):
         return Modifier("glob", tuple(f"*{glob}" if glob[0] == "." else glob for glob in globs))

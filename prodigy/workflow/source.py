@@ -5,6 +5,7 @@ libyaml's event stream and is built here, so that every bound holds *while* the 
 its place. Problems are collected; only broken syntax ends the reading.
 """
 
+import re
 from typing import Any
 
 import yaml
@@ -109,15 +110,37 @@ def _syntax_error(error: yaml.YAMLError, text: str, problems: Problems) -> None:
         at = _point(mark.line + 1, mark.column + 1)
     message = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be read"
     context = getattr(error, "context", None)
-    hints = [hint for needle, hint in _SYNTAX_HINTS.items() if needle in message]
-    problems.error("yaml-syntax", f"{context}: {message}" if context else message, at, *hints)
+    said = f"{context}: {message}" if context else message
+    lines = split_lines(text)
+    line = lines[at.line - 1] if at.line <= len(lines) else ""
+    problems.error("yaml-syntax", said, at, *_syntax_hints(said, line, at.column - 1))
 
 
+def _syntax_hints(said: str, line: str, column: int) -> list[str]:
+    """What somebody can do about broken syntax at a column (from 0) of a line."""
+    if "cannot start any token" in said:
+        return [_start_hint(line, column)]
+    if "mapping values are not allowed" in said and _ONLY_KEY.fullmatch(line, 0, column):
+        return ["check the indentation: this line does not stand under the one above"]
+    return [hint for needle, hint in _SYNTAX_HINTS.items() if needle in said]
+
+
+def _start_hint(line: str, column: int) -> str:
+    letter = line[column : column + 1]
+    if letter == "\t":
+        return "YAML indents with spaces, not with tabs"
+    if line.startswith("```"):
+        return "leave out the lines with three backquotes: they belong to the page that the workflow was on"
+    return f"text that starts with {'a backquote' if letter == '`' else quoted(letter)} needs quotes"
+
+
+_ONLY_KEY = re.compile(r"\s*(?:-\s+)*[\w.-]+")
 _SYNTAX_HINTS = {
     "mapping values are not allowed": "put the text in quotes, or under `|`, when it contains `: `",
-    "cannot start any token": "YAML indents with spaces, and text that starts with `@`, a backquote or a tab needs quotes",
     "did not find expected key": "check the indentation, and quotes inside quoted text",
     "unexpected end of stream": "a quote is opened and never closed",
+    "while scanning an alias": "text that starts with `*` needs quotes",
+    "while scanning an anchor": "text that starts with `&` needs quotes",
 }
 
 
@@ -225,7 +248,8 @@ class _Builder:
     def _key(self, node: Node) -> Scalar | None:
         if isinstance(node, Scalar):
             return node
-        self.problems.error("wrong-type", "a key must be plain text, not a list or mapping", node)
+        hint = "text that starts with `{` or `[` needs quotes"
+        self.problems.error("wrong-type", "a key must be plain text, not a list or mapping", node, hint)
         return None
 
     def _entry(self, top: _Open, value: Node) -> None:

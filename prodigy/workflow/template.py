@@ -32,6 +32,7 @@ from prodigy.workflow.values import (
     text,
     text_of,
 )
+from prodigy.workflow.variables import NEVER_SET
 
 __all__ = [
     "BadModifier",
@@ -46,9 +47,6 @@ __all__ = [
 
 MOST_CHANGES = 8
 """Modifiers and filters of one reference: each ``:json`` of a text may double it."""
-
-_EMPTY = ("map", "key")
-"""A path of older workflows that never had a value; it is empty text."""
 
 
 def render_text(source: str, scope: Scope) -> str:
@@ -90,7 +88,7 @@ def evaluate(ref: AnyRef, scope: Scope) -> Any:
     if isinstance(ref, Fold):
         return fold(ref, scope, evaluate)
     value = scope.lookup(ref.path)
-    if value is UNDEFINED and ref.path == _EMPTY:
+    if value is UNDEFINED and ref.path == NEVER_SET:
         value = ""
     if ref.default is not None and is_blank(value):
         return _render(ref.default, scope)

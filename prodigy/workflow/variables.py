@@ -189,6 +189,9 @@ RESERVED: Final = frozenset({
 KINDS: Final = frozenset({"shell", "claude", "test", "foreach", "goal_seek", "write_file", "handler"})
 """Roots that hold the last result of one kind of step."""
 
+NEVER_SET: Final = ("map", "key")
+"""A path of older workflows that never had a value; it is empty text everywhere."""
+
 DEPRECATED: Final = {"ARGUMENT": "item", "FILE": "item.path", "FILE_PATH": "item.path"}
 """What older files call parts of an item, and what to write instead."""
 

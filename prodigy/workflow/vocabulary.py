@@ -4,6 +4,7 @@ Pure data. A key is *acting*, *later* (legal, refused until it works in full) or
 with a warning).
 """
 
+import re
 from collections.abc import Mapping
 from enum import Enum
 
@@ -42,19 +43,33 @@ class Spelling(Struct, frozen=True):
 class Vocabulary(Struct, frozen=True):
     """The keys of one kind of mapping.
 
-    ``title`` names it in messages (``unknown key `x` in `map```), ``home`` says where such keys belong.
+    ``title`` names it in messages (``unknown key `x` in `map```), ``home`` says where such keys belong. Keys that are
+    ``words`` choose one of several, as values do elsewhere, and may be written in any style of case.
     """
 
     title: str
     home: str
     spellings: Mapping[str, Spelling]
+    words: bool = False
+
+    def spelling(self, text: str) -> Spelling | None:
+        """What a text names, if it is a key of this kind."""
+        return self.spellings.get(text) or (self.spellings.get(snake_case(text)) if self.words else None)
 
     def names(self) -> list[str]:
         """Every text that may be written, canonical names first."""
         return sorted(self.spellings, key=lambda text: self.spellings[text].key.name != text)
 
 
-def vocabulary(title: str, home: str, *groups: tuple[Key, ...]) -> Vocabulary:
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def snake_case(text: str) -> str:
+    """A word in the style of the language: ``per_agent`` for ``PerAgent``, ``per-agent`` and ``Per Agent``."""
+    return _HUMP.sub("_", text.strip()).lower().replace("-", "_").replace(" ", "_")
+
+
+def vocabulary(title: str, home: str, *groups: tuple[Key, ...], words: bool = False) -> Vocabulary:
     """A vocabulary of keys; where a name is given twice the first one counts."""
     spellings: dict[str, Spelling] = {}
     for key in (key for group in groups for key in group):
@@ -62,7 +77,7 @@ def vocabulary(title: str, home: str, *groups: tuple[Key, ...]) -> Vocabulary:
             spellings.setdefault(text, Spelling(key))
         for text in key.old:
             spellings.setdefault(text, Spelling(key, deprecated=True))
-    return Vocabulary(title, home, spellings)
+    return Vocabulary(title, home, spellings, words)
 
 
 def acting(*names: str) -> tuple[Key, ...]:

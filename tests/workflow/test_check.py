@@ -75,7 +75,7 @@ def test_what_is_fine_is_not_mentioned(problems_of: Problems, script: str) -> No
         ("echo ${FILE} ${ARGUMENT} $FILE_PATH", ["deprecated-form"] * 3),
         ("echo ${foreach.item} ${index} ${attempt} ${check.output}", ["undefined-variable"] * 4),
         ("echo ${merge.commits} ${setup.x}", ["undefined-variable"] * 2),
-        ("echo $'${user.name}' '${map.total}' ${map.key}", []),
+        ("echo $'${user.name}' '${map.total}' ${map.key}", ["deprecated-form"]),
         ('sh -c "echo ${item.x}"', ["nested-shell"]),
         ("bash -euc 'echo ${item.x}' x", ["nested-shell"]),
         ("eval echo ${item.x}; ssh host rm ${item.x}; xargs sh -c 'a ${item.x}'", ["nested-shell"] * 3),

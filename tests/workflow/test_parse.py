@@ -247,7 +247,7 @@ def test_what_is_no_mapping_is_one_problem(codes: Callable[[str], list[str]], ac
         ("- {foreach: {input: [1], max_parallel: 2, do: [{shell: a}]}}", "did you mean `parallel`?"),
         ("- {shell: a, retry: {max_retries: 3}}", "did you mean `attempts`?"),
         ("map: {input: [1], timeout: 5, agent_template: [{shell: a}]}", "did you mean `agent_timeout_secs`?"),
-        ("shell: a", "`shell` belongs in a step"),
+        ("{shell: a, mode: sequential}", "`shell` belongs in a step"),
     ],
 )
 def test_a_key_of_another_place_says_what_is_meant_here(
@@ -255,3 +255,54 @@ def test_a_key_of_another_place_says_what_is_meant_here(
 ) -> None:
     (problem,) = [problem for problem in problems_of(text) if problem.severity == "error"]
     assert (problem.code, problem.hints) == ("unknown-key", (hint,))
+
+
+@pytest.mark.parametrize("mode", ["mapreduce", "MapReduce", "map_reduce", "map-reduce"])
+def test_the_mode_in_any_style_of_case(load: Load, mode: str) -> None:
+    assert (
+        load(f"{{mode: {mode}, map: {{input: [1], agent_template: [{{shell: a}}]}}}}").workflow.mode
+        == "mapreduce"
+    )
+
+
+def test_one_step_alone_is_one_problem_and_its_own_ones(
+    problems_of: Callable[[str], tuple[Problem, ...]],
+) -> None:
+    problems = problems_of("name: a\nshell: echo ${item.x}\ntimeout: 1q\non_failure: {claude: /fix}\n")
+    assert [(problem.mark.line, problem.code) for problem in problems] == [
+        (2, "unknown-key"),
+        (2, "undefined-variable"),
+        (3, "bad-duration"),
+    ]
+    assert problems[0].hints == ("begin the first line with `- ` and indent the others",)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("agentTemplate: [{shell: a, onFailure: {claud: /x}}]", ["agentTemplate", "onFailure", "claud"]),
+        ("agent_templat: [{shell: a, time_out: 1q}]", ["agent_templat", "time_out", "bad-duration"]),
+    ],
+)
+def test_what_stands_under_a_misspelt_key_is_judged_as_well(
+    problems_of: Callable[[str], tuple[Problem, ...]], text: str, found: list[str]
+) -> None:
+    problems = problems_of(f"{{mode: mapreduce, map: {{input: [1], {text}}}}}")
+    told = [
+        problem.message.split("`")[1] if problem.code == "unknown-key" else problem.code
+        for problem in problems
+    ]
+    assert told == found
+
+
+@pytest.mark.parametrize("key", ["run", "bash", "script", "prompt"])
+def test_words_of_other_tools_for_an_action_are_one_problem(
+    codes: Callable[[str], list[str]], key: str
+) -> None:
+    assert codes(f"- {key}: make") == ["1:3 unknown-key"]
+
+
+def test_keys_of_map_at_the_top_level_are_not_missed_in_map(codes: Callable[[str], list[str]]) -> None:
+    text = "mode: mapreduce\ninput: a.json\nmap: {agent_template: [{shell: a}]}\n"
+    assert codes(text) == ["2:1 unknown-key"]
+    assert codes("agent_template: [{shell: a}]") == ["1:1 unknown-key"]

@@ -239,7 +239,7 @@ def test_a_mode_is_octal(given: str, mode: int) -> None:
     [
         ("{foreach: [1]}", ["1:4 missing-key"]),
         ("{foreach: [1], do: []}", ["1:18 no-steps"]),
-        ("{foreach: [1], doo: [a]}", ["1:18 unknown-key"]),
+        ("{foreach: [1], doo: [a]}", ["1:18 unknown-key", "1:24 deprecated-form"]),
         ("{foreach: '', do: {shell: a}}", ["1:13 bad-value"]),
         ("{foreach: {do: {shell: a}}}", ["1:4 missing-key"]),
         ("{foreach: {input: {}, do: {shell: a}}}", ["1:21 missing-key"]),

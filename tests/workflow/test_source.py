@@ -194,3 +194,38 @@ def test_any_text_is_a_tree_or_a_problem(text: str) -> None:
     for as_json in (False, True):
         node, problems = tree(text, json=as_json)
         assert node is not None or problems or not as_json or not text.strip()
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (
+            "- shell: a\n   timeout: 5\n",
+            "check the indentation: this line does not stand under the one above",
+        ),
+        ("- claude: /fix: it\n", "put the text in quotes, or under `|`, when it contains `: `"),
+        ("- shell: %cpu\n", "text that starts with `%` needs quotes"),
+        ("- shell: `date`\n", "text that starts with a backquote needs quotes"),
+        ("- shell: *.rs\n", "text that starts with `*` needs quotes"),
+        ("- claude: {{ name }}\n", "text that starts with `{` or `[` needs quotes"),
+        ("commands:\n\t- shell: a\n", "YAML indents with spaces, not with tabs"),
+        (
+            "```yaml\n- shell: a\n```\n",
+            "leave out the lines with three backquotes: they belong to the page that the workflow was on",
+        ),
+    ],
+)
+def test_broken_syntax_says_what_can_be_done(text: str, hint: str) -> None:
+    problems = Problems("wf.yml")
+    read(text, problems)
+    assert hint in [hint for problem in problems.sorted() for hint in problem.hints]
+
+
+def test_a_comment_in_json_is_named() -> None:
+    problems = Problems("wf.json")
+    read('{\n  // why\n  "a": 1}', problems, json=True)
+    (problem,) = problems.sorted()
+    assert (problem.mark.line, problem.message) == (
+        2,
+        "expected a key in double quotes; JSON has no comments",
+    )
