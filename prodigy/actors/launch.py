@@ -51,9 +51,9 @@ class Ground(msgspec.Struct, frozen=True):
     """How the user's checkout stood, once it was looked at."""
 
     @property
-    def left_out(self) -> int:
-        """How many files of the checkout are not part of a run, because they are not committed."""
-        return len(self.checkout.files) if self.checkout is not None else 0
+    def left_out(self) -> tuple[str, ...]:
+        """The files of the checkout that are not part of a run, because they are not committed as they are."""
+        return tuple(self.checkout.files) if self.checkout is not None else ()
 
     @property
     def main_checkout(self) -> Checkout | None:

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from datetime import datetime, tzinfo
 
 from msgspec import Struct
 
 from prodigy.cli.printer import Part, Span
+from prodigy.cli.text import local_time
 from prodigy.steps.claude_prices import Tokens
 from prodigy.steps.claude_session import SYNTHETIC, Entry
 
@@ -78,13 +80,13 @@ def summarize(
     )
 
 
-def summary_lines(summary: LogSummary) -> Iterator[tuple[Part, ...]]:
-    """The same for people."""
+def summary_lines(summary: LogSummary, zone: tzinfo | None = None) -> Iterator[tuple[Part, ...]]:
+    """The same for people, with times in ``zone``."""
     used = summary.tokens
     cached = used.cache_read + used.cache_creation
     rows = (
         ("log", summary.path),
-        ("time", f"{summary.first_at or '?'} to {summary.last_at or '?'}"),
+        ("time", f"{_moment(summary.first_at, zone)} to {_moment(summary.last_at, zone)}"),
         ("models", ", ".join(summary.models)),
         ("entries", _counts(summary.entries)),
         ("content", _counts(summary.content)),
@@ -104,6 +106,14 @@ def summary_lines(summary: LogSummary) -> Iterator[tuple[Part, ...]]:
     for name, text in rows:
         if text:
             yield Span(f"{name:<8}", "dim"), f" {text}"
+
+
+def _moment(text: str | None, zone: tzinfo | None) -> str:
+    """A time of the log; as it stands there, if it is none."""
+    try:
+        return local_time(datetime.fromisoformat(text or ""), zone)
+    except ValueError:
+        return text or "?"
 
 
 def _counts(counts: dict[str, int]) -> str:

@@ -1,6 +1,8 @@
 """A run that begins: planned, locked, kept on disk, conducted, and told how it ended."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -17,13 +19,18 @@ from prodigy.cli.reading import Reading
 from prodigy.cli.session import Session, Shown
 from prodigy.job.iterations import wants_argument
 from prodigy.job.overrides import Overrides
-from prodigy.job.plan import RunPlan, with_flags
+from prodigy.job.plan import RunPlan, needs_claude, with_flags
 from prodigy.paths import Layout
 from prodigy.steps.redaction import masked
 from prodigy.store.asked import write_asked
 from prodigy.store.filesystems import require_local
 from prodigy.store.locks import JobLock
 from prodigy.store.storage import prepare, show_newest
+
+_OF_CLAUDE: Final = (".claude/", "CLAUDE.md", ".mcp.json")
+"""Where a repository says what is for Claude."""
+_NAMED: Final = 3
+"""So many files a note names."""
 
 _NO_ARGUMENTS = Arguments()
 _NO_FLAGS = Overrides()
@@ -123,16 +130,18 @@ class Start:
         await self._agent.check(workflow, prepared.seen_by_claude)
         return prepared
 
-    def _announce(self, plan: RunPlan, layout: Layout, left_out: int) -> None:
+    def _announce(self, plan: RunPlan, layout: Layout, left_out: Sequence[str]) -> None:
         self._printer.talk(f"session   {plan.session_id}")
         self._printer.talk(f"worktree  {layout.session_worktree(plan.session_id)}")
         self._printer.talk(f"base      {plan.base_commit[:10]}, for {plan.target}")
         if plan.target_fallback:
             self._printer.note(f"{plan.target_fallback}; the work is for `{plan.original_branch}`")
         if left_out:
-            files = "1 uncommitted file is" if left_out == 1 else f"{left_out} uncommitted files are"
+            count = len(left_out)
+            files = "1 uncommitted file is" if count == 1 else f"{count:,} uncommitted files are"
             self._printer.note(f"{files} not part of this run")
         self._note_prompts(plan)
+        self._note_hidden(plan, left_out)
         if not plan.arguments and wants_argument(plan.workflow):
             self._printer.note("the workflow uses `$ARG`, and no value is given: `--args VALUE`")
 
@@ -143,3 +152,13 @@ class Start:
         lacking = lacking_commands(plan.workflow, Path(plan.repository), self._around.environ)
         for name in lacking:
             self._printer.note(f"the repository has no command `/{name}`; Claude is told Prodigy's own")
+
+    def _note_hidden(self, plan: RunPlan, left_out: Sequence[str]) -> None:
+        """What is for Claude, and is not committed as it is; commands for example."""
+        hidden = [path for path in left_out if path.startswith(_OF_CLAUDE)]
+        if not hidden or plan.workflow.worktree.include or not needs_claude(plan.workflow):
+            return
+        more = f" and {len(hidden) - _NAMED} more" if len(hidden) > _NAMED else ""
+        self._printer.note(
+            f"Claude works with what is committed, and {', '.join(hidden[:_NAMED])}{more} differs from that"
+        )

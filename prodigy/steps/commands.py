@@ -161,7 +161,8 @@ class SlotCommands:
             with _start_failures():
                 ended, patience, breach = await self._run(self._written(order, leaf), leaf, sinks)
             stdout, stderr = (Stream() if log is None else log.stream() for log in (out, err))
-        self._allowance.spend(ended.user_cpu + ended.system_cpu, kept.size)
+        excerpted = order.excerpt is not None
+        self._allowance.spend(ended.user_cpu + ended.system_cpu, kept.size, excerpted=excerpted)
         timeout = order.timeout if patience.timed_out else None
         failure = None if patience.satisfied else failure_of(ended, timeout, breach, stdout, stderr)
         texts = kept.texts() if order.keep else None
@@ -286,7 +287,7 @@ class SlotCommands:
         command = Command(
             argv=order.argv, cwd=order.cwd, env=dict(order.env), stdin=order.stdin, one_pipe=order.one_pipe
         )
-        limits = self._allowance.limits(order.limits, order.idle)
+        limits = self._allowance.limits(order.limits, order.idle, excerpted=order.excerpt is not None)
         async with AsyncExitStack() as running:
             slot = await running.enter_async_context(slots.lease())
             with crash_point("step.spawn"):

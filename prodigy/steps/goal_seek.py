@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from prodigy.events import Failure, GoalSeekAttempted
+from prodigy.events import Failure, GoalSeekAttempted, StepWarned
 from prodigy.steps.durable import Done, LeafFailed, below
 from prodigy.steps.nested import attempted, output_of, stream_of
 from prodigy.steps.runner import Runner
@@ -35,6 +35,8 @@ async def goal_seek(runner: Runner, step: Step, action: GoalSeek, path: str, try
     ``max_attempts`` and ``status``: ``success``, ``converged``, ``timeout`` or ``max_attempts``. Its output is that of
     the last attempt, or of the check if there was none.
 
+    A goal that is not reached is told (``goal-missed``) where it is no failure.
+
     Raises:
         LeafFailed: ``validation-failed`` if the goal is not reached and ``fail_on_incomplete`` holds.
     """
@@ -46,9 +48,14 @@ async def goal_seek(runner: Runner, step: Step, action: GoalSeek, path: str, try
         search.status = "timeout"
     fields = search.fields()
     output = stream_of(search.output)
-    if search.status == "success" or not action.fail_on_incomplete:
+    if search.status == "success":
         return Done(stdout=output, value=fields)
-    raise LeafFailed(search.failure(), stdout=output, value=fields)
+    failure = search.failure()
+    if action.fail_on_incomplete:
+        raise LeafFailed(failure, stdout=output, value=fields)
+    at = runner.door.place.at(path, try_)
+    await runner.door.recorder.note(StepWarned(**at, code="goal-missed", message=failure.message))
+    return Done(stdout=output, value=fields)
 
 
 class _Round(Struct, frozen=True):

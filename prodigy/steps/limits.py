@@ -25,19 +25,22 @@ class Allowance:
         self._whole = limits or Limits()
         self._bounded = attempt
         self._cpu = 0.0
-        self._output = 0
+        self._output = self._written = 0
 
-    def spend(self, cpu: float, output: int) -> None:
-        """Take note of what a command used: seconds and bytes."""
+    def spend(self, cpu: float, output: int, *, excerpted: bool = False) -> None:
+        """Take note of what a command used: seconds and bytes, of which maybe only an excerpt was written down."""
         self._cpu += cpu
         self._output += output
+        self._written += 0 if excerpted else output
 
-    def limits(self, own: Limits | None, idle: float | None) -> TreeLimits:
+    def limits(self, own: Limits | None, idle: float | None, *, excerpted: bool = False) -> TreeLimits:
         """The limits of the next command.
 
         Args:
             own: the step's, settled.
             idle: seconds that it may say nothing.
+            excerpted: whether only an excerpt of its output is written down, as of Claude's stream, which tells every few
+                letters in an event of their own: that has a bound only where somebody says one.
 
         Raises:
             LeafFailed: ``limit-exceeded``: nothing is left of the attempt's.
@@ -49,7 +52,7 @@ class Allowance:
             wall=seconds(own.wall),
             idle=idle,
             processes=least(_count(own.processes), _count(whole.processes)) or PROCESSES,
-            output=self._output_left(size(own.output)),
+            output=self._output_left(size(own.output), excerpted=excerpted),
             open_files=least(_count(own.open_files), _count(whole.open_files)),
         )
 
@@ -61,18 +64,19 @@ class Allowance:
             raise _exceeded(Breach("cpu_time", self._cpu, allowed))
         return allowed - self._cpu
 
-    def _output_left(self, own: int | None) -> int:
-        allowed = size(self._whole.output)
-        if allowed is None and own is not None:
-            self._bounded = False
-            return own
-        if allowed is None and not self._bounded:
-            return OUTPUT
-        allowed = allowed or OUTPUT
-        if self._output >= allowed:
-            raise _exceeded(Breach("output", self._output, allowed))
-        left = allowed - self._output
-        return left if own is None else min(own, left)
+    def _output_left(self, own: int | None, *, excerpted: bool) -> int | None:
+        allowed, used = size(self._whole.output), self._output
+        if allowed is None:
+            if own is not None:
+                self._bounded = False
+            if own is not None or excerpted:
+                return own
+            if not self._bounded:
+                return OUTPUT
+            allowed, used = OUTPUT, self._written
+        if used >= allowed:
+            raise _exceeded(Breach("output", used, allowed))
+        return least(own, allowed - used)
 
 
 def least(*limits: Number | None) -> Number | None:

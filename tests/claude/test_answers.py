@@ -75,8 +75,10 @@ def test_an_unknown_slash_command(world: World, api: MessagesApi) -> None:
     """It would be sent to the model as plain text: the step fails, and says what there is."""
     world.write(".claude/commands/greet.md", "Greet.\n")
     world.commit()
+    world.write(".claude/commands/great.md", "Great.\n")
     done = world.prodigy("run", world.workflow(steps("/great Ann")), "--no-merge")
     assert done.returncode == 1
+    assert "what is committed, and .claude/commands/great.md differs from that" in done.stderr
     error = outcome(world)["error"]
     assert error["class"] == "claude-error"
     assert error["message"] == "Claude knows no command `/great` here; did you mean `/greet`?"

@@ -1,6 +1,7 @@
 """What is told of a log of Claude: few lines for people, and counts."""
 
 import json
+from datetime import timedelta, timezone
 from typing import Any
 
 from prodigy.cli.claude_lines import claude_lines
@@ -73,7 +74,8 @@ def test_what_a_log_holds() -> None:
     assert (summary.errors, summary.models) == (["API Error"], ["m"])
     assert (summary.first_at, summary.last_at) == ("2026-11-22T10:00:00Z", "2026-11-22T10:00:09Z")
     assert (summary.first_text, summary.last_text) == ("I look.\nThen I write.", "Done.")
-    lines = [text(line) for line in summary_lines(summary)]
+    lines = [text(line) for line in summary_lines(summary, timezone(timedelta(hours=1)))]
+    assert "time     2026-11-22 11:00:00 to 2026-11-22 11:00:09" in lines
     assert "tools    Bash 1; 1 failed" in lines
     assert "tokens   1,000 in, 50 out, 500 of the cache, in 2 replies" in lines
     assert "cost     $0.0150" in lines

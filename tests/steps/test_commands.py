@@ -170,6 +170,17 @@ def test_what_nobody_limits_has_bounds_of_its_own() -> None:
     assert attempt.limits(None, None) == TreeLimits(processes=PROCESSES, output=OUTPUT)
 
 
+def test_the_stream_of_claude_has_no_bound_but_one_that_is_said() -> None:
+    """It grows with every letter, and little of it is written down; whoever works for hours is not ended by it."""
+    attempt, said = Allowance(None, attempt=True), Allowance(Limits(output=OUTPUT), attempt=True)
+    for one in (attempt, said):
+        one.spend(0.0, OUTPUT - 5, excerpted=True)
+    assert attempt.limits(None, None, excerpted=True) == TreeLimits(processes=PROCESSES)
+    assert attempt.limits(None, None) == TreeLimits(processes=PROCESSES, output=OUTPUT)
+    assert said.limits(None, None, excerpted=True) == TreeLimits(processes=PROCESSES, output=5)
+    assert attempt.limits(Limits(output=7), None, excerpted=True).output == 7
+
+
 async def test_a_detached_command_lives_until_the_block_ends(tmp_path: Path) -> None:
     notebook = Notebook()
     async with open_slots() as slots:

@@ -7,7 +7,7 @@ import pytest
 from fakes.runner import FakeRunner
 from notebook import Cut, Notebook
 
-from prodigy.events import GoalSeekAttempted
+from prodigy.events import GoalSeekAttempted, StepWarned
 from prodigy.steps.durable import Done, LeafFailed
 from prodigy.steps.goal_seek import goal_seek
 from prodigy.workflow.model import Check, GoalSeek, Shell, Step, Text
@@ -97,8 +97,11 @@ async def test_the_last_attempt_is_the_end_whatever_the_scores(tree: Path) -> No
 
 
 async def test_a_miss_can_be_allowed(tree: Path) -> None:
-    done = await seek(runner(tree), COUNT, "exit 1", max_attempts=1, fail_on_incomplete=False)
+    notebook = Notebook()
+    done = await seek(runner(tree, notebook), COUNT, "exit 1", max_attempts=1, fail_on_incomplete=False)
     assert (done.value["status"], done.value["score"]) == ("max_attempts", 0)
+    [warned] = notebook.of(StepWarned)
+    assert warned.message == "Goal `be good` reached 0 of 80 points after 1 attempt: no attempt was left"
 
 
 async def test_a_failing_attempt_is_scored(tree: Path) -> None:

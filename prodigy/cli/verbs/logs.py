@@ -205,7 +205,7 @@ def _print_summary(log: StepLog, invocation: Invocation) -> None:
     printer = invocation.printer
     printer.document(counted)
     printer.record(counted)
-    for line in summary_lines(counted):
+    for line in summary_lines(counted, printer.zone):
         printer.line(*line)
 
 
