@@ -135,7 +135,8 @@ class MapActor(PhaseActor):
             message += (
                 "; it exists in your checkout but is not committed, and a run starts from the last commit"
             )
-        return Failure(error_class="bad-input", message=message)
+        missing = isinstance(error, FileNotFoundError)
+        return Failure(error_class="input-not-found" if missing else "bad-input", message=message)
 
     async def _command_output(self, source: MapInput) -> tuple[bytes, str] | Failure:
         """Run the input command as a step of its own and read its whole output from its log."""

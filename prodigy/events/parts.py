@@ -11,6 +11,7 @@ Phase = Literal["steps", "setup", "map", "reduce", "on_success", "on_failure", "
 ErrorClass = Literal[
     "command-failed",
     "bad-input",
+    "input-not-found",
     "timeout",
     "limit-exceeded",
     "commit-missing",

@@ -12,7 +12,7 @@ from prodigy.workflow.model import Backoff, Deferred, Retry, RetryOn
 from prodigy.workflow.patterns import find_pattern
 
 NEVER: Final[frozenset[ErrorClass]] = frozenset(
-    {"undefined-variable", "bad-value", "bad-input", "history-rewritten", "internal"}
+    {"undefined-variable", "bad-value", "bad-input", "input-not-found", "history-rewritten", "internal"}
 )
 """Failures that the next run would meet again."""
 

@@ -155,7 +155,7 @@ def _retry() -> dict[str, Schema]:
         "retry": either(count(1), ref("retry-options")),
         "retry-options": mapping(steps.RETRY, inner.RETRY),
         "backoff": either(
-            mapping(vocabulary("", "", acting(*kinds)), inner.BACKOFF),
+            mapping(vocabulary("", "", acting(*kinds), words=True), inner.BACKOFF),
             *(_typed_backoff(kind) for kind in kinds),
         ),
         **by_name,

@@ -98,7 +98,7 @@ ON_ITEM_FAILURE: Final[Table] = {
 TIMEOUT_CONFIG: Final[Table] = {
     "agent_timeout_secs": Entry(LIMIT, "How long one attempt at an item may take."),
     "command_timeouts": Entry(
-        named(either(FIXED_LIMIT, {"type": "null"}), f"^(?:{'|'.join(TIMED_KINDS)})$"),
+        named(either(FIXED_LIMIT, {"type": "null"}), f"^(?:{'|'.join(TIMED_KINDS)})(?:_[0-9]+)?$"),
         "Time limits by kind of step.",
     ),
     "timeout_policy": Entry(choice_of(TimeoutConfig, "policy"), "Which limits hold; `hybrid` by default."),
@@ -177,7 +177,7 @@ ENV_VALUE: Final[Table] = {
     "condition": Entry(FILLED, "An expression that chooses between `when_true` and `when_false`."),
     "when_true": Entry(TEXT, "The value if the condition holds."),
     "when_false": Entry(TEXT, "The value if it does not."),
-    "provider": Entry({"enum": ["env", "file", "command"]}, "Where the value is looked up."),
+    "provider": Entry(choice("env", "file", "command"), "Where the value is looked up."),
     "key": Entry(FILLED, "What is looked up: a variable, a path, a command."),
     "version": Entry(TEXT, "Means nothing to the providers that there are.", old=True),
 }
@@ -287,7 +287,9 @@ WORKFLOW: Final[Table] = {
     "version": Entry(TEXT, "The version of the workflow."),
     "author": Entry(TEXTS, "Who wrote it."),
     "tags": Entry(TEXTS, "Words to find it by."),
-    "mode": Entry(choice(*MODES), "`mapreduce` with `map`, else `sequential`; need not be said."),
+    "mode": Entry(
+        choice(*MODES, "map_reduce"), "`mapreduce` with `map`, else `sequential`; need not be said."
+    ),
     "commands": Entry(STEPS, "The steps of a plain workflow."),
     "setup": Entry(_phase("setup"), "Steps that run first."),
     "map": Entry(ref("map"), "One agent for each of many items."),

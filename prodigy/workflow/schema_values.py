@@ -131,10 +131,11 @@ def mapping(vocabulary: Vocabulary, *tables: Table, rest: Schema | bool = False)
         KeyError: no table has an acting key.
     """
     properties = {text: _property(text, vocabulary.spellings[text], tables) for text in vocabulary.names()}
+    styled = {f"^{_in_any_style(text)}$": schema for text, schema in properties.items()}
     return {
         "type": "object",
         "properties": properties,
-        "patternProperties": {FREE: ANYTHING},
+        "patternProperties": {FREE: ANYTHING} | (styled if vocabulary.words else {}),
         "additionalProperties": rest,
     }
 

@@ -471,3 +471,18 @@ def test_what_verify_leaves_behind_does_not_matter(world: World) -> None:
     assert (world.repository / "made").exists()
     assert not (world.repository / "coverage.xml").exists()
     assert world.leftovers() == []
+
+
+@pytest.mark.parametrize("in_checkout", [False, True])
+def test_an_input_that_is_not_there_is_named_for_what_it_is(world: World, in_checkout: bool) -> None:
+    flow = """
+    mode: mapreduce
+    map: {input: items.json, agent_template: [{shell: 'true'}]}
+    """
+    if in_checkout:
+        (world.repository / "items.json").write_text("[1]")
+    done = world.prodigy("run", world.workflow(flow))
+    assert done.returncode == 1
+    error = world.events("job_failed")[0]["error"]
+    assert (error["class"], "'items.json'" in error["message"]) == ("input-not-found", True)
+    assert ("in your checkout but is not committed" in error["message"]) is in_checkout

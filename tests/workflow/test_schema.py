@@ -57,6 +57,9 @@ def texts() -> Iterator[str]:
             yield block.partition("\n")[2].partition("```")[0]
     yield from (file.read_text() for file in sorted((ROOT / "examples").rglob("*.yml")))
     yield (ROOT / "prodigy/init/example.yml").read_text()
+    yield from (
+        file.read_text(encoding="utf-8-sig") for file in sorted((ROOT / "tests/workflow/corpus").iterdir())
+    )
     for file in sorted((ROOT / "tests/workflow").glob("test_parse*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Constant) and isinstance(node.value, str) and ":" in node.value:
