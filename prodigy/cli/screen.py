@@ -16,6 +16,7 @@ import trio
 from prodigy.cli.printer import Level, Printer, Span, Tone
 from prodigy.cli.terminal import Marks
 from prodigy.cli.text import about, cells, cut, dollars, duration, pad, printable
+from prodigy.cli.under_way import NOBODY, Running
 from prodigy.job.items import item_text
 from prodigy.job.state import ItemState, JobState
 from prodigy.job.summary import ItemCounts, item_counts, progress
@@ -46,23 +47,41 @@ class _Row(NamedTuple):
     warning: str = ""
 
 
-def view(state: JobState, now: datetime, width: int, height: int, marks: Marks, level: Level) -> list[Line]:
+def view(
+    state: JobState,
+    now: datetime,
+    width: int,
+    height: int,
+    marks: Marks,
+    level: Level,
+    running: Running = NOBODY,
+) -> list[Line]:
     """The lines of the region, each at most ``width`` cells, at most half of ``height`` but four at least."""
     room = max(_FEWEST_LINES, height // _SHARE_OF_TERMINAL)
     head = [_phase_line(state, now, width, marks)]
     if state.total:
-        head.append(_count_line(state, now, marks))
+        head.append(_count_line(state, now, marks, running))
+    else:
+        head = [(*head[0], *_money(state, running))]
     if level >= Level.VERBOSE and state.workers:
         head.append(_worker_line(state))
     rows = [*_resolution_rows(state, now), *(_agent_row(item, now) for item in _running(state))]
     return [_clipped(line, width, marks) for line in (*head, *_fit(rows, room - len(head), width, marks))]
 
 
-def render(state: JobState, now: datetime, width: int, height: int, marks: Marks, level: Level) -> "Text":
+def render(
+    state: JobState,
+    now: datetime,
+    width: int,
+    height: int,
+    marks: Marks,
+    level: Level,
+    running: Running = NOBODY,
+) -> "Text":
     """``view`` as one Rich text."""
     from rich.text import Text
 
-    lines = view(state, now, width, height, marks, level)
+    lines = view(state, now, width, height, marks, level, running)
     return Text("\n", no_wrap=True, overflow="crop").join(_rich(line) for line in lines)
 
 
@@ -93,7 +112,7 @@ def _bar(counts: ItemCounts, room: int, marks: Marks) -> Iterator[Span]:
     yield Span(figures)
 
 
-def _count_line(state: JobState, now: datetime, marks: Marks) -> Line:
+def _count_line(state: JobState, now: datetime, marks: Marks, running: Running) -> Line:
     seen = progress(state, now)
     counts = seen.items
     eta = about(seen.eta_ms / 1000) if seen.eta_ms is not None else marks.dash
@@ -105,16 +124,17 @@ def _count_line(state: JobState, now: datetime, marks: Marks) -> Line:
         (counts.waiting, "waiting", "dim"),
     )
     told = [Span(f"{number:,} {word}  ", tone if number else "dim") for number, word, tone in numbers]
-    return (*told, Span(f"{duration(seen.elapsed_ms / 1000)}  eta {eta}", "dim"), *_money(state))
+    return (*told, Span(f"{duration(seen.elapsed_ms / 1000)}  eta {eta}", "dim"), *_money(state, running))
 
 
-def _money(state: JobState) -> Iterator[Span]:
+def _money(state: JobState, running: Running) -> Iterator[Span]:
     """What the run has spent, what it may still spend for what runs, and what it may spend at all."""
     money = state.money
     if money.launches:
         tone: Tone = "warning" if money.warned else "dim"
         cap = None if money.caps is None else money.caps.usd
-        yield Span(f"  {dollars(money.usd, money.reserved, cap)}  {money.tokens:,} tokens", tone)
+        spent = dollars(money.usd + running.usd, max(0.0, money.reserved - running.usd), cap)
+        yield Span(f"  {spent}  {money.tokens + running.tokens:,} tokens", tone)
 
 
 def _worker_line(state: JobState) -> Line:
@@ -227,16 +247,25 @@ class Canvas(Protocol):
 
 
 async def live(
-    read_state: Callable[[], JobState], now: Callable[[], datetime], printer: Printer, canvas: Canvas
+    read_state: Callable[[], JobState],
+    now: Callable[[], datetime],
+    printer: Printer,
+    canvas: Canvas,
+    used: Callable[[JobState], Running] = lambda _: NOBODY,
 ) -> None:
-    """Show the run until cancelled; what the printer says meanwhile scrolls above the region."""
+    """Show the run until cancelled; what the printer says meanwhile scrolls above the region.
+
+    ``used`` says what launches that are under way have used.
+    """
     finished: list[str] = []
     with printer.talking_through(finished.append):
         try:
             while True:
                 width, height = canvas.size
                 room = max(1, width - _ECHOED)
-                frame = render(read_state(), now(), room, height, printer.talk_marks, printer.level)
+                state = read_state()
+                marks, level = printer.talk_marks, printer.level
+                frame = render(state, now(), room, height, marks, level, used(state))
                 above, finished[:] = finished.copy(), ()
                 await canvas.draw(frame, above)
                 await trio.sleep(_FRAME)

@@ -18,8 +18,10 @@ from prodigy.cli.options import ProgressChoice
 from prodigy.cli.printer import Form, Level, Part
 from prodigy.cli.result import output_lines, result_lines, run_error
 from prodigy.cli.tuned import tuning
+from prodigy.cli.under_way import UnderWay
 from prodigy.cli.watch import Watcher, mode_of
 from prodigy.errors import ProdigyError
+from prodigy.events import ClaudeMeter, ClaudeUse
 from prodigy.job.plan import RunPlan
 from prodigy.job.report import SAMPLES, report
 from prodigy.job.state import JobState, RetryState
@@ -146,9 +148,13 @@ class Session:
             zone=self._printer.zone,
         )
         mode = mode_of(self._progress, self._printer)
-        return Watcher(
-            self._printer, mode, style, self._around.now, self._make_follower(plan, layout, prepared)
-        )
+        environ = {**self._around.environ, **prepared.claude.values}
+
+        def spent(use: ClaudeUse, before: ClaudeMeter | None) -> ClaudeUse:
+            return opened(plan.backend).spent(environ, use, before)
+
+        follower = self._make_follower(plan, layout, prepared)
+        return Watcher(self._printer, mode, style, self._around.now, follower, UnderWay(spent))
 
     def _make_follower(self, plan: RunPlan, layout: Layout, prepared: Prepared) -> ClaudeFollower | None:
         """Tells what Claude does: where everything is told, and where the environment asks for it at any level."""

@@ -13,6 +13,7 @@ from prodigy.cli.lines.line import Style, Told
 from prodigy.cli.options import ProgressChoice
 from prodigy.cli.printer import Level, Printer
 from prodigy.cli.prompt import Answer, confirm
+from prodigy.cli.under_way import UnderWay
 from prodigy.events import Record, item_of
 from prodigy.job.items import item_text
 from prodigy.job.state import JobState
@@ -40,6 +41,7 @@ class Watcher:
         style: how lines are written.
         now: the wall clock, in UTC.
         follower: tells what Claude does meanwhile, if that is wanted.
+        under_way: knows what running launches of Claude have used.
     """
 
     def __init__(
@@ -49,11 +51,13 @@ class Watcher:
         style: Style,
         now: Callable[[], datetime],
         follower: ClaudeFollower | None = None,
+        under_way: UnderWay | None = None,
     ) -> None:
         self._printer = printer
         self._mode = mode
         self._style = style
         self._follower = follower
+        self._under_way = under_way or UnderWay(lambda use, _: use)
         self._now = now
         self._last = Milestone(now())
         self._screen = trio.CancelScope()
@@ -90,7 +94,9 @@ class Watcher:
             region = Region(self._printer.talk_stream, colour=self._printer.talk_has_colour)
             self._closed = trio.Event()
             with self._screen:
-                await live(read_state, self._now, self._printer, region)
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._under_way.follow, read_state)
+                    await live(read_state, self._now, self._printer, region, self._under_way.used)
             self._closed.set()
 
     async def ask(self, question: str, stdin: TextIO) -> Answer:

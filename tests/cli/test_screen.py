@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from hypothesis import given
@@ -16,6 +17,7 @@ from prodigy.cli.printer import Level
 from prodigy.cli.screen import live, render, view
 from prodigy.cli.terminal import ASCII, UNICODE, Marks
 from prodigy.cli.text import cells
+from prodigy.cli.under_way import Running
 from prodigy.job.state import ItemState, JobState, Money, PhaseState, Resolution, packed
 
 BEGAN = datetime(2026, 11, 22, 8, 15, 0, tzinfo=UTC)
@@ -68,6 +70,11 @@ def lines(
     level: Level = Level.NORMAL,
 ) -> list[str]:
     return ["".join(span.text for span in line) for line in view(state, NOW, width, height, marks, level)]
+
+
+def shown(state: JobState, running: Running) -> list[str]:
+    made = view(state, NOW, 120, 24, UNICODE, Level.NORMAL, running)
+    return ["".join(span.text for span in line) for line in made]
 
 
 def test_a_map_phase_at_eighty_columns() -> None:
@@ -218,6 +225,18 @@ async def test_ten_frames_a_second_and_every_finished_line_once(
     assert paper.closed
     said.printer.talk("afterwards")
     assert said.err.getvalue() == "afterwards\n"
+
+
+def test_what_runs_has_spent_something_too() -> None:
+    """What is set apart for it is less by that."""
+    state = in_map(["a"], done=1)
+    state.money.launches, state.money.usd, state.money.tokens, state.money.under_way = 2, 0.5, 1000, {7: 1.0}
+    [line] = [text for text in shown(state, Running(0.25, 500)) if "tokens" in text]
+    assert line.endswith("  $0.75 (~$1.50)  1,500 tokens")
+    plain = msgspec.structs.replace(state, phase="steps", items={}, phases={"steps": state.phases["map"]})
+    plain.counts.clear()
+    [line] = shown(plain, Running(0.25, 500))
+    assert line.endswith("  $0.75 (~$1.50)  1,500 tokens")
 
 
 async def test_what_the_terminal_echoes_has_room(
