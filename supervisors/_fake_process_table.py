@@ -67,6 +67,11 @@ class FakeProcessTable:
         self._fail()
         return dict(self.processes)
 
+    def count(self) -> int:
+        """How many there are."""
+        self._fail()
+        return len(self.processes)
+
     def buried(self, pid: int) -> float:
         """What a process has buried; 0 when it is gone."""
         self._fail()

@@ -69,6 +69,13 @@ class Judge:
         return limits.memory is not None or limits.cpu_time is not None or limits.processes is not None
 
     @property
+    def harmless(self) -> int:
+        """So many processes may be on the machine without a reading telling anything."""
+        limits = self.limits
+        counts_only = limits.memory is None and limits.cpu_time is None
+        return limits.processes if counts_only and limits.processes is not None else 0
+
+    @property
     def deadline(self) -> float:
         """The moment at which time alone will be a breach, unless something is heard before."""
         limits = self.limits

@@ -57,6 +57,14 @@ class ProcessTable(Protocol):
         """
         ...
 
+    def count(self) -> int:
+        """How many processes there are, dead ones that nobody has waited for included.
+
+        Raises:
+            OSError: as ``scan``.
+        """
+        ...
+
     def buried(self, pid: int) -> float:
         """CPU seconds of the descendants that a process has waited for; 0 when it is gone.
 

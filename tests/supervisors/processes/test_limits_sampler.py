@@ -70,6 +70,25 @@ async def test_nothing_is_read_while_nothing_needs_it(autojump_clock: MockClock)
         assert table.scans == 10
 
 
+async def test_a_machine_with_few_processes_is_not_scanned_for_their_number(autojump_clock: MockClock):
+    table, tree, other = FakeProcessTable(), FakeTree(100), FakeTree(200)
+    async with open_sampler(table) as sampler:
+        with sampler.watching(tree, Limits(processes=3), 0.0):
+            table.use(100, processes=2)
+            await trio.sleep(10.5)
+            assert (table.count(), table.scans) == (3, 0)
+            with sampler.watching(other, Limits(memory=1), 0.0):
+                await trio.sleep(2)
+            assert table.scans == 2
+            table.use(200, processes=3)
+            await trio.sleep(2)
+            assert table.scans == 4
+            assert tree.breach is None
+            table.use(100, processes=2)
+            await tree.dead.wait()
+    assert tree.breach == Breach("processes", 4, 3)
+
+
 async def test_one_scan_a_tick_serves_all_trees(autojump_clock: MockClock):
     table = FakeProcessTable()
     one, two, three = FakeTree(100), FakeTree(200), FakeTree(300)
