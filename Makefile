@@ -4,7 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= $(shell echo $$(( $$(nproc) + 2 )))
 
-.PHONY: help setup demo test test-claude lint types stress bench ci clean
+TEST    = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+.PHONY: help setup demo test test-claude test-all claude lint types stress bench ci clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -20,11 +22,16 @@ demo: setup      ## run the main job in a scratch repository (no Claude, no netw
 	@$(BIN)/python examples/demo.py
 
 test: setup      ## the tests
-	$(BIN)/python -m pytest --ignore=tests/claude -n $(JOBS) --dist worksteal
+	$(TEST) --ignore=tests/claude
 
-test-claude: setup  ## the tests against the real Claude CLI, which they fetch; no network otherwise, no account
+test-claude: claude  ## the tests against the real Claude CLI, which they fetch; no network otherwise, no account
+	$(TEST) tests/claude
+
+test-all: claude  ## both at once, since those of Claude mostly wait
+	$(TEST)
+
+claude: setup
 	$(BIN)/python tests/claude/pinned.py || echo 'SKIPPED: the registry does not give the Claude CLI' >&2
-	$(BIN)/python -m pytest tests/claude -n $(JOBS) --dist worksteal
 
 lint: setup      ## style and formatting
 	$(BIN)/ruff check .
@@ -39,7 +46,7 @@ stress: setup    ## what is too long or too violent for the tests
 bench: setup     ## figures, as ratios against peers in the same run
 	$(BIN)/python -m stress bench
 
-ci: lint types test test-claude  ## what must hold at every commit
+ci: lint types test-all  ## what must hold at every commit
 	STRESS_SEED=1 STRESS_SCALE=0.05 $(BIN)/python -m stress fuzz_language
 	folder=$$(mktemp -d) && TMPDIR=$$folder $(BIN)/python examples/demo.py && rm -r $$folder
 

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -101,8 +102,8 @@ def test_a_repository_that_turns_read_only(world: World, disk: Path) -> None:
 
 def test_a_disk_that_is_full_when_work_is_to_be_merged(world: World, disk: Path) -> None:
     """The second agent leaves no room behind; its own work is committed by then, and only its merge needs some."""
-    for number in range(4000):
-        world.write(f"f{number}", f"{number}")
+    for number in range(1000):
+        world.write("".join(sha256(f"{number} {part}".encode()).hexdigest() for part in range(3)), "")
     world.commit("a folder whose tree takes more room than what is given back meanwhile")
     fill = f"test $PRODIGY_ITEM_INDEX != 1 || {{ cat /dev/zero > {disk}/ballast 2> /dev/null || true; }}"
     done = world.prodigy("run", flow(world, fill, then="true", parallel=1), "--no-merge")
