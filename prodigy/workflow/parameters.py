@@ -208,6 +208,10 @@ class Values(Struct, frozen=True):
         return UNDEFINED
 
 
+_WRITTEN_AS_TEXT = frozenset({"integer", "number", "boolean"})
+"""Types whose values may stand in quotes, as everywhere in the language."""
+
+
 def bind(
     parameters: tuple[Parameter, ...],
     given: Mapping[str, Any],
@@ -238,6 +242,8 @@ def bind(
                 message = f"the parameter `{parameter.name}` has no value"
                 problems.error("parameter-missing", message, at or parameter.at, hint)
             continue
+        if isinstance(value, str) and parameter.type in _WRITTEN_AS_TEXT:
+            value = plain(CliText(value), parameter.type)
         if value is None or fits(value, parameter.type):
             values[parameter.name] = value
         else:

@@ -59,6 +59,11 @@ def steps(workflow: Workflow) -> tuple[Step, ...]:
         ("array", CliText("[1, 2]"), [1, 2]),
         ("object", CliText('{"a": 1}'), {"a": 1}),
         ("integer", 3.0, 3.0),
+        ("integer", "3", 3),
+        ("number", "1.5", 1.5),
+        ("boolean", "true", True),
+        ("any", "3", "3"),
+        ("string", "3", "3"),
         ("any", None, None),
     ],
 )
@@ -73,6 +78,8 @@ def test_values_from_outside_become_what_the_type_wants(type_, given, value):
     [
         ("integer", CliText("x")),
         ("integer", 1.5),
+        ("integer", "three"),
+        ("boolean", "yes"),
         ("number", True),
         ("boolean", CliText("3")),
         ("array", CliText("{}")),
