@@ -14,15 +14,19 @@ from prodigy.store.locks import held
 FLOW = """
 grace: {grace}
 steps:
-  - shell: 'trap "" TERM; touch "{place}/{name}"; while :; do sleep 0.05; done # {tag}'
+  - shell: 'trap "{heard}" TERM; touch "{place}/{name}"; while :; do sleep 0.05; done # {tag}'
 """
 PATIENT = "120s"
 """A grace that no test waits for."""
 
 
-def started(world: World, tag: str, *, grace: str = "100ms", name: str = "at") -> Popen[str]:
-    """A run whose step does not listen to SIGTERM, and stands there."""
-    flow = FLOW.format(grace=grace, place=world.folder, name=name, tag=tag)
+WAIT = ("--wait", f"{PATIENCE:.0f}s")
+"""How long a run may take to end where nothing is said of that: of itself `stop` waits for 10 s beside the grace."""
+
+
+def started(world: World, tag: str, *, grace: str = "100ms", name: str = "at", heard: str = "") -> Popen[str]:
+    """A run whose step stands there, and does not listen to SIGTERM, or does what is said."""
+    flow = FLOW.format(grace=grace, place=world.folder, name=name, tag=tag, heard=heard)
     process = world.start("run", world.workflow(flow, f"{name}.yml"), "--no-merge")
     eventually(lambda: (world.folder / name).exists() or process.poll() is not None)
     assert process.poll() is None, process.communicate()[1]
@@ -42,7 +46,7 @@ def tail_of(world: World) -> str:
 
 
 def test_a_run_ends_as_by_ctrl_c_and_says_who_asked(world: World, tag: str) -> None:
-    process = started(world, tag)
+    process = started(world, tag, grace=PATIENT, heard="exit 1")
     done = world.prodigy("stop")
     assert (done.returncode, process.poll()) == (0, 143), "it is over before `stop` is"
     assert not pids_with(tag)
@@ -50,7 +54,7 @@ def test_a_run_ends_as_by_ctrl_c_and_says_who_asked(world: World, tag: str) -> N
     [request] = world.events("cancel_requested")
     assert request["by"].startswith("`prodigy stop`, pid ")
     assert f"on {os.uname().nodename} since" in request["by"]
-    assert request["grace_ms"] == 100
+    assert request["grace_ms"] == 120_000
     assert world.events("job_paused") == [{"event_type": "job_paused", "reason": "signal", "signal": 15}]
     assert "asked by `prodigy stop`" in ended(process, 143)
     assert world.json("status")["running"] == []
@@ -58,7 +62,7 @@ def test_a_run_ends_as_by_ctrl_c_and_says_who_asked(world: World, tag: str) -> N
 
 def test_now_skips_the_grace(world: World, tag: str) -> None:
     process = started(world, tag, grace=PATIENT)
-    document = world.json("stop", "latest", "--now", "--wait", "240s")
+    document = world.json("stop", "latest", "--now", *WAIT)
     [stopped] = document["stops"]
     assert (stopped["result"], stopped["pid"], stopped["detail"]) == ("stopped", process.pid, "interrupted")
     assert "grace_ms" not in world.events("cancel_requested")[0]
@@ -80,7 +84,7 @@ def test_a_run_that_takes_longer_is_told_and_goes_on_ending(world: World, tag: s
     unheard.stdout.close()
     unheard.communicate(timeout=PATIENCE)
     assert unheard.returncode == 1, "it has not ended, whether anybody reads that or not"
-    assert world.prodigy("stop", tail_of(world), "--now").returncode == 0
+    assert world.prodigy("stop", tail_of(world), "--now", *WAIT).returncode == 0
     ended(process, 143)
     assert len(world.events("cancel_requested")) == 1
 
@@ -89,7 +93,7 @@ def test_killing_the_program_takes_its_steps_along(world: World, tag: str) -> No
     process = started(world, tag, grace=PATIENT)
     os.kill(process.pid, signal.SIGSTOP)  # it does not listen any more
     assert world.prodigy("stop", "--wait", "10ms").returncode == 1
-    done = world.prodigy("stop", "--kill", "--wait", "240s")
+    done = world.prodigy("stop", "--kill", *WAIT)
     assert (done.returncode, done.stdout.split()[0]) == (0, "killed")
     assert not pids_with(tag)
     assert not any(held(lock) for lock in world.home.glob("locks/*/*"))
@@ -104,10 +108,10 @@ def test_which_of_several(world: World, tag: str) -> None:
     done = world.prodigy("stop", "--json")
     assert (done.returncode, json.loads(done.stdout)["error"]["code"]) == (2, "ambiguous-run")
     assert (older.poll(), newer.poll()) == (None, None)
-    assert world.prodigy("stop", "latest").returncode == 0
+    assert world.prodigy("stop", "latest", *WAIT).returncode == 0
     assert (older.poll(), newer.poll()) == (None, 143)
     third = started(world, tag, name="third")
-    everyone = world.json("stop", "--all")["stops"]
+    everyone = world.json("stop", "--all", *WAIT)["stops"]
     assert {stopped["pid"] for stopped in everyone} == {older.pid, third.pid}
     for process in (older, newer, third):
         ended(process, 143)
@@ -135,7 +139,7 @@ def test_a_number_that_belongs_to_somebody_else_by_now_is_not_signalled(world: W
             assert world.prodigy("stop", how, "--wait", "1s").returncode == 1
     assert process.poll() is None
     lock.write_text(json.dumps(holder))
-    assert world.prodigy("stop").returncode == 0
+    assert world.prodigy("stop", *WAIT).returncode == 0
     ended(process, 143)
 
 
