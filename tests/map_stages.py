@@ -7,6 +7,8 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+from shelves import resting
+
 from prodigy import events
 from prodigy.events import AnyEvent, Failure, Record
 from prodigy.job.fold import apply, fold
@@ -66,7 +68,7 @@ class Stage:
         self.invalid = {f"i{index}" for index in invalid}
         self.now = BEGINNING
         self.records: list[Record] = []
-        self.state = JobState()
+        self.state = resting()
         self.pending: list[Any] = []
         self.running: dict[str, int] = {}
         self.merging: dict[str, Outcome] = {}

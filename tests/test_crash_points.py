@@ -19,6 +19,7 @@ ELSEWHERE = {
     ("git/attributes.py", "_fill"): "a folder aside, in which nobody else looks",
     ("git/local.py", "run"): "git that writes is started within a block",
     ("git/private_folder.py", "_delete"): "its only caller stands in a block",
+    ("store/shelf.py", "_put"): "a file without a name, which ends with its process",
     ("steps/keeper.py", "main"): "a process of its own, which outlives everybody",
     ("steps/keeper.py", "_start"): "likewise",
 }

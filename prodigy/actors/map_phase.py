@@ -240,7 +240,7 @@ class MapActor(PhaseActor):
         services = self._services
         await reclaim_all(services.workspaces, services.crew, self._ledger)
         living = {child.id for child in await services.crew.children()}
-        for item in sorted(self._ledger.state.items.values(), key=lambda item: item.index):
+        for item in self._ledger.state.items.at_work():
             if item.agent_id is None:
                 continue
             if item.status == "running":

@@ -220,7 +220,7 @@ class Merger(Actor[Message]):
     async def _tip(self) -> str:
         """The session branch's tip; the branch is seen to be there while Claude resolves a conflict."""
         state = self._ledger.state
-        if any(item.resolution is not None for item in state.items.values()):
+        if any(item.resolution is not None for item in state.items.at_work()):
             await self._put_back()
         return state.tip or self._plan.base_commit
 

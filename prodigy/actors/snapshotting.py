@@ -75,10 +75,10 @@ class Snapshots:
         """Copy ``state`` before anything else happens, then write the copy."""
         if position.seq == self._seq:
             return
-        content = content_of(state, self._job, position, now)
         self.begins(position.seq, now)
         self._busy = True
         try:
+            content = content_of(state, self._job, position, now, self._layout.journal(self._job))
             path = await trio.to_thread.run_sync(save, self._layout, self._job, position.seq, content)
             kept = CheckpointCreated(version=position.seq, file=str(path), bytes=path.stat().st_size)
             self._told.append(kept)

@@ -111,7 +111,7 @@ class _Cleaning:
         """Whether something would have to be rescued: work that is not merged, or agents cut off in the middle."""
         if self._wanted.agents_only:
             state = load_state(run)
-            return bool(state.leases) or any(item.resolution is not None for item in state.items.values())
+            return bool(state.leases) or any(item.resolution is not None for item in state.items.at_work())
         if known.merge in {"merged", "nothing"}:
             return False
         return known.status != "completed" or (known.commits > 0 and not self._merged_by_hand(run, known))

@@ -5,6 +5,7 @@ Nothing is offered that a shell would read as more than a word.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from cyclopts import App
@@ -121,6 +122,6 @@ def _items(words: Sequence[str], invocation: Invocation) -> Iterator[str]:
             state = load_state(run_called(name, invocation))
         except ProdigyError:
             continue
-        items = list(state.items.values())[:_MANY]
+        items = islice(state.items.values(), _MANY)
         yield from (item_text(item.item, item.item_id) for item in items)
         return

@@ -59,7 +59,7 @@ def _phases(plan: RunPlan, state: JobState) -> Iterator[PhaseLeft]:
 
 
 def _items(state: JobState, changes: Changes) -> Iterator[ItemLeft]:
-    for item in sorted(state.items.values(), key=lambda item: item.index):
+    for item in state.items.by_index():
         queued = item.item_id in state.dead_letters
         undecided = item.status == "failed" and not queued and not item.discarded
         if item.status in _LEFT or undecided or (queued and changes.include):

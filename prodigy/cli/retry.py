@@ -17,12 +17,11 @@ from prodigy.errors import RunError, UsageError
 from prodigy.events import DlqRetryStarted
 from prodigy.git.repository import branch_tip, find_target
 from prodigy.ids import session_branch, tail_of
-from prodigy.job.items import item_text
 from prodigy.job.plan import RunPlan
 from prodigy.job.retrying import Choice, chosen, parallel, rebased, retried
-from prodigy.job.state import DeadLetter, JobState
+from prodigy.job.state import JobState
 from prodigy.store.dead_letters import dead_letter_lines
-from prodigy.store.documents import RetryPlanDocument
+from prodigy.store.documents import DeadLetterLine, RetryPlanDocument
 from prodigy.store.runs import Run, load_state
 from prodigy.store.snapshots import Folded
 from prodigy.workflow.model import Budget
@@ -76,16 +75,11 @@ class _Retry(Continuation):
         self._wanted = wanted
 
     # -- what it is about ----------------------------------------------------------------------------------------------
-    def _letters(self, state: JobState) -> list[DeadLetter]:
-        letters = chosen(state, self._wanted.choice)
-        if not letters:
-            some = (
-                "item of the dead letter queue fits"
-                if state.dead_letters
-                else "item is in the dead letter queue"
-            )
-            self._printer.line(f"nothing to retry: no {some} of {self._run.session_id}")
-        return letters
+    def _nothing(self, state: JobState) -> None:
+        some = (
+            "item of the dead letter queue fits" if state.dead_letters else "item is in the dead letter queue"
+        )
+        self._printer.line(f"nothing to retry: no {some} of {self._run.session_id}")
 
     def _taken(self, plan: RunPlan) -> Replacement | None:
         """The workflow that takes the place of the recorded one."""
@@ -96,7 +90,9 @@ class _Retry(Continuation):
 
     def show(self, state: JobState) -> None:
         """What would be tried again, and with which workflow."""
-        letters = self._letters(state)
+        letters = list(dead_letter_lines(state, chosen(state, self._wanted.choice)))
+        if not letters:
+            self._nothing(state)
         plan = self._asked(state)
         taken = self._taken(plan)
         plan = taken.plan if taken is not None else plan
@@ -106,7 +102,7 @@ class _Retry(Continuation):
             workflow_sha256=plan.workflow_sha256,
             max_parallel=parallel(plan, state, self._wanted.max_parallel),
             reduce=self._wanted.reduce,
-            items=list(dead_letter_lines(state, letters)),
+            items=letters,
         )
         if self._printer.document(document) or not letters:
             return
@@ -122,8 +118,9 @@ class _Retry(Continuation):
         """Choose the items, find the branch that they are for, and start the tree."""
         state = found.state
         self._require_end(state)
-        letters = self._letters(state)
-        if not letters:
+        wanted = tuple(letter.item_id for letter in chosen(state, self._wanted.choice))
+        if not wanted:
+            self._nothing(state)
             return lambda: 0
         plan = self._asked(state)
         taken = self._taken(plan)
@@ -133,7 +130,7 @@ class _Retry(Continuation):
             self._printer.note(f"{plan.workflow_path} was changed since; `--reload` takes it as it is now")
         ground = await self._ground(plan)
         event = msgspec.structs.replace(
-            self._event(plan, state, letters, *await self._place(plan, state, ground)),
+            self._event(plan, state, wanted, *await self._place(plan, state, ground)),
             backend=self._backend(
                 self._wanted.agent or self._reloaded(plan, settings, taken=taken is not None)
             ),
@@ -166,11 +163,11 @@ class _Retry(Continuation):
             )
 
     def _event(
-        self, plan: RunPlan, state: JobState, letters: list[DeadLetter], number: int, base: str
+        self, plan: RunPlan, state: JobState, item_ids: tuple[str, ...], number: int, base: str
     ) -> DlqRetryStarted:
         wanted, configuration = self._wanted, self._invocation.configuration
         return DlqRetryStarted(
-            item_ids=tuple(letter.item_id for letter in letters),
+            item_ids=item_ids,
             base_commit=base,
             branch_number=number,
             max_parallel=parallel(plan, state, wanted.max_parallel, configuration.get("dlq.retry_parallel")),
@@ -204,10 +201,10 @@ class _Retry(Continuation):
         return number, base
 
 
-def _rows(letters: list[DeadLetter]) -> Iterator[tuple[Part, ...]]:
+def _rows(letters: list[DeadLetterLine]) -> Iterator[tuple[Part, ...]]:
     for letter in letters:
         yield (
-            Span(item_text(letter.item, letter.item_id), "strong"),
+            Span(letter.text, "strong"),
             str(letter.failure_count),
             letter.error_class or "",
             letter.message,

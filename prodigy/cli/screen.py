@@ -144,7 +144,7 @@ def _worker_line(state: JobState) -> Line:
 
 def _running(state: JobState) -> list[ItemState]:
     """The items that an agent works at, by the slot they stand in, so that a row stays where it is."""
-    running = (item for item in state.items.values() if item.status == "running")
+    running = (item for item in state.items.at_work() if item.status == "running")
     return sorted(running, key=lambda item: (item.slot if item.slot is not None else 0, item.index))
 
 
@@ -158,7 +158,7 @@ def _agent_row(item: ItemState, now: datetime) -> _Row:
 
 def _resolution_rows(state: JobState, now: datetime) -> Iterator[_Row]:
     """The conflicts that Claude resolves: one of items at a time, or that of the final merge."""
-    owners = ((_name(item), item.resolution) for item in state.items.values() if item.status == "merging")
+    owners = ((_name(item), item.resolution) for item in state.items.at_work() if item.status == "merging")
     for name, resolution in (*owners, ("the session", state.resolution)):
         if resolution is not None and resolution.commit is None:
             taken = _since(resolution.began, now) if resolution.began else ""

@@ -50,7 +50,7 @@ def agents_at_work(state: JobState) -> list[AgentAtWork]:
 
 
 def _agents(state: JobState) -> Iterator[AgentAtWork]:
-    for item in sorted(state.items.values(), key=lambda item: item.index):
+    for item in state.items.at_work():
         if item.status == "running":
             yield AgentAtWork(
                 phase="map",

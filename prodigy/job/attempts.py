@@ -5,7 +5,6 @@ Pure.
 
 from collections.abc import Mapping
 from datetime import timedelta
-from sys import intern
 from typing import Final
 
 from msgspec.structs import replace
@@ -41,7 +40,7 @@ def _items_selected(state: JobState, _event: events.ItemsSelected, _: Record) ->
 
 
 def _item_skipped(state: JobState, event: events.ItemSkipped, _: Record) -> None:
-    item = state.items[event.item_id]
+    item = state.items.change(event.item_id)
     move(state, item, "skipped")
     failed_for_good(state, item)
 
@@ -61,14 +60,14 @@ def _circuit_closed(state: JobState, _event: events.CircuitClosed, _: Record) ->
 
 # -- agents ---------------------------------------------------------------------------------------------------------
 def _agent_started(state: JobState, event: events.AgentStarted, record: Record) -> None:
-    item = state.items[event.item_id]
+    item = state.items.change(event.item_id)
     if event.agent_id != item.agent_id:
         forget_leaves(state, item)
     move(state, item, "running")
     item.attempts = event.attempt
     item.agent_id = event.agent_id
     item.slot = event.slot
-    item.base_commit = intern(event.base_commit)
+    item.base_commit = event.base_commit
     item.started_at = record.timestamp
     item.ready_at = None
     item.trial = state.circuit is not None
@@ -117,7 +116,7 @@ def _agent_failed(state: JobState, event: events.AgentFailed, record: Record) ->
 
 
 def _agent_interrupted(state: JobState, event: events.AgentInterrupted, _: Record) -> None:
-    state.items[event.item_id].host_losses += 1
+    state.items.change(event.item_id).host_losses += 1
 
 
 def _agent_retrying(state: JobState, event: events.AgentRetrying, record: Record) -> None:
@@ -141,7 +140,7 @@ def _agent_returned(state: JobState, event: events.AgentReturned, _: Record) -> 
 
 
 def _attempt_ended(state: JobState, item_id: str, duration_ms: int, cost_usd: float) -> ItemState:
-    item = state.items[item_id]
+    item = state.items.change(item_id)
     item.duration_ms += duration_ms
     item.cost_usd += cost_usd
     item.spent_usd = 0.0

@@ -52,6 +52,8 @@ def fold(records: Iterable[Record], state: JobState | None = None) -> JobState:
 def apply(state: JobState, record: Record) -> None:
     """Change ``state`` by one record."""
     RULES[type(record.event)](state, record.event, record)
+    state.items.settle()
+    state.dead_letters.settle()
     if record.metadata is not None:
         state.boot_id = record.metadata.boot_id
     state.seq = record.seq

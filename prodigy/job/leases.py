@@ -7,7 +7,7 @@ from prodigy.job.state import ItemState, JobState
 def item_of(state: JobState, agent: str) -> ItemState | None:
     """The item that an agent works on, if it is one of the run's."""
     index, _ = ids.place_of(agent)
-    return next((item for item in state.items.values() if item.index == index), None)
+    return state.items.numbered(index)
 
 
 def goes_on(state: JobState, agent: str) -> bool:

@@ -29,7 +29,7 @@ def _step_intended(state: JobState, event: events.StepIntended, record: Record) 
     if event.item_id is None:
         state.current_step, state.current_step_name = event.step, name
     else:
-        item = state.items[event.item_id]
+        item = state.items.change(event.item_id)
         item.step, item.step_name = event.step, name
 
 
@@ -42,7 +42,7 @@ def _step_spawned(state: JobState, event: events.StepSpawned, record: Record) ->
         state.launches[event.intent] = _admitted(event, event.claude_session)
     begun_again(state, event)
     if event.item_id is not None:
-        state.items[event.item_id].claude_session = event.claude_session
+        state.items.change(event.item_id).claude_session = event.claude_session
 
 
 def _admitted(event: events.StepSpawned, session_id: str) -> events.ClaudeIntended:

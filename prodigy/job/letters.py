@@ -6,7 +6,6 @@ they were before it.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from sys import intern
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -88,14 +87,14 @@ def rescued(state: JobState, item: ItemState, event: events.WorktreeRescued, rec
 
 # -- in --------------------------------------------------------------------------------------------------------------
 def _item_added(state: JobState, event: events.DlqItemAdded, record: Record) -> None:
-    item = state.items[event.item_id]
+    item = state.items.change(event.item_id)
     times = [attempt.timestamp for attempt in event.history] or [record.timestamp]
-    state.dead_letters[item.item_id] = DeadLetter(
+    letter = state.dead_letters[item.item_id] = DeadLetter(
         seq=record.seq,
         item_id=item.item_id,
         index=item.index,
         packed=item.packed if item.item == event.item else packed(event.item),
-        error_signature=intern(event.error_signature),
+        error_signature=event.error_signature,
         failure_count=len(event.history),
         last=_last(event.history),
         reprocess_eligible=event.reprocess_eligible,
@@ -105,15 +104,15 @@ def _item_added(state: JobState, event: events.DlqItemAdded, record: Record) -> 
         first_attempt=times[0],
         last_attempt=times[-1],
     )
-    _failed(state, item, state.dead_letters[item.item_id], record)
+    _failed(state, item, letter, record)
 
 
 def _item_updated(state: JobState, event: events.DlqItemUpdated, record: Record) -> None:
-    letter, item = state.dead_letters[event.item_id], state.items[event.item_id]
+    letter, item = state.dead_letters.change(event.item_id), state.items.change(event.item_id)
     letter.failure_count += len(event.history)
     letter.last = _last(event.history) or letter.last
     letter.seq = record.seq
-    letter.error_signature = intern(event.error_signature)
+    letter.error_signature = event.error_signature
     letter.reprocess_eligible = event.reprocess_eligible
     letter.manual_review_required = event.manual_review_required
     letter.workflow_sha256, letter.template_sha256 = state.workflow_sha256, state.template_sha256
@@ -139,15 +138,14 @@ def _last(history: Sequence[Attempt]) -> Failure | None:
     if not history:
         return None
     last = history[-1]
-    step = intern(last.step_failed) if last.step_failed is not None else None  # many fail at the same one
-    return failure_of(replace(last, step_failed=step, stdout_tail="", stderr_tail="", logs=()))
+    return failure_of(replace(last, stdout_tail="", stderr_tail="", logs=()))
 
 
 # -- again -----------------------------------------------------------------------------------------------------------
 def _retry_started(state: JobState, event: events.DlqRetryStarted, record: Record) -> None:
     begin_clock(state, record)
     state.money.caps = event.budget or state.money.caps
-    state.retry = RetryState(started=event, started_at=record.timestamp, items=frozenset(event.item_ids))
+    state.retry = RetryState(started=event, started_at=record.timestamp)
     state.status = "running"
     state.ended_at = state.signal = state.error = None
     state.workers.clear()
@@ -155,7 +153,8 @@ def _retry_started(state: JobState, event: events.DlqRetryStarted, record: Recor
     state.flags, state.before = Overrides(), None
     state.repeated_before = len(state.repeated)
     for item_id in event.item_ids:
-        _again(state, state.items[item_id])
+        _again(state, state.items.change(item_id))
+        state.items.settle()
     for phase in (*AFRESH, "reduce") if event.reduce else AFRESH:
         state.phases.pop(phase, None)
         if phase != "map":  # how the items were found stays
@@ -178,7 +177,8 @@ def include(state: JobState, item_ids: Collection[str]) -> None:
     What comes after the map phase, if it was reached, comes after them.
     """
     for item_id in item_ids:
-        _again(state, state.items[item_id])
+        _again(state, state.items.change(item_id))
+        state.items.settle()
     phase = state.phases.get("map")
     if item_ids and phase is not None and phase.status != "running":
         for name in _LATE:
@@ -199,15 +199,18 @@ def _items_reprocessed(state: JobState, event: events.DlqItemsReprocessed, recor
         return
     state.retry.ended = event
     for item_id in state.retry.items:
-        _leave(state, state.items[item_id])
-        letter, item = state.dead_letters.get(item_id), state.items[item_id]
-        if letter is not None and item.history:  # it would have got another attempt
+        item = state.items.change(item_id)
+        _leave(state, item)
+        if item.history and item_id in state.dead_letters:  # it would have got another attempt
+            letter = state.dead_letters.change(item_id)
             item.told = (*item.told, *item.history)
             letter.failure_count += len(item.history)
             letter.last = _last(item.history)
             letter.last_attempt = item.history[-1].timestamp
             letter.seq = record.seq
             item.history = ()
+        state.items.settle()
+        state.dead_letters.settle()
 
 
 def _leave(state: JobState, item: ItemState) -> None:
@@ -222,8 +225,8 @@ def _leave(state: JobState, item: ItemState) -> None:
 # -- out -------------------------------------------------------------------------------------------------------------
 def _item_removed(state: JobState, event: events.DlqItemRemoved, _: Record) -> None:
     if event.reason != "retried":
-        state.items[event.item_id].discarded = True
-        _leave(state, state.items[event.item_id])
+        state.items.change(event.item_id).discarded = True
+        _leave(state, state.items.change(event.item_id))
     state.dead_letters.pop(event.item_id, None)
 
 

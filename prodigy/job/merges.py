@@ -55,7 +55,7 @@ def _worktree_rescued(state: JobState, event: events.WorktreeRescued, record: Re
         if event.agent_id is None:
             state.put_aside = event.ref
         return
-    item = state.items[event.item_id]
+    item = state.items.change(event.item_id)
     item.rescue_ref = item.put_aside = event.ref
     item.rescued_files, item.uncommitted = event.files or item.files_changed, event.uncommitted
     rescued(state, item, event, record)
@@ -80,7 +80,7 @@ def _worktree_merged(state: JobState, event: events.WorktreeMerged, record: Reco
     elif event.item_id is not None:
         state.tip = event.new
         _reduce_anew(state)
-        item = state.items[event.item_id]
+        item = state.items.change(event.item_id)
         _resolution_ended(state, item)
         item_done(state, item)
         commits = [Commit(sha=sha, phase="map", item_id=item.item_id) for sha in item.commits]
@@ -101,7 +101,7 @@ def _merge_conflicted(state: JobState, event: events.MergeConflicted, record: Re
     message = f"merge conflict in {_some(event.paths)}"
     _merge_refused(state, outcome, Failure(error_class="merge-conflict", message=message), record)
     if event.what == "agent" and event.item_id is not None:
-        state.items[event.item_id].conflicts += 1
+        state.items.change(event.item_id).conflicts += 1
 
 
 def _merge_failed(state: JobState, event: events.MergeFailed, record: Record) -> None:
@@ -133,18 +133,18 @@ def _merge_refused(state: JobState, outcome: MergeOutcome, error: Failure, recor
     if outcome.what == "final":
         state.merge = "failed"
     elif outcome.item_id is not None:
-        item = state.items[outcome.item_id]
+        item = state.items.change(outcome.item_id)
         keep_attempt(item, failed_attempt(state, item, error, record))
 
 
 def _conflict_foreseen(state: JobState, event: events.ConflictForeseen, _: Record) -> None:
-    item = state.items[event.item_id]
+    item = state.items.change(event.item_id)
     if item.status == "running" and item.agent_id == event.agent_id:
         item.foreseen = event.paths
 
 
 def _resolution_started(state: JobState, event: events.ConflictResolutionStarted, record: Record) -> None:
-    owner = state if event.item_id is None else state.items[event.item_id]
+    owner = state if event.item_id is None else state.items.change(event.item_id)
     _resolution_ended(state, owner)
     owner.resolution = Resolution(
         source=event.source, onto=event.onto, paths=event.paths, began=record.timestamp
@@ -152,7 +152,7 @@ def _resolution_started(state: JobState, event: events.ConflictResolutionStarted
 
 
 def _conflict_resolved(state: JobState, event: events.ConflictResolved, _: Record) -> None:
-    owner = state if event.item_id is None else state.items[event.item_id]
+    owner = state if event.item_id is None else state.items.change(event.item_id)
     paths = owner.resolution.paths if owner.resolution is not None else ()
     if isinstance(owner, JobState):
         _resolution_ended(state, owner)
@@ -168,7 +168,7 @@ def _resolution_failed(state: JobState, event: events.ConflictResolutionFailed, 
         state.merge = "failed"
         state.merges.append(replace(_outcome(event, record, "conflicted"), message=event.error.message))
         return
-    item = state.items[event.item_id]
+    item = state.items.change(event.item_id)
     _resolution_ended(state, item)
     item.resolutions += 1
     item.rescue_ref = event.rescue_ref or item.rescue_ref

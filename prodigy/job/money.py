@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from prodigy import events
 from prodigy.events import ClaudeAmount, ClaudeUse, Record
 from prodigy.job.amounts import KINDS, amount, shares, together, tokens
-from prodigy.job.state import JobState, Leaves, Quota, Repeated, Spending, StepSpending, first_line
+from prodigy.job.state import JobState, Leaves, Quota, Repeated, Spending, StepSpending, first_line, leaves_of
 
 SAMPLES = 200
 """How many of the latest launches say what the next one will cost."""
@@ -39,7 +39,7 @@ def _claude_intended(state: JobState, event: events.ClaudeIntended, _: Record) -
     conversations = _conversations(state, event)
     key = leaf_key(event.phase, event.step, event.try_)
     owner(state, event).finished.pop(key, None)
-    whose = state if event.item_id is None else state.items[event.item_id]
+    whose = state if event.item_id is None else state.items.change(event.item_id)
     whose.put_aside = None
     known = conversations.get(key)
     if known is None or known.session_id != event.session_id:
@@ -140,7 +140,7 @@ def pay(state: JobState, event: Launched, use: ClaudeUse | None) -> None:
     _count(state, event, use, launched=launched)
     if use.estimated:
         state.estimated_usd += use.cost_usd
-    item = None if event.item_id is None else state.items[event.item_id]
+    item = None if event.item_id is None else state.items.change(event.item_id)
     if item is not None and event.phase == "map":
         item.spent_usd += use.cost_usd  # the end of the attempt tells of it
         return
@@ -187,7 +187,8 @@ def _add(spending: Spending, used: ClaudeAmount, *, launched: bool) -> None:
 
 def conversation(state: JobState, event: events.ClaudeIntended) -> ClaudeUse | None:
     """The conversation that a leaf began with Claude, and what it used so far."""
-    return _conversations(state, event).get(leaf_key(event.phase, event.step, event.try_))
+    known = leaves_of(state if event.item_id is None else state.items[event.item_id])
+    return known.conversations.get(leaf_key(event.phase, event.step, event.try_))
 
 
 def _conversations(state: JobState, event: Launched | events.ClaudeIntended) -> dict[str, ClaudeUse]:
@@ -196,7 +197,7 @@ def _conversations(state: JobState, event: Launched | events.ClaudeIntended) -> 
 
 def owner(state: JobState, event: events.StepEvent | events.WorkRewound) -> JobState | Leaves:
     """The leaves among which that of an event is."""
-    return state if event.item_id is None else state.items[event.item_id].opened
+    return state if event.item_id is None else state.items.change(event.item_id).opened
 
 
 def begin_clock(state: JobState, record: Record) -> None:

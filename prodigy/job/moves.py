@@ -52,8 +52,11 @@ def forgive(state: JobState) -> None:
     """What failed up to now counts against no limit any more, and nothing holds items back."""
     state.halted = state.circuit = None
     state.failures_in_a_row = state.alike = 0
-    for item in state.items.values():
-        item.forgiven = item.status in {"failed", "skipped"}
+    state.items.revise(_forgive)
+
+
+def _forgive(item: ItemState) -> None:
+    item.forgiven = item.status in {"failed", "skipped"}
 
 
 def forget_outcomes(state: JobState, phase: Phase) -> None:

@@ -4,6 +4,7 @@ Pure: a state and the time come in.
 """
 
 from datetime import datetime
+from heapq import nsmallest
 
 from msgspec import Struct, field
 
@@ -93,9 +94,9 @@ def progress_document(
     run = lived(summarize(state, repo), holder_pid)
     seen = progress(state, now if run.live else run.updated_at)
     items = state.items.values()
-    running = [_at_work(item, now) for item in items if item.status == "running"]
-    ended = [item for item in items if item.duration_ms and item.status not in {"running", "pending"}]
-    slowest = sorted(ended, key=lambda item: -item.duration_ms)[:_SLOWEST]
+    running = [_at_work(item, now) for item in state.items.at_work() if item.status == "running"]
+    ended = (item for item in items if item.duration_ms and item.status not in {"running", "pending"})
+    slowest = nsmallest(_SLOWEST, ended, key=lambda item: -item.duration_ms)
     return ProgressDocument(
         run=run,
         phase=run.phase,

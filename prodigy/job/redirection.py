@@ -37,9 +37,7 @@ class Changes(Struct, frozen=True, kw_only=True):
 def resumed(state: JobState, changes: Changes, old: RunPlan, new: RunPlan | None) -> JobResumed:
     """The record of a run that goes on so; ``new`` is the plan whose workflow takes the place of the one before."""
     event = JobResumed(
-        item_ids=tuple(sorted(state.dead_letters, key=lambda item_id: state.items[item_id].index))
-        if changes.include
-        else (),
+        item_ids=tuple(letter.item_id for letter in state.dead_letters.by_index()) if changes.include else (),
         max_parallel=changes.max_parallel,
         attempts=changes.attempts,
         model=changes.model,

@@ -3,6 +3,7 @@
 Pure. The result of ``run --json`` and of ``report --json``; also what the closing lines of a run are made of.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -272,7 +273,7 @@ def _items(state: JobState) -> ItemsReport:
         failed=state.counts["failed"],
         skipped=state.counts["skipped"],
         unchanged=sum(item.unchanged for item in state.items.values()),
-        every=[_item(item) for item in sorted(state.items.values(), key=lambda item: item.index)],
+        every=[_item(item) for item in state.items.by_index()],
     )
 
 
@@ -300,12 +301,16 @@ def _item(item: ItemState) -> ItemReport:
 
 def failure_groups(state: JobState, histories: Histories) -> list[FailureGroup]:
     """Failed items by signature, the most frequent first, with up to three samples each."""
-    groups: dict[str, list[tuple[ItemState, events.Failure]]] = {}
+    samples: dict[str, list[tuple[ItemState, events.Failure]]] = {}
+    counts: Counter[str] = Counter()
     for signature, item, error in _failures(state):
-        groups.setdefault(signature, []).append((item, error))
+        counts[signature] += 1
+        known = samples.setdefault(signature, [])
+        if len(known) < SAMPLES:
+            known.append((item, error))
     found = [
-        _group(signature, failed, [_logs(item, histories) for item, _ in failed[:SAMPLES]])
-        for signature, failed in groups.items()
+        _group(signature, counts[signature], few, [_logs(item, histories) for item, _ in few])
+        for signature, few in samples.items()
     ]
     return sorted(found, key=lambda group: -group.count)
 
@@ -327,9 +332,9 @@ def _failures(state: JobState) -> Iterator[tuple[str, ItemState, events.Failure]
 
 
 def _group(
-    signature: str, failed: list[tuple[ItemState, events.Failure]], logs: list[tuple[str, ...]]
+    signature: str, count: int, few: list[tuple[ItemState, events.Failure]], logs: list[tuple[str, ...]]
 ) -> FailureGroup:
-    _, first = failed[0]
+    _, first = few[0]
     samples = [
         FailureSample(
             item_id=item.item_id,
@@ -337,12 +342,12 @@ def _group(
             logs=those,
             json_log_location=item.json_log_location,
         )
-        for (item, _), those in zip(failed, logs, strict=False)
+        for (item, _), those in zip(few, logs, strict=True)
     ]
     return FailureGroup(
         signature=signature,
         error_class=first.error_class,
-        count=len(failed),
+        count=count,
         message=first.message,
         samples=samples,
     )

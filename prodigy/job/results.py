@@ -55,7 +55,7 @@ def claude_used(item: ItemState) -> ClaudeUsed:
 def item_results(state: JobState) -> Iterator[ItemResult]:
     """All items by index, each when it is asked for; what neither succeeded nor failed counts as skipped."""
     job = state.started.job_id if state.started else ""
-    return (_result(job, item) for item in sorted(state.items.values(), key=lambda item: item.index))
+    return (_result(job, item) for item in state.items.by_index())
 
 
 def map_variables(state: JobState, results_file: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Pure, and in place.
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -16,7 +17,7 @@ from prodigy.job.letters import include
 from prodigy.job.money import begin_clock
 from prodigy.job.moves import forget_outcomes, forgive
 from prodigy.job.overrides import Overrides
-from prodigy.job.state import Before, JobState
+from prodigy.job.state import Before, ItemState, JobState
 
 _TOP: Final = re.compile(r"[./@]")
 
@@ -69,17 +70,20 @@ def _reopen(state: JobState) -> None:
 def _acquit(state: JobState) -> None:
     """The disk refused: of the step that an agent was at, what failed and what came of that is to be done again."""
     state.refused = None
-    for leaves in filter(None, (item.leaves for item in state.items.values())):
-        outcomes = leaves.outcomes
-        keys = list(outcomes)
-        last = _step_of(keys[-1]) if keys else ""
-        failed = (
-            index
-            for index, key in enumerate(keys)
-            if _step_of(key) == last and isinstance(outcomes[key], events.StepFailed)
-        )
-        for key in keys[next(failed, len(keys)) :]:
-            del outcomes[key]
+    state.items.revise(_forget_failed)
+
+
+def _forget_failed(item: ItemState) -> None:
+    outcomes = {} if item.leaves is None else item.leaves.outcomes
+    keys = list(outcomes)
+    last = _step_of(keys[-1]) if keys else ""
+    failed = (
+        index
+        for index, key in enumerate(keys)
+        if _step_of(key) == last and isinstance(outcomes[key], events.StepFailed)
+    )
+    for key in keys[next(failed, len(keys)) :]:
+        del outcomes[key]
 
 
 def _step_of(key: str) -> str:
@@ -107,9 +111,12 @@ def _redirect(state: JobState, event: events.JobResumed) -> None:
     if phase is not None and event.max_parallel is not None:
         phase.max_parallel = event.max_parallel
     if event.attempts is not None:
-        for item in state.items.values():
-            if item.status in {"pending", "running"}:
-                item.retries = 0
+        state.items.revise(_count_anew)
+
+
+def _count_anew(item: ItemState) -> None:
+    if item.status in {"pending", "running"}:
+        item.retries = 0
 
 
 def flags_of(event: events.JobResumed) -> Overrides:
@@ -134,9 +141,13 @@ def _keep_unchanged(state: JobState, unchanged: Mapping[Phase, int]) -> None:
     """Another workflow is in force: of what is under way, only steps that are as they were count as done."""
     for phase, number in unchanged.items():
         _forget_after(state.outcomes, phase, number)
-        for item in state.items.values() if phase == "map" else ():
-            if item.leaves is not None:
-                _forget_after(item.leaves.outcomes, phase, number)
+        if phase == "map":
+            state.items.revise(partial(_keep_until, number))
+
+
+def _keep_until(number: int, item: ItemState) -> None:
+    if item.leaves is not None:
+        _forget_after(item.leaves.outcomes, "map", number)
 
 
 def _forget_after(

@@ -4,6 +4,7 @@ Pure.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 from msgspec import Struct, structs
@@ -36,19 +37,19 @@ class Choice(Struct, frozen=True, kw_only=True):
     """Only those that time may heal."""
 
 
-def chosen(state: JobState, choice: Choice) -> list[DeadLetter]:
-    """The dead letters that are wanted, by index.
+def chosen(state: JobState, choice: Choice) -> Iterator[DeadLetter]:
+    """The dead letters that are wanted, by index, each made when it is asked for.
 
     Raises:
         UsageError: ``item-not-found``, ``ambiguous-id``, ``bad-value``: the filter is none, or cannot be answered.
     """
     wanted = named(state, choice.names)
     test = None if choice.filter is None else read_filter(choice.filter)
-    return [
+    return (
         letter
         for letter in wanted
         if (letter.reprocess_eligible or not choice.eligible) and (test is None or _fits(test, letter))
-    ]
+    )
 
 
 def read_filter(text: str) -> Expression:
@@ -136,7 +137,7 @@ def parallel(plan: RunPlan, state: JobState, wanted: int | None, otherwise: int 
 # -- its end ---------------------------------------------------------------------------------------------------------
 def reprocessed(state: JobState, retry: RetryState) -> DlqItemsReprocessed:
     """How the items of a retry ended."""
-    ends = [state.items[item_id].status for item_id in retry.items]
+    ends = [state.items[item_id].status for item_id in retry.items]  # words that there are a few of
     return DlqItemsReprocessed(count=len(ends), succeeded=ends.count("done"), failed=ends.count("failed"))
 
 

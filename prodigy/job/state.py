@@ -5,7 +5,7 @@ A ``JobState`` is owned by whoever folds it and changed in place; a state never 
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct, field
 
 from prodigy import events, ids
+from prodigy.decoding import JsonDecoder
 from prodigy.events import (
     Attempt,
     BudgetExhausted,
@@ -26,6 +27,7 @@ from prodigy.events import (
 )
 from prodigy.ids import SessionId
 from prodigy.job.overrides import Overrides
+from prodigy.job.rows import ROOM, RowKind, Rows, Shelf
 
 ItemStatus = Literal["pending", "running", "merging", "done", "failed", "skipped"]
 JobStatus = Literal["starting", "running", "completed", "failed", "paused", "interrupted", "budget-exhausted"]
@@ -159,6 +161,20 @@ class ItemState(Struct, kw_only=True, omit_defaults=True):
         return self.leaves
 
 
+def _at_work(item: ItemState) -> bool:
+    return item.status in {"running", "merging"} or item.resolution is not None
+
+
+_ITEMS: Final = RowKind(JsonDecoder(ItemState), _at_work, lambda item: item.error is not None)
+
+
+def item_rows(
+    items: Iterable[ItemState] = (), shelf: Shelf | None = None, room: int = ROOM
+) -> Rows[ItemState]:
+    """Items; those with an error are marked."""
+    return Rows(_ITEMS, items, shelf, room)
+
+
 class Quota(Struct, kw_only=True):
     """What the API lets one account do with one model, as far as it said so."""
 
@@ -277,6 +293,16 @@ class DeadLetter(Struct, kw_only=True, omit_defaults=True):
         return self.last.message if self.last is not None else ""
 
 
+_LETTERS: Final = RowKind(JsonDecoder(DeadLetter), lambda _: False, lambda _: False)
+
+
+def letter_rows(
+    letters: Iterable[DeadLetter] = (), shelf: Shelf | None = None, room: int = ROOM
+) -> Rows[DeadLetter]:
+    """Dead letters."""
+    return Rows(_LETTERS, letters, shelf, room)
+
+
 Histories = Callable[[ItemState], Sequence[Attempt]]
 """Reads the failed attempts that the queue was told of, oldest first, of an item; states do not hold them."""
 
@@ -286,8 +312,12 @@ class RetryState(Struct, kw_only=True):
 
     started: events.DlqRetryStarted
     started_at: datetime
-    items: frozenset[str]
     ended: events.DlqItemsReprocessed | None = None
+
+    @property
+    def items(self) -> tuple[str, ...]:
+        """The ids of the items."""
+        return self.started.item_ids
 
     @property
     def fruitless(self) -> bool:
@@ -435,7 +465,7 @@ class JobState(Struct, kw_only=True):
     iterations: list[IterationState] = []
     """Runs of the steps of a plain workflow, if there may be more than one."""
     selected: bool = False
-    items: dict[str, ItemState] = {}
+    items: Rows[ItemState] = field(default_factory=item_rows)
     counts: Counter[ItemStatus] = field(default_factory=Counter)
     halted: Failure | None = None
     """Why no more items are started."""
@@ -511,7 +541,7 @@ class JobState(Struct, kw_only=True):
     commit_files: dict[str, tuple[str, ...]] = {}
     """What those of them changed that no agent brought, by their ids."""
     rescue_refs: list[str] = []
-    dead_letters: dict[str, DeadLetter] = {}
+    dead_letters: Rows[DeadLetter] = field(default_factory=letter_rows)
     retry: RetryState | None = None
     """The last retry of dead letters; ``None`` once a failed run was taken up after it."""
     alike: int = 0

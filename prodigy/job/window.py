@@ -23,7 +23,7 @@ by ``job.policy``; pauses by ``job.breaker``. A phase that gave up starts nothin
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from typing import Literal, assert_never
 
@@ -144,6 +144,8 @@ class _Item(Struct):
     attempts: int
     charges: Charges
     trial: bool
+    queued: bool
+    """Whether the dead letter queue has it."""
 
 
 class Window:
@@ -156,6 +158,7 @@ class Window:
 
     def __init__(self, rules: Rules, state: JobState) -> None:
         self._rules = rules
+        self._state = state
         self._breaker = Breaker.of(rules.breaker, state)
         self._items: dict[str, _Item] = {}
         self._waiting: deque[str] = deque()
@@ -170,37 +173,54 @@ class Window:
         self._queued = 0
         self._undecided: list[ItemState] = []
         self._released: list[str] = []
-        self._faults: list[Failure] = []
+        self._faults: dict[events.ErrorClass, Failure] = {}
+        """The first of each class, of failures that count."""
         self._failed = 0
         self._halted = state.halted is not None
         self._settled = False
         self._looked = float("-inf")
         """As of when it was last decided what may start."""
         self._draining = bool(state.money.warned)
-        self._queue = set(state.dead_letters)
         self._alike, self._signature = state.alike, state.alike_signature
+        self._total = 0
         for item in items_of(state):
-            self._place(item, buried=_buried(state, item))
+            self._total += 1
+            self._place(item, queued=item.item_id in state.dead_letters)
 
-    def _place(self, item: ItemState, *, buried: bool) -> None:
-        charges = Charges(item.retries, item.conflicts, item.resolutions, spent=_spent(item))
-        self._items[item.item_id] = _Item(item.attempts, charges, item.trial)
+    def _place(self, item: ItemState, *, queued: bool) -> None:
+        buried = item.discarded or (queued and not item.history)  # nobody asks about it any more
+        if item.status in {"running", "merging"}:
+            self._item(item.item_id)
         match item.status:
             case "running" if item.item_id not in self._parking:
                 self._running.add(item.item_id)
             case "merging" if item.error is None:
                 self._merging.add(item.item_id)
             case "pending" if item.error is None:
-                self._wait(item.item_id, item.ready_at.timestamp() if item.ready_at else 0.0)
+                if item.ready_at is None:
+                    self._waiting.append(item.item_id)
+                else:
+                    self._wait(item.item_id, item.ready_at.timestamp())
             case "pending" | "merging" | "failed" if not buried:
+                self._item(item.item_id)
                 self._undecided.append(item)
-            case "done" if item.item_id in self._queue:
+            case "done" if queued:
                 self._released.append(item.item_id)
             case "failed" | "skipped" if item.error is not None and counts(item) and not item.forgiven:
                 self._failed += 1
-                self._faults.append(item.error)
+                self._faults.setdefault(item.error.error_class, item.error)
             case _:
                 pass
+
+    def _item(self, item_id: str) -> _Item:
+        """What is known of an item that is on its way; of one that waits, or has settled, nothing is kept."""
+        known = self._items.get(item_id)
+        if known is None:
+            item = self._state.items[item_id]
+            charges = Charges(item.retries, item.conflicts, item.resolutions, spent=_spent(item))
+            queued = item_id in self._state.dead_letters
+            known = self._items[item_id] = _Item(item.attempts, charges, item.trial, queued)
+        return known
 
     # -- the machine -------------------------------------------------------------------------------------------------
     def begin(self, at: float) -> list[Command]:
@@ -213,7 +233,7 @@ class Window:
         for item_id in self._released:
             commands += self._release(item_id)
         commands += self._halt_alike()
-        reasons = (halting(self._rules, self._failed, len(self._items), fault) for fault in self._faults)
+        reasons = (halting(self._rules, self._failed, self._total, fault) for fault in self._faults.values())
         why = next(filter(None, reasons), None)
         commands += self._halt(why) if why is not None else self._circuit(self._breaker.overdue())
         return [*commands, *self._fill(at)]
@@ -237,14 +257,14 @@ class Window:
         """What follows from a record of time ``at``."""
         match event:
             case events.AgentStarted():
-                item = self._items[event.item_id]
+                item = self._item(event.item_id)
                 item.attempts, item.trial = event.attempt, self._breaker.testing
             case events.AgentParked() | events.QuotaBlocked() | events.QuotaCleared():
                 self._waits_for_quota(event)
             case events.AgentRetrying():
                 self._deciding.discard(event.item_id)
                 self._left(event.item_id)  # if it was interrupted
-                self._items[event.item_id].charges.spent += event.backoff_ms / 1000
+                self._item(event.item_id).charges.spent += event.backoff_ms / 1000
                 self._wait(event.item_id, at + event.backoff_ms / 1000)
             case (
                 events.DlqItemAdded()
@@ -304,7 +324,7 @@ class Window:
     ) -> list[Command]:
         if self._resolving == item_id:
             self._resolving = None
-        charges = self._items[item_id].charges
+        charges = self._item(item_id).charges
         match event:
             case events.WorktreeMerged():
                 self._merging.discard(item_id)
@@ -329,7 +349,7 @@ class Window:
 
     def _completed(self, event: events.AgentCompleted) -> list[Command]:
         self._left(event.item_id)
-        self._items[event.item_id].charges.spent += event.duration_ms / 1000
+        self._item(event.item_id).charges.spent += event.duration_ms / 1000
         if event.commits:
             self._merging.add(event.item_id)
             return []
@@ -337,24 +357,25 @@ class Window:
 
     def _done(self, item_id: str) -> list[Command]:
         self._alike = 0
-        released = self._release(item_id) if item_id in self._queue else []
-        return released + self._circuit(self._breaker.settled("done", trial=self._items[item_id].trial))
+        item = self._item(item_id)
+        released = self._release(item_id) if item.queued else []
+        self._items.pop(item_id, None)
+        return released + self._circuit(self._breaker.settled("done", trial=item.trial))
 
     def _release(self, item_id: str) -> list[Command]:
-        self._queue.discard(item_id)
         self._deciding.add(item_id)
         return [Unbury(item_id)]
 
     def _attempt_failed(self, event: events.AgentFailed) -> list[Command]:
         self._left(event.item_id)
-        item = self._items[event.item_id]
+        item = self._item(event.item_id)
         item.attempts = event.attempt
         item.charges.spent += event.duration_ms / 1000
         return self._decide(event.item_id, event.error)
 
     # -- what becomes of a failed item -------------------------------------------------------------------------------
     def _decide(self, item_id: str, failure: Failure, *, merged: bool = False) -> list[Command]:
-        item = self._items[item_id]
+        item = self._item(item_id)
         self._merging.discard(item_id)
         self._deciding.add(item_id)
         fate: Resolving | Again | End
@@ -376,6 +397,8 @@ class Window:
 
     def _given_up(self, item_id: str, fate: End, failure: Failure) -> list[Command]:
         """Put the item where it goes, and see what its failure means for the others."""
+        trial = self._item(item_id).trial
+        self._items.pop(item_id, None)
         commands: list[Command] = [Bury(item_id) if fate == "dlq" else Skip(item_id, failure.message)]
         if fate == "dlq":
             signature = signature_of(failure)
@@ -385,13 +408,13 @@ class Window:
         if invalid and fate == "skip":
             return commands  # it is passed over as the workflow foresaw
         self._failed += 1
-        why = halting(self._rules, self._failed, len(self._items), failure)
+        why = halting(self._rules, self._failed, self._total, failure)
         if why is not None:
             return commands + self._halt(why)
         if invalid:
             return commands
         commands += self._halt_alike()
-        return commands + self._circuit(self._breaker.settled("failed", trial=self._items[item_id].trial))
+        return commands + self._circuit(self._breaker.settled("failed", trial=trial))
 
     def _halt_alike(self) -> list[Command]:
         """Give up when items go on failing in one and the same way, and there are others to be spared that."""
@@ -445,7 +468,7 @@ class Window:
             self._running.add(returning)
             commands.append(Return(returning))
         testing = self._breaker.testing
-        trials = sum(self._items[item_id].trial for item_id in self._running) if testing else 0
+        trials = sum(self._item(item_id).trial for item_id in self._running) if testing else 0
         while not self._stopped and self._waiting and self._has_room():
             if self._breaker.room(trials, at) < 1:
                 break
@@ -473,7 +496,7 @@ class Window:
         return len(self._running) + (len(self._merging) if self._rules.from_tip else 0)
 
     def _start(self, item_id: str) -> Start:
-        item = self._items[item_id]
+        item = self._item(item_id)
         self._running.add(item_id)
         item.trial = self._breaker.testing
         return Start(item_id, item.attempts + 1, self._rules.from_tip or item.charges.conflicts > 0)
@@ -483,20 +506,15 @@ _PHASE = ""
 """Stands among the items that wait for a decision to be recorded when it is the phase itself that waits."""
 
 
-def _buried(state: JobState, item: ItemState) -> bool:
-    """Whether the queue knows all that failed of an item, or nobody wants to know."""
-    return item.discarded or (item.item_id in state.dead_letters and not item.history)
-
-
 def _spent(item: ItemState) -> float:
     return (item.duration_ms + item.waited_ms - item.forgiven_ms) / 1000
 
 
-def items_of(state: JobState) -> list[ItemState]:
-    """What the map phase is about: all items, or in a retry those of it."""
+def items_of(state: JobState) -> Iterator[ItemState]:
+    """What the map phase is about: all items, or in a retry those of it, which are recorded by index."""
     if state.retry is None:
-        return list(state.items.values())
-    return sorted((state.items[item_id] for item_id in state.retry.items), key=lambda item: item.index)
+        return iter(state.items.values())
+    return (state.items[item_id] for item_id in state.retry.items)
 
 
 def counts(item: ItemState) -> bool:

@@ -16,6 +16,7 @@ from prodigy.job.summary import ItemCounts, item_counts
 from prodigy.store.atomic import remove_file
 from prodigy.store.runs import Run
 from prodigy.store.sessions import variables_of
+from prodigy.store.shelf import blank
 from prodigy.store.snapshot_lines import Unusable, snapshot_in, state_in
 from prodigy.store.snapshots import faults, seq_of, snapshots
 
@@ -101,7 +102,7 @@ def _line(run: Run, path: Path) -> Checkpoint:
     )
     try:
         snapshot = snapshot_in(path)
-        state = state_in(path)
+        state = state_in(path, blank(path.parent))
     except Unusable as problem:
         return msgspec.structs.replace(plain, problem=str(problem))
     return msgspec.structs.replace(
@@ -122,7 +123,7 @@ def shown(run: Run, seq: int | None) -> CheckpointDocument:
     path = _path(run, seq)
     try:
         snapshot = snapshot_in(path)
-        state = state_in(path)
+        state = state_in(path, blank(path.parent))
     except Unusable as problem:
         raise UsageError(
             "checkpoint-unusable", f"The snapshot tells nothing: {problem}", where=str(path)

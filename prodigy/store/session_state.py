@@ -198,7 +198,7 @@ def _iteration_timings(state: JobState) -> list[tuple[int, Span]]:
 def _errors(state: JobState) -> list[SessionError]:
     errors = (
         SessionError(item_id=item.item_id, error_class=item.error.error_class, message=item.error.message)
-        for item in reversed(state.items.values())
+        for item in state.items.marked()
         if item.error is not None
     )
     found = [*islice(errors, _LAST_ERRORS)][::-1]

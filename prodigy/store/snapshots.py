@@ -21,6 +21,7 @@ from prodigy.job.state import JobState
 from prodigy.paths import Layout
 from prodigy.store.atomic import names_in, remove_file, write_parts
 from prodigy.store.journal import JournalReader, Position, ends_with, read
+from prodigy.store.shelf import blank
 from prodigy.store.snapshot_lines import Content, Unusable, snapshot_in, state_in
 
 KEPT: Final = 2
@@ -83,7 +84,7 @@ def folded(layout: Layout, job: JobId) -> Folded:
                 return replace(_carried_on(path, journal, tuple(notes)), begun=path)
             except Unusable as unusable:
                 notes.append(f"{path} is not used: {unusable}")
-        return carry_on(JobState(), read(journal), tuple(notes))
+        return carry_on(blank(journal), read(journal), tuple(notes))
 
 
 @contextmanager
@@ -129,7 +130,7 @@ def _carried_on(path: Path, journal: Path, notes: tuple[str, ...]) -> Folded:
     position = Position(snapshot.seq, snapshot.size, snapshot.sum)
     if not ends_with(journal, position):
         raise Unusable("the journal has another record where it ends")
-    return carry_on(state_in(path), JournalReader(journal, position), notes)
+    return carry_on(state_in(path, blank(journal)), JournalReader(journal, position), notes)
 
 
 def carry_on(state: JobState, reader: JournalReader, notes: tuple[str, ...] = ()) -> Folded:
@@ -144,12 +145,15 @@ def carry_on(state: JobState, reader: JournalReader, notes: tuple[str, ...] = ()
 
 def faults(layout: Layout, job: JobId) -> Iterator[tuple[Path | None, str]]:
     """What is wrong with a run's journal (``None``) and its snapshots; all records are read and folded anew."""
-    state, due = JobState(), {seq_of(path): path for path in snapshots(layout, job)}
-    reader = read(layout.journal(job))
+    journal = layout.journal(job)
+    state, due = blank(journal), {seq_of(path): path for path in snapshots(layout, job)}
+    reader = read(journal)
     try:
         for record in reader:
             apply(state, record)
-            if (path := due.pop(record.seq, None)) is not None and (fault := _fault(path, state, record.sum)):
+            if (path := due.pop(record.seq, None)) is not None and (
+                fault := _fault(path, state, record.sum, journal)
+            ):
                 yield path, fault
     except ProdigyError as problem:
         yield None, f"{problem.message} ({problem.where})"
@@ -162,10 +166,10 @@ def faults(layout: Layout, job: JobId) -> Iterator[tuple[Path | None, str]]:
         yield path, "the journal has no record that it could be of"
 
 
-def _fault(path: Path, state: JobState, record_sum: str) -> str | None:
+def _fault(path: Path, state: JobState, record_sum: str, folder: Path) -> str | None:
     try:
         snapshot = snapshot_in(path)
-        told = state_in(path)
+        told = state_in(path, blank(folder))
     except Unusable as unusable:
         return str(unusable)
     if snapshot.sum != record_sum:

@@ -16,7 +16,7 @@ from prodigy.cli.printer import Level
 from prodigy.cli.terminal import ASCII, UNICODE
 from prodigy.events import Attempt, Event, Failure, Record, Stream
 from prodigy.job.fold import apply
-from prodigy.job.state import JobState
+from prodigy.job.state import ItemState, JobState, item_rows
 
 BEGAN = datetime(2026, 11, 22, 8, 15, 0, tzinfo=UTC)
 STYLE = Style(UNICODE, home="/home/ann", steps={"setup": 4})
@@ -285,7 +285,8 @@ def test_no_record_says_more_than_one_line_by_default(story: Story) -> None:
 
 # -- the summary ---------------------------------------------------------------------------------------------------
 def of_items(total: int, done: int) -> JobState:
-    state = JobState(items={str(number): None for number in range(total)})  # type: ignore[misc]
+    items = (ItemState(index=number, item_id=str(number), packed="0") for number in range(total))
+    state = JobState(items=item_rows(items))
     state.counts.update(done=done, pending=total - done)
     return state
 

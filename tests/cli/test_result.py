@@ -9,7 +9,7 @@ from stories import started
 
 from prodigy.cli.result import result_lines, run_error
 from prodigy.events import Failure
-from prodigy.job.state import DeadLetter, ItemState, JobState, MergeOutcome, Money, Repeated
+from prodigy.job.state import DeadLetter, ItemState, JobState, MergeOutcome, Money, Repeated, item_rows
 
 BEGAN = datetime(2026, 11, 22, 8, 15, 0, tzinfo=UTC)
 SESSION = "session-mapreduce-20261122-081500-k7m2pq"
@@ -24,9 +24,9 @@ def ended(change: Callable[[JobState], None] = lambda _: None) -> list[str]:
         updated_at=BEGAN,
         ended_at=BEGAN + timedelta(seconds=724),
         status="completed",
-        items={
-            str(index): ItemState(index=index, item_id=str(index), packed=str(index)) for index in range(200)
-        },
+        items=item_rows(
+            ItemState(index=index, item_id=str(index), packed=str(index)) for index in range(200)
+        ),
         commits=231,
         files_changed={str(number) for number in range(418)},
         merge="declined",

@@ -18,7 +18,7 @@ from prodigy.cli.screen import live, render, view
 from prodigy.cli.terminal import ASCII, UNICODE, Marks
 from prodigy.cli.text import cells
 from prodigy.cli.under_way import Running
-from prodigy.job.state import ItemState, JobState, Money, PhaseState, Resolution, packed
+from prodigy.job.state import ItemState, JobState, Money, PhaseState, Resolution, item_rows, packed
 
 BEGAN = datetime(2026, 11, 22, 8, 15, 0, tzinfo=UTC)
 NOW = BEGAN + timedelta(seconds=724)
@@ -41,9 +41,8 @@ def in_map(names: Sequence[str], *, done: int = 0, failed: int = 0, waiting: int
         for index, name in enumerate(names)
     ]
     others = done + failed + waiting
-    items = {item.item_id: item for item in running}
-    items.update(
-        (f"o{index}", ItemState(index=len(names) + index, item_id=f"o{index}", packed=f'"{index}"'))
+    rest = (
+        ItemState(index=len(names) + index, item_id=f"o{index}", packed=f'"{index}"')
         for index in range(others)
     )
     state = JobState(
@@ -54,7 +53,7 @@ def in_map(names: Sequence[str], *, done: int = 0, failed: int = 0, waiting: int
         phase="map",
         phases={"map": PhaseState(status="running", started_at=BEGAN)},
         selected=True,
-        items=items,
+        items=item_rows((*running, *rest)),
         workers={1: 4720, 2: 4721},
         item_durations=[30_000] * 20,
     )
@@ -233,7 +232,7 @@ def test_what_runs_has_spent_something_too() -> None:
     state.money.launches, state.money.usd, state.money.tokens, state.money.under_way = 2, 0.5, 1000, {7: 1.0}
     [line] = [text for text in shown(state, Running(0.25, 500)) if "tokens" in text]
     assert line.endswith("  $0.75 (~$1.50)  1,500 tokens")
-    plain = msgspec.structs.replace(state, phase="steps", items={}, phases={"steps": state.phases["map"]})
+    plain = msgspec.structs.replace(state, phase="steps", items=item_rows(), phases={"steps": state.phases["map"]})
     plain.counts.clear()
     [line] = shown(plain, Running(0.25, 500))
     assert line.endswith("  $0.75 (~$1.50)  1,500 tokens")

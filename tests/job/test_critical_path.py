@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prodigy.job.critical_path import Link, critical_path
-from prodigy.job.state import FailedAttempt, ItemState, JobState, PhaseState
+from prodigy.job.state import FailedAttempt, ItemState, JobState, PhaseState, item_rows
 
 START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
 
@@ -35,7 +35,7 @@ def state(*items: ItemState) -> JobState:
         "map": PhaseState(status="completed", started_at=at(1), duration_ms=9000),
         "reduce": PhaseState(status="completed", started_at=at(10), duration_ms=2000),
     }
-    return JobState(phases=phases, items={one.item_id: one for one in items})
+    return JobState(phases=phases, items=item_rows(items))
 
 
 def told(links: list[Link]) -> list[tuple[str, str | None, int | None]]:

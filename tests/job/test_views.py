@@ -13,7 +13,18 @@ from prodigy.events import Attempt, Failure
 from prodigy.job.report import exit_code, report
 from prodigy.job.results import item_results, map_variables
 from prodigy.job.signature import signature_of
-from prodigy.job.state import DeadLetter, ItemState, ItemStatus, JobState, Money, PhaseState, Quota, packed
+from prodigy.job.state import (
+    DeadLetter,
+    ItemState,
+    ItemStatus,
+    JobState,
+    Money,
+    PhaseState,
+    Quota,
+    item_rows,
+    letter_rows,
+    packed,
+)
 from prodigy.job.summary import JobSummary, eta_ms, item_counts, lived, next_command, progress, summarize
 
 START = datetime(2026, 11, 22, 8, 15, tzinfo=UTC)
@@ -44,7 +55,7 @@ def state(*statuses: ItemStatus, **fields: object) -> JobState:
         money=Money(awake_since=START),
         updated_at=START + timedelta(seconds=90),
         status="running",
-        items={one.item_id: one for one in reversed(items)},
+        items=item_rows(reversed(items)),
         counts=Counter(statuses),
     )
     for name, value in fields.items():
@@ -117,10 +128,19 @@ def ended(**fields: object) -> JobSummary:
     ("summary", "command"),
     [
         (ended(commits=2), "prodigy worktree merge k7m2pq"),
-        (ended(commits=2, merge="declined", dead_letters={"i0": letter(0)}), "prodigy worktree merge k7m2pq"),
-        (ended(commits=2, merge="merged", dead_letters={"i0": letter(0)}), "prodigy dlq retry k7m2pq"),
-        (ended(status="failed", phase="map", dead_letters={"i0": letter(0)}), "prodigy dlq retry k7m2pq"),
-        (ended(status="failed", phase="reduce", dead_letters={"i0": letter(0)}), "prodigy resume k7m2pq"),
+        (
+            ended(commits=2, merge="declined", dead_letters=letter_rows([letter(0)])),
+            "prodigy worktree merge k7m2pq",
+        ),
+        (ended(commits=2, merge="merged", dead_letters=letter_rows([letter(0)])), "prodigy dlq retry k7m2pq"),
+        (
+            ended(status="failed", phase="map", dead_letters=letter_rows([letter(0)])),
+            "prodigy dlq retry k7m2pq",
+        ),
+        (
+            ended(status="failed", phase="reduce", dead_letters=letter_rows([letter(0)])),
+            "prodigy resume k7m2pq",
+        ),
         (ended(commits=2, merge="merged"), None),
         (ended(commits=0), None),
         (ended(commits=2, branch_removed=True), None),

@@ -14,7 +14,7 @@ from prodigy import events
 from prodigy.events import Failure
 from prodigy.job.fold import fold
 from prodigy.job.policy import Rules
-from prodigy.job.state import DeadLetter, ItemState, JobState
+from prodigy.job.state import DeadLetter, ItemState, JobState, item_rows, letter_rows
 from prodigy.job.window import Bury, OpenCircuit, Resolve, Return, Settle, Start, Window, failed_everything
 from prodigy.job.window import Retry as Repeat
 from prodigy.workflow.model import Backoff, CircuitBreaker, Retry
@@ -23,7 +23,7 @@ FAILED = FAILURES["failed"]
 
 
 def window(rules: Rules, *items: ItemState, **fields: object) -> Window:
-    state = JobState(items={item.item_id: item for item in items})
+    state = JobState(items=item_rows(items))
     for name, value in fields.items():
         setattr(state, name, value)
     return Window(rules, state)
@@ -120,7 +120,7 @@ def test_taken_up_again_with_items_in_every_place() -> None:
         item(5),
         item(6, status="skipped", error=FAILED),
     ]
-    again = window(Rules(max_parallel=2), *found, dead_letters={"i4": letter(4)})
+    again = window(Rules(max_parallel=2), *found, dead_letters=letter_rows([letter(4)]))
     assert again.begin(0) == [Bury("i3"), Start("i5", 1)]
 
 

@@ -31,7 +31,8 @@ def told_one_by_one(home: Path, alive: list[int]) -> Iterator[JobState]:
         gc.collect()
         alive.append(sum(one() is not None for one in known))
         state = fold(read(home / "events" / "here" / f"mapreduce-{stem}"))
-        [(item_id, letter)] = state.dead_letters.items()
+        [letter] = state.dead_letters.values()
+        item_id = letter.item_id
         tracked = Tracked(**structs.asdict(letter))
         state.dead_letters[item_id] = tracked
         known.append(weakref.ref(tracked))

@@ -102,15 +102,6 @@ def journal(layout: Layout, job: JobId) -> bytes:
     return b"".join(path.read_bytes() for path in segments(layout.journal(job)))
 
 
-def test_what_a_state_says_twice_is_written_once() -> None:
-    """What thousands of items are, and failed with, is much of what there is."""
-    state = Stage(Rules(), 3, failing("i0", "i2")).play().state
-    assert state.dead_letters.keys() == {"i0", "i2"}
-    content = content_of(state, JobId("j"), Position(1, 1, "0" * 16), NOW)
-    assert b"".join(content).count(b"command-failed") == 2
-    assert state_of(content) == state
-
-
 def test_a_large_state_is_written_and_read_in_pieces() -> None:
     """However many items there are, no piece holds more than some of them."""
     count = 1200
@@ -123,18 +114,6 @@ def test_a_large_state_is_written_and_read_in_pieces() -> None:
     for missing in range(len(lines)):
         with pytest.raises(Unusable):
             state_of(lines[:missing] + lines[missing + 1 :])
-
-
-def test_what_items_have_in_common_is_in_memory_once() -> None:
-    state = Stage(Rules(), 3, failing("i0", "i2")).play().state
-    told = state_of(content_of(state, JobId("j"), Position(1, 1, "0" * 16), NOW))
-    one, other = (told.items[name] for name in ("i0", "i2"))
-    assert one.base_commit is other.base_commit
-    for item in (one, other):
-        letter = told.dead_letters[item.item_id]
-        assert letter.packed is item.packed
-        assert letter.last is item.error
-        assert letter.error_signature is told.dead_letters["i0"].error_signature
 
 
 def test_the_newest_two_are_kept(layout: Layout, job: JobId, records: list[Record]) -> None:
@@ -150,7 +129,7 @@ WRONG: dict[str, Change] = {
     "empty": lambda _: b"",
     "cut off": lambda whole: whole[:-30],
     "a byte of the state": lambda whole: whole.replace(b'"status":"running"', b'"status":"runninh"', 1),
-    "another format": lambda whole: whole.replace(b'"v":3', b'"v":4', 1),
+    "another format": lambda whole: whole.replace(b'"v":4', b'"v":5', 1),
     "another release": lambda whole: whole.replace(b'"prodigy_version":"', b'"prodigy_version":"9', 1),
     "other rules": lambda whole: whole.replace(b'"rules":"', b'"rules":"f', 1),
     "another record": lambda whole: whole.replace(b'"sum":"', b'"sum":"f', 1),

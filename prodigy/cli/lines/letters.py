@@ -1,7 +1,7 @@
 """Lines about dead letters: items that failed, and those that are tried again."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Final
 
 from prodigy import events
@@ -9,7 +9,7 @@ from prodigy.cli.lines.line import Style, Teller, Told, item_name, log_part, not
 from prodigy.cli.printer import Level, Span
 from prodigy.cli.text import counted
 from prodigy.errors import ProdigyError
-from prodigy.job.state import DeadLetter, ItemState, JobState
+from prodigy.job.state import ItemState, JobState
 
 
 def _dlq_item_added(state: JobState, event: events.DlqItemAdded, style: Style) -> Iterator[Told]:
@@ -55,15 +55,19 @@ def failures_left(state: JobState, style: Style) -> Iterator[Told]:
 
 def _last_failures(state: JobState, number: int, style: Style) -> Iterator[Told]:
     """Those that failed alike stand together, and only some of many are told."""
-    alike: dict[str, list[DeadLetter]] = {}
-    for letter in islice(state.dead_letters.values(), len(state.dead_letters) - number, None):
-        alike.setdefault(letter.error_signature, []).append(letter)
-    for signature, letters in alike.items():
-        for letter in letters[: style.samples]:
-            history = _read(state.items[letter.item_id], style)
-            yield _failed_item(state, letter.item_id, history, letter.failure_count, style)
-        if style.samples is not None and len(letters) > style.samples:
-            yield _alike(state, len(letters) - style.samples, signature, style)
+    alike: dict[str, list[str]] = {}
+    counts: Counter[str] = Counter()
+    for letter in state.dead_letters.latest(number):
+        told = alike.setdefault(letter.error_signature, [])
+        counts[letter.error_signature] += 1
+        if style.samples is None or len(told) < style.samples:
+            told.append(letter.item_id)
+    for signature, item_ids in alike.items():
+        for item_id in item_ids:
+            history = _read(state.items[item_id], style)
+            yield _failed_item(state, item_id, history, state.dead_letters[item_id].failure_count, style)
+        if counts[signature] > len(item_ids):
+            yield _alike(state, counts[signature] - len(item_ids), signature, style)
 
 
 def _alike(state: JobState, number: int, signature: str, style: Style) -> Told:

@@ -148,7 +148,7 @@ def _csv(state: JobState) -> str:
     text = io.StringIO()
     rows = csv.writer(text, lineterminator="\n")
     rows.writerow(_COLUMNS)
-    for item in sorted(state.items.values(), key=lambda item: item.index):
+    for item in state.items.by_index():
         rows.writerow(
             (
                 item.index,
