@@ -1,8 +1,8 @@
-"""Memory of the coordinator while it retries ten thousand dead letters, each with output and a history; limit 150 MiB.
+"""Memory of the coordinator while it retries dead letters, each with output and a history: 150 MiB, and it is constant.
 
-The queue is written into the journal of a run that had one item, as ten thousand agents would have; what is retried is
-a share of it, since memory is taken by what is known and not by what is running. ``PRODIGY_STRESS_ITEMS`` and
-``PRODIGY_STRESS_RETRIED`` change both numbers.
+The queue is written into the journal of a run that had one item, as thousands of agents would have, once with a tenth of
+the letters and once with all: what lies between the two peaks is what the others took. What is retried is a share of them.
+``PRODIGY_STRESS_ITEMS`` and ``PRODIGY_STRESS_RETRIED`` change both numbers.
 """
 
 import os
@@ -30,11 +30,17 @@ from prodigy.job.signature import signature_of
 from prodigy.job.state import JobState
 from prodigy.job.summary import recorded
 from prodigy.store.journal import Entry, JournalWriter, read
+from prodigy.store.shelf import blank
+from stress._report import Report
 
 KIND = "stress"
-ITEMS = int(os.environ.get("PRODIGY_STRESS_ITEMS", "10000"))
+ITEMS = int(os.environ.get("PRODIGY_STRESS_ITEMS", "100000"))
 RETRIED = int(os.environ.get("PRODIGY_STRESS_RETRIED", "300"))
 LIMIT_MIB = 150
+MOST_BYTES = 128
+"""For each letter more: it may be known where it lies."""
+_SLACK_MIB = 2
+"""By which two peaks of one and the same work differ."""
 _GROUP = 400
 _OUTPUT = "FAILED tests/test_thing.py::test_it - AssertionError: expected one thing and found another\n" * 8
 _FLOW = """
@@ -48,7 +54,21 @@ map:
 
 
 def main() -> int:
-    """Make the queue, retry a share of it, look at the peak."""
+    """Make the queues, retry a share of them, compare the peaks."""
+    report = Report()
+    few, many = max(RETRIED + 1, ITEMS // 10), ITEMS
+    peaks = [retried(count, report) for count in (few, many)]
+    report.law(f"the peak is below {LIMIT_MIB} MiB", holds=0 < max(peaks) < LIMIT_MIB)
+    each = (peaks[1] - peaks[0] - _SLACK_MIB) * 1024 * 1024 / (many - few)
+    report.law(
+        f"{many - few:,} letters more take {peaks[1] - peaks[0]:.1f} MiB more (at most {MOST_BYTES} bytes each)",
+        holds=each <= MOST_BYTES,
+    )
+    return report.code
+
+
+def retried(count: int, report: Report) -> float:
+    """The peak in MiB of a coordinator with a queue of ``count`` letters."""
     with tempfile.TemporaryDirectory(prefix="prodigy-retry-") as name:
         folder = Path(name)
         repository, home = folder / "project", folder / "home"
@@ -66,36 +86,31 @@ def main() -> int:
         run = [*program, "run", str(folder / "flow.yml"), "-q"]
         subprocess.run(run, cwd=repository, env=environ, check=False, capture_output=True)
         [journal] = home.glob("events/*/*")
-        _fill(journal)
+        _fill(journal, count)
         (repository / "healed").touch()
         for words in (["add", "."], ["commit", "-q", "-m", "heal"]):
             subprocess.run(["git", *words], cwd=repository, check=True)
         clean = [*program, "worktree", "clean", "latest", "--force", "-q"]
         subprocess.run(clean, cwd=repository, env=environ, check=True, stdout=subprocess.DEVNULL)
-        retry = [
-            *program,
-            "dlq",
-            "retry",
-            "latest",
-            "--no-merge",
-            "-q",
-            "--filter",
-            f"item.number < {RETRIED}",
-        ]
+        retry = [*program, "dlq", "retry", "latest", "--no-merge", "-q"]
         process = subprocess.Popen(
-            retry, cwd=repository, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            [*retry, "--filter", f"item.number < {RETRIED}"],
+            cwd=repository,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
-        peak = _peak(process)
+        peak = _peak(process) / 1024
         said = process.communicate()[0]
-        print(f"   {said.strip().replace(chr(10), f'{chr(10)}   ')}")
-        print(
-            f"   peak of the coordinator: {peak / 1024:.0f} MiB with {ITEMS:,} items known, {RETRIED:,} retried"
+        report.figure(
+            f"peak of the coordinator: {peak:.0f} MiB with {count:,} items known, {RETRIED:,} retried"
         )
-        return (
-            0
-            if process.returncode in {0, 1} and 0 < peak / 1024 < LIMIT_MIB and f"{RETRIED:,} done" in said
-            else 1
+        report.law(
+            f"the {RETRIED:,} are done",
+            said.strip() if process.returncode not in {0, 1} or f"{RETRIED:,} done" not in said else None,
         )
+        return peak
 
 
 def _peak(process: "subprocess.Popen[str]") -> int:
@@ -115,10 +130,10 @@ def _peak(process: "subprocess.Popen[str]") -> int:
     return peak
 
 
-def _fill(journal: Path) -> None:
+def _fill(journal: Path, count: int) -> None:
     """Write the story of all other items."""
     reader = read(journal)
-    state = fold(reader)
+    state = fold(reader, blank(journal))
     job = recorded(state.correlation_id)
     writer = JournalWriter.open_existing(reader, Metadata(session_id=recorded(state.started).session_id))
 
@@ -129,8 +144,8 @@ def _fill(journal: Path) -> None:
         ]
         fold(writer.append(batch), state)
 
-    for first in range(1, ITEMS, _GROUP):
-        numbers = range(first, min(first + _GROUP, ITEMS))
+    for first in range(1, count, _GROUP):
+        numbers = range(first, min(first + _GROUP, count))
         tell([event for number in numbers for event in _story(number)])
         tell([_letter(number, state) for number in numbers])
     writer.close()

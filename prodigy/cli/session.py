@@ -186,9 +186,10 @@ class Session:
         if error is not None:
             error = without_secrets(error, masker)
         code = 128 + self._signal if self._signal is not None else self._verdict(state, error)
-        document = msgspec.structs.replace(report(state, repo, now, self._histories), exit_code=code)
-        self._printer.document(document)
-        self._printer.record(document)
+        if self._printer.form is not Form.TEXT:  # it tells of every item, and people are not shown it
+            document = msgspec.structs.replace(report(state, repo, now, self._histories), exit_code=code)
+            self._printer.document(document)
+            self._printer.record(document)
         if self._shown == "output":
             for text in output_lines(state):
                 self._printer.line(text)
