@@ -108,7 +108,6 @@ class Recorder(Actor[Message]):
         self._masker = masker
         self._snapshots = snapshots
         self._last: Record | None = None
-        self._correlations: dict[str | None, UUID] = {}
         self._observers = observers
         self._subscribers: list[tuple[Wanted, trio.MemorySendChannel[Record]]] = []
         self._full: StorageFailed | None = None
@@ -230,9 +229,7 @@ class Recorder(Actor[Message]):
         job, item = self._ledger.state.correlation_id, item_of(event)
         if job is None:
             return self._stamp.uuid()
-        if item not in self._correlations:
-            self._correlations[item] = ids.correlation(job, item)
-        return self._correlations[item]
+        return ids.correlation(job, item)
 
     def _subscribe(self, wanted: Wanted) -> trio.MemoryReceiveChannel[Record]:
         # Unbounded on purpose: a slow reader must cost memory, never hold up the journal.

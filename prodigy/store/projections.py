@@ -155,7 +155,7 @@ class Projections:
     def write_everything(self, state: JobState) -> None:
         """All files of the run anew, besides what was asked; dead letters that left the queue are removed."""
         folder = self._layout.dead_letters(_job(state))
-        for path in folder.glob("*.json"):
+        for path in _json_files(folder):
             if path.stem not in state.dead_letters:
                 remove_file(path)
         for item_id in state.dead_letters:
@@ -215,6 +215,14 @@ class Projections:
         path = self._layout.state(_job(state)) / "results.json"
         write_parts(path, _listed(item_results(state)))
         return path
+
+
+def _json_files(folder: Path) -> Iterator[Path]:
+    """The JSON files of a folder, never all at once."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.endswith(".json"):
+                yield folder / entry.name
 
 
 def _listed(results: Iterable[ItemResult]) -> Iterator[bytes]:
