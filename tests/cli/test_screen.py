@@ -232,7 +232,9 @@ def test_what_runs_has_spent_something_too() -> None:
     state.money.launches, state.money.usd, state.money.tokens, state.money.under_way = 2, 0.5, 1000, {7: 1.0}
     [line] = [text for text in shown(state, Running(0.25, 500)) if "tokens" in text]
     assert line.endswith("  $0.75 (~$1.50)  1,500 tokens")
-    plain = msgspec.structs.replace(state, phase="steps", items=item_rows(), phases={"steps": state.phases["map"]})
+    plain = msgspec.structs.replace(
+        state, phase="steps", items=item_rows(), phases={"steps": state.phases["map"]}
+    )
     plain.counts.clear()
     [line] = shown(plain, Running(0.25, 500))
     assert line.endswith("  $0.75 (~$1.50)  1,500 tokens")
