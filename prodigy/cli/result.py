@@ -50,6 +50,9 @@ _REMEDIES: Final[Mapping[Refusal, str]] = {
     "root": "set `IS_SANDBOX=1` if this is a container made for it, or run as another user",
     "missing": "install the Claude CLI again",
 }
+_MORE: Final = (
+    "what a step may use is said by its `limits`, or for all of them by `limits` of the configuration"
+)
 _WHY_NOT_MERGED = {
     "no": "",
     "eof": " (no answer)",
@@ -136,6 +139,7 @@ def run_error(state: JobState, zone: tzinfo | None = None) -> ProdigyError | Non
         "limit-exceeded" if failure.limit else "step-failed",
         "\n".join((failure.message, *_tail(failure))),
         note="; ".join(filter(None, (note, full))) or None,
+        hint=_MORE if failure.error_class == "limit-exceeded" else None,
     )
 
 

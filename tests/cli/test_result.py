@@ -148,6 +148,8 @@ def test_a_bug_is_ours_and_a_limit_is_a_limit() -> None:
     assert bug is not None
     assert limit is not None
     assert (bug.exit_code, limit.code, limit.note) == (3, "limit-exceeded", None)
+    assert limit.hint is not None
+    assert "`limits`" in limit.hint
     assert run_error(JobState()) is None
 
 
