@@ -174,7 +174,9 @@ class Governor(Actor[Message]):
 
     def _refuse_afterwards(self) -> None:
         """What comes after the phases is stopped by nobody: it fails, and the run ends as it does without it."""
-        error = NotAdmitted("budget-exhausted", "The budget leaves nothing for another launch of Claude")
+        resume = f"`prodigy resume {self._state.short_name} --budget …`"
+        message = f"The budget leaves nothing for another launch of Claude; {resume} gives more"
+        error = NotAdmitted("budget-exhausted", message)
         if self._state.turned_down is not None:
             error = NotAdmitted("claude-refused", f"Claude does not work: {self._state.turned_down.message}")
         elif self._state.given_up is not None:

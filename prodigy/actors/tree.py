@@ -286,8 +286,11 @@ class Tree:
             return self._plan.started()
         if first and isinstance(self._going_on, events.DlqRetryStarted):
             return msgspec.structs.replace(self._going_on, budget=self._given(state))
-        if not first or self._purpose != "run" or state.status == "completed":
+        if not first or self._purpose != "run":
             return None
+        if state.status == "completed":  # nothing but its merge is left, which may have had too little
+            given = self._given(state)
+            return None if given is None else events.BudgetSet(caps=given)
         pending = sum(state.counts[status] for status in ("pending", "running", "merging"))
         open_ = len(state.intents) + len(state.git_intents)
         opening = self._going_on if isinstance(self._going_on, events.JobResumed) else events.JobResumed()

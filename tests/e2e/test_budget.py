@@ -140,6 +140,19 @@ def test_what_comes_after_the_phases_fails_without_money(priced: World) -> None:
     assert (failed["phase"], len(launches(priced))) == ("on_success", 1)
 
 
+def test_a_merge_that_had_no_money_is_made_with_more(priced: World) -> None:
+    flow = {"commands": [{"claude": "/sh echo one > one.txt"}], "merge": [{"claude": "/say merged"}]}
+    done = priced.prodigy("run", priced.workflow(json.dumps(flow)), "-y", "--budget", "launches=1")
+    tail = priced.events("job_started")[0]["job_id"][-6:]
+    assert done.returncode == 1
+    assert f"`prodigy resume {tail} --budget …` gives more" in done.stderr
+    assert priced.prodigy("worktree", "merge", "-y").returncode == 1, "it still has none"
+    done = priced.prodigy("resume", tail, "-y", "--budget", "launches=2")
+    assert done.returncode == 0, done.stderr
+    assert len(launches(priced)) == 2
+    assert "one.txt" in priced.git("ls-tree", "--name-only", "main")
+
+
 def test_what_a_retry_of_dead_letters_may_spend(priced: World) -> None:
     """Its cap is of the whole job, and more than the workflow's."""
     gate = priced.folder / "gate"
