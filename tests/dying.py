@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from worlds import World, eventually, made_world, told_of
 
 from prodigy.crash_points import VARIABLE
+from prodigy.job.standing import HARMLESS
 
 if TYPE_CHECKING:
     from subprocess import CompletedProcess
@@ -338,9 +339,24 @@ class _Leaf:
 
     word: str
     agent: str | None
+    phase: str
+    key: str
+    harmless: bool
+    """Whether it changes no file itself."""
     ended: bool = False
+    clean: bool = False
+    """Whether nothing was uncommitted when it had ended."""
     in_vain: bool = False
     """It ended, and what it was part of had to begin anew."""
+
+    def end(self, event: Recorded) -> None:
+        """Take note of its outcome."""
+        self.ended = True
+        self.clean = "head_after" in event and not event.get("dirty")
+
+    def at(self, event: Recorded) -> bool:
+        """Whether it worked where the event happened."""
+        return self.phase == event["phase"] and self.agent == event.get("agent_id")
 
 
 def _leaves(world: CrashWorld) -> list[_Leaf]:
@@ -349,20 +365,37 @@ def _leaves(world: CrashWorld) -> list[_Leaf]:
     for number, event in world.recorded():
         match event["event_type"]:
             case "step_intended" if event["kind"] != "commit":
-                leaves[number] = _Leaf(_word(event.get("command", "")), event.get("agent_id"))
+                leaves[number] = _begun(event)
                 if event["phase"] == "verify":
                     verifying.append(leaves[number])
             case "step_completed" | "step_failed" | "step_skipped" if event.get("intent") in leaves:
-                leaves[event["intent"]].ended = True
+                leaves[event["intent"]].end(event)
+            case "work_rewound":
+                _rewind([leaf for leaf in leaves.values() if leaf.at(event)], event)
             case "merge_conflicted" if event["what"] == "agent":
                 for leaf in leaves.values():
                     leaf.in_vain |= leaf.agent == event["agent_id"]
-            case "phase_started" if event["phase"] == "verify":
+            case "phase_started" | "phase_completed" if event["phase"] == "verify":
                 for leaf in verifying:
-                    leaf.in_vain = True
-            case "phase_completed" if event["phase"] == "verify":
+                    leaf.in_vain |= event["event_type"] == "phase_started"
                 verifying.clear()
     return list(leaves.values())
+
+
+def _begun(event: Recorded) -> _Leaf:
+    return _Leaf(
+        _word(event.get("command", "")),
+        event.get("agent_id"),
+        event["phase"],
+        f"{event['step']}/{event.get('try', 1)}",
+        event["kind"] in HARMLESS,
+    )
+
+
+def _rewind(there: list[_Leaf], event: Recorded) -> None:
+    assert any(not leaf.ended and not leaf.harmless for leaf in there), f"nothing was cut off: {event}"
+    for leaf in there:
+        leaf.in_vain |= leaf.key in event["forgotten"] and leaf.ended and not leaf.clean
 
 
 def _word(command: str) -> str:
@@ -378,7 +411,7 @@ def _cut_off(world: CrashWorld) -> Counter[str]:
 def _in_vain(world: CrashWorld) -> Counter[str]:
     """How many times each leaf ended in vain, by the word that it says.
 
-    That is an attempt whose work collided with what was merged, and a verification that was cut off: its worktree is
-    thrown away.
+    That is an attempt whose work collided with what was merged; a verification that was cut off, since its worktree is
+    thrown away; and a leaf that left something uncommitted where a later one, or one beside it, was cut off.
     """
     return Counter(leaf.word for leaf in _leaves(world) if leaf.ended and leaf.in_vain)

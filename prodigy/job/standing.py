@@ -6,6 +6,8 @@ Pure. Steps go on at their first leaf without an outcome. For that the worktree 
 - all that was done since is the work of a launch of Claude which had come to its end: likewise, since its result counts,
   or its conversation goes on;
 - it is not, and what the recorded leaves left is a commit: it goes back to that commit;
+- it is not, what they left was never committed, and some of it was paid for, but nothing except launches of Claude was cut
+  off: likewise as it stands, since their conversations go on in it;
 - it is not, and what they left was never committed: it goes back to the last moment at which it was, and what was done
   since then is forgotten and done again.
 
@@ -82,7 +84,10 @@ def stand(
     index, clean = next(
         (index, moment) for index, moment in reversed(list(enumerate(moments))) if moment.dirty is False
     )
-    return Standing(head=clean.head, restore=True, forgotten=tuple(outcomes)[index:])
+    forgotten = tuple(outcomes)[index:]
+    if _goes_on_in_it(last, cut_off, seen) and any(outcomes[key].claude is not None for key in forgotten):
+        return Standing(head=last.head)
+    return Standing(head=clean.head, restore=True, forgotten=forgotten)
 
 
 def alone(open_: Collection[StepIntended], leaf: StepIntended) -> bool:
@@ -98,6 +103,12 @@ def _after(before: _Left, outcome: StepCompleted | StepFailed) -> _Left:
     if outcome.kind in HARMLESS or outcome.kind == COMMIT:  # a commit that was refused
         return before
     return _Left(before.head, dirty=None)
+
+
+def _goes_on_in_it(last: _Left, cut_off: Collection[StepIntended], seen: Seen) -> bool:
+    """Whether the work is there, and beside it only that of launches of Claude which were cut off."""
+    there = seen.at_home and (seen.dirty or seen.head != last.head)
+    return there and {intent.kind for intent in cut_off} - HARMLESS <= {CLAUDE, COMMIT}
 
 
 def _as_recorded(last: _Left, cut_off: Collection[StepIntended], seen: Seen) -> bool:

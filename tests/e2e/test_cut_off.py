@@ -104,6 +104,34 @@ def test_what_a_launch_after_a_kill_costs_is_its_own(world: World, later: int) -
     assert ended["claude"]["cost_usd"] == pytest.approx(0.10 * later)
 
 
+@pytest.mark.parametrize("shape", ["beside", "before"])
+def test_what_claude_left_uncommitted_is_not_bought_again(world: World, shape: str) -> None:
+    """Work that is paid for stays where only Claude was cut off: beside it in a parallel loop, or after it."""
+    log, gate = with_claude(world), world.folder / "gate"
+    paid = {"claude": "/sh echo paid >> paid.txt", "auto_commit": False}
+    cut = {
+        "claude": f"/sh echo begun > cut.txt; touch {gate}-reached; until test -e {gate}; do sleep 0.05; done"
+    }
+    texts = [step["claude"] for step in (paid, cut)]
+    loop = {"foreach": texts, "parallel": 2, "do": [{"claude": "${item}"}]}
+    flow = [loop] if shape == "beside" else [paid, cut]
+    with world.start("run", world.workflow(json.dumps(flow)), "-y") as running:
+        eventually(lambda: Path(f"{gate}-reached").exists())
+        eventually(lambda: [one for one in world.events("step_completed") if one.get("claude")])
+        running.kill()
+    world.at_rest()
+    gate.touch()
+    report = world.json("resume", "latest", "-y")
+    assert report["status"] == "completed"
+    assert (world.repository / "paid.txt").read_text() == "paid\n"
+    assert (world.repository / "cut.txt").read_text() == "begun\n"
+    assert not world.events("work_rewound")
+    launches = [json.loads(line)["options"] for line in log.read_text().splitlines()]
+    resumed = [launch["--resume"] for launch in launches if "--resume" in launch]
+    assert len(launches) == 3
+    assert resumed[0] in [launch.get("--session-id") for launch in launches]
+
+
 @pytest.mark.parametrize("killed", ["coordinator", "worker"])
 @pytest.mark.parametrize("mode", ["agent", "phase"])
 def test_a_result_that_was_told_is_not_bought_again(world: World, killed: str, mode: str) -> None:

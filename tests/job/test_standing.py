@@ -4,8 +4,9 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
-from prodigy.events import Failure, StepCompleted, StepFailed, StepIntended
+from prodigy.events import ClaudeUse, Failure, StepCompleted, StepFailed, StepIntended
 from prodigy.job.standing import Seen, Standing, alone, stand
 
 Outcome = StepCompleted | StepFailed
@@ -85,6 +86,21 @@ def test_changes_that_were_never_committed_cannot_be_restored_and_are_made_again
     assert standing(*outcomes, cut=("shell",), head="one", dirty=True) == again
     assert standing(*outcomes, head="one") == again, "they are gone"
     assert standing(failed("base", dirty=True), cut=("shell",), dirty=True).forgotten == ("1",)
+
+
+def test_what_was_paid_for_and_never_committed_is_kept_where_only_claude_was_cut_off() -> None:
+    paid = structs.replace(
+        left("one", dirty=True, kind="claude"), claude=ClaudeUse(session_id="s", cost_usd=1.0)
+    )
+    outcomes = (left("one"), paid, left("one", dirty=True))
+    kept, again = Standing(head="one"), Standing(head="one", restore=True, forgotten=("2", "3"))
+    assert standing(*outcomes, cut=("claude", "foreach", "claude"), head="one", dirty=True) == kept
+    assert standing(*outcomes, cut=("claude",), head="two") == kept, "it committed what was there"
+    assert standing(*outcomes, cut=("claude", "shell"), head="one", dirty=True) == again
+    assert standing(*outcomes, cut=("claude",), head="one") == again, "they are gone"
+    assert standing(*outcomes, cut=("claude",), head="one", dirty=True, at_home=False) == again
+    free = (left("one"), left("one", dirty=True))
+    assert standing(*free, cut=("claude",), head="one", dirty=True).forgotten == ("2",)
 
 
 def test_what_a_compound_step_does_is_told_by_those_within_it() -> None:
