@@ -17,6 +17,7 @@ from prodigy.errors import RunError
 from prodigy.git import evidence
 from prodigy.git.bench import FORWARD, TRUE_MERGE
 from prodigy.git.cli import Git, GitFailed, GitResult, is_folder, readable
+from prodigy.git.disks import Disks
 from prodigy.git.forge import Forge
 from prodigy.git.interrupted import undo_interrupted
 from prodigy.git.merge import Conflict, Merged, foretell, foretell_here, merge, verify
@@ -91,6 +92,7 @@ async def merge_into(
             await undo_interrupted(here, source, message)
         wanted = _Wanted(source, message, forge.identity, patience)
         merged = await _merge_checkout(here, target.branch, wanted)
+        await Disks().flush(forge.customs.common_dir, holder.path)
     return FinalMerge(target, merged)
 
 

@@ -17,6 +17,7 @@ from prodigy.errors import RunError
 from prodigy.git import evidence
 from prodigy.git.aside import folder_aside
 from prodigy.git.cli import Git, GitFailed
+from prodigy.git.disks import Disks
 from prodigy.git.evidence import Snapshot
 from prodigy.git.excludes import identity
 from prodigy.git.patience import patiently
@@ -173,7 +174,11 @@ def _copy(source: Path, target: Path) -> None:
 
 
 async def keep_commit(git: Git, ref: str, sha: str) -> str:
-    """Create ``ref``, or the first free ``ref.N``; one that names the same commit already will do."""
+    """Create ``ref``, or the first free ``ref.N``; one that names the same commit already will do.
+
+    What it leads to is brought to disk before.
+    """
+    await Disks().flush(await common_dir(git))
     for number in range(1, _MAX_NAMES):
         name = ref if number == 1 else f"{ref}.{number}"
         if await _create(git, name, sha):

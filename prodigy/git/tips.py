@@ -11,6 +11,7 @@ import trio
 from prodigy.git import refs
 from prodigy.git.cli import Git, GitFailed
 from prodigy.git.customs import Customs
+from prodigy.git.disks import Disks
 from prodigy.git.patience import patiently
 from prodigy.git.repository import ref_tip
 from prodigy.git.signature import Names, timestamp
@@ -30,6 +31,7 @@ class Tips:
         self._common = Path(common_dir)
         self._customs = customs
         self._names = Names(git)
+        self._disks = Disks()
         self._in_files = refs.keeps_files(self._common)
 
     async def at(self, ref: str) -> str | None:
@@ -38,11 +40,13 @@ class Tips:
         return found or await ref_tip(self._git, ref)
 
     async def swap(self, ref: str, old: str, new: str, reason: str) -> bool:
-        """Move a branch; false if it was not at ``old`` any more.
+        """Move a branch, once all that it will lead to is on disk; false if it was not at ``old`` any more.
 
         Raises:
             GitFailed: it could not be moved.
+            RunError: ``not-writable``: what it would lead to could not be brought to disk.
         """
+        await self._disks.flush(str(self._common))
         if self._in_files and not await self._customs.follow_refs():
             entry = b"%b %b\t%b" % (await self._names.of("COMMITTER", {}), timestamp(), reason.encode())
             try:

@@ -17,13 +17,14 @@ from msgspec import structs
 from prodigy.events import Backend, ClaudeIntended, Failure
 from prodigy.git.cli import Git, GitFailed
 from prodigy.git.commit_text import LooseCommits
+from prodigy.git.disks import Disks
 from prodigy.git.index_file import Layouts
 from prodigy.steps.agent_worktree import AgentWorktree
 from prodigy.steps.backend import AgentBackend
 from prodigy.steps.clock import Clock
 from prodigy.steps.commands import SlotCommands
 from prodigy.steps.course import Course
-from prodigy.steps.durable import Closed, Door, Place
+from prodigy.steps.durable import Begun, Closed, Door, Place
 from prodigy.steps.hidden import Hidden
 from prodigy.steps.interpreter import Interpreter, StepFailure
 from prodigy.steps.limits import Allowance, least
@@ -48,6 +49,7 @@ class Agents:
 
     def __init__(self) -> None:
         self._layouts = Layouts()
+        self._disks = Disks()
 
     async def serve(
         self, task: AgentTask, link: JobLink[AgentReport, Recorded], slots: SlotPool
@@ -60,7 +62,7 @@ class Agents:
         began = trio.current_time()
         slots.grace.seconds = task.grace
         try:
-            result = await _serve(task, link, slots, self._layouts)
+            result = await _serve(task, link, slots, self._layouts, self._disks)
         except* SlotLost as lost:
             failure = Failure(
                 error_class="host-lost", message=f"Its process slot was lost: {_first(lost).reason}"
@@ -88,7 +90,11 @@ def _unusable(worktree: str, failed: GitFailed) -> Failure:
 
 
 async def _serve(
-    task: AgentTask, link: JobLink[AgentReport, Recorded], slots: SlotPool, layouts: Layouts
+    task: AgentTask,
+    link: JobLink[AgentReport, Recorded],
+    slots: SlotPool,
+    layouts: Layouts,
+    disks: Disks,
 ) -> AgentResult:
     git = Git(SlotGit(slots), task.worktree, task.environment).inside(task.worktree)
     place = Place(phase=task.phase, item_id=task.item_id, agent_id=task.agent_id, attempt=task.attempt)
@@ -100,9 +106,11 @@ async def _serve(
     commands = SlotCommands(slots, task.logs, task.grace, allowance, recorder, place, hidden)
     worktree = AgentWorktree(git, hidden, LooseCommits(task.common_dir), task, layouts, commands)
     outcomes = {key: revealed(outcome, hidden.masker) for key, outcome in task.outcomes.items()}
-    begun = task.conversations, task.finished
+    begun = Begun(conversations=task.conversations, finished=task.finished, put_aside=task.put_aside)
+    places = (task.worktree, task.logs, *((task.common_dir,) if task.common_dir is not None else ()))
+    flush = partial(disks.flush, *places)
     stage = Stage(
-        door=Door(recorder, place, outcomes, *begun, clock, put_aside=task.put_aside, closed=task.waking),
+        door=Door(recorder, place, outcomes, begun, clock, flush=flush, closed=task.waking),
         commands=commands,
         worktree=worktree,
         author=Author(task, hidden),

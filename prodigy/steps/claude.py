@@ -48,7 +48,7 @@ async def claude(
     log = runner.door.finished(path, try_)
     if before is not None and log is not None:
         return await _adopted(runner, step, action, before, Path(log), backend)
-    left, put_aside = seconds(step.timeout), runner.door.put_aside
+    left, put_aside = seconds(step.timeout), runner.door.begun.put_aside
     while True:
         call = structs.replace(_call(runner, step, action, before, backend), put_aside=put_aside)
         put_aside = None  # told once

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import trio
 from msgspec import Struct, structs
 
+from prodigy.errors import RunError
 from prodigy.events import (
     Captured,
     ClaudeIntended,
@@ -25,6 +26,7 @@ from prodigy.events import (
     StepIntended,
     Stream,
 )
+from prodigy.job.standing import HARMLESS
 from prodigy.steps.clock import Clock
 from prodigy.steps.protocol import AgentEvent, Outcome, outcome_key
 
@@ -141,6 +143,27 @@ class Closed(Exception):
 Action = Callable[[int], Awaitable[Done]]
 """Acts, given the sequence number of its intent; raises ``LeafFailed``."""
 
+Flush = Callable[[], Awaitable[None]]
+"""Brings to disk what leaves wrote; raises ``RunError``."""
+
+
+async def _at_once() -> None:
+    """For leaves that write nowhere."""
+
+
+class Begun(Struct, frozen=True, kw_only=True):
+    """What leaves without an outcome had begun, when an earlier run of the same attempt was cut off.
+
+    Attributes:
+        conversations: with Claude, keyed by ``outcome_key``.
+        finished: of those whose last launch had succeeded, the log that ends in its result.
+        put_aside: the ref of what they left in the worktree, if that was brought back.
+    """
+
+    conversations: Mapping[str, ClaudeUse] = {}
+    finished: Mapping[str, str] = {}
+    put_aside: str | None = None
+
 
 class Door:
     """Records what leaves intend and what came of it, for one agent.
@@ -149,10 +172,9 @@ class Door:
         recorder: where events go.
         place: the agent's identity.
         recorded: outcomes of an earlier, cut-off run of the same attempt, keyed by ``outcome_key``.
-        conversations: with Claude, that an earlier run of leaves without an outcome began; keyed likewise.
-        finished: of those whose last launch had succeeded, the log that ends in its result.
-        put_aside: the ref of what they left in the worktree, if that was brought back.
+        begun: by its leaves without an outcome.
         clock: keeps the limits on the time of what is done behind the door.
+        flush: is waited for before the outcome of a leaf that may have changed files is recorded.
         closed: whether nothing but what is recorded comes through it.
     """
 
@@ -161,21 +183,19 @@ class Door:
         recorder: StepRecorder,
         place: Place,
         recorded: Mapping[str, Outcome],
-        conversations: Mapping[str, ClaudeUse] | None = None,
-        finished: Mapping[str, str] | None = None,
+        begun: Begun | None = None,
         clock: Clock | None = None,
         *,
-        put_aside: str | None = None,
+        flush: Flush = _at_once,
         closed: bool = False,
     ) -> None:
         self.recorder = recorder
         self.place = place
         self.closed = closed
-        self.put_aside = put_aside
+        self.begun = begun or Begun()
         self._recorded = recorded
-        self._conversations = conversations or {}
-        self._finished = finished or {}
         self.clock = clock or Clock()
+        self._flush = flush
         self._under_way: dict[str, int] = {}
 
     def knows(self, path: str, try_: int) -> bool:
@@ -198,11 +218,11 @@ class Door:
 
     def conversation(self, path: str, try_: int) -> ClaudeUse | None:
         """The conversation that a leaf began with Claude before it was cut off, and what that used."""
-        return self._conversations.get(outcome_key(path, try_))
+        return self.begun.conversations.get(outcome_key(path, try_))
 
     def finished(self, path: str, try_: int) -> str | None:
         """The log that ends in the result of that conversation's last launch, if it had succeeded and its work is there."""
-        return self._finished.get(outcome_key(path, try_))
+        return self.begun.finished.get(outcome_key(path, try_))
 
     def intent(self, path: str, try_: int) -> int:
         """The sequence number of the intent of a leaf that is being acted out."""
@@ -249,17 +269,23 @@ class Door:
 
     async def _act(self, path: str, try_: int, leaf: Leaf, intent: int, action: Action) -> Outcome:
         began = trio.current_time()
+        failure: Failure | None = None
         try:
-            done = await action(intent)
+            left = await action(intent)
         except LeafFailed as failed:
-            left = failed.done
+            left, failure = failed.done, failed.failure
+        took = _since(began)
+        if leaf.kind not in HARMLESS:
+            unsafe = await self._brought_to_disk()
+            failure = failure or unsafe
+        if failure is not None:
             return StepFailed(
                 **self.place.at(path, try_),
                 intent=intent,
                 kind=leaf.kind,
                 head_before=leaf.head_before,
-                duration_ms=_since(began),
-                error=failed.failure,
+                duration_ms=took,
+                error=failure,
                 stdout=left.stdout,
                 stderr=left.stderr,
                 head_after=left.head_after,
@@ -273,17 +299,25 @@ class Door:
             intent=intent,
             kind=leaf.kind,
             head_before=leaf.head_before,
-            duration_ms=_since(began),
-            exit_code=done.exit_code,
-            stdout=done.stdout,
-            stderr=done.stderr,
-            head_after=done.head_after,
-            dirty=done.dirty,
-            value=done.value,
-            captures=done.captures,
-            outputs=done.outputs,
-            claude=done.claude,
+            duration_ms=took,
+            exit_code=left.exit_code,
+            stdout=left.stdout,
+            stderr=left.stderr,
+            head_after=left.head_after,
+            dirty=left.dirty,
+            value=left.value,
+            captures=left.captures,
+            outputs=left.outputs,
+            claude=left.claude,
         )
+
+    async def _brought_to_disk(self) -> Failure | None:
+        """Why what was written is not on disk, if it is not: an outcome must not outlive that."""
+        try:
+            await self._flush()
+        except RunError as error:
+            return Failure(error_class="worktree-error", message=error.message)
+        return None
 
 
 def below(path: str, try_: int) -> str:
