@@ -30,6 +30,7 @@ from prodigy.git.cli import Git
 from prodigy.git.forge import Forge, open_forge
 from prodigy.git.included import find_included, included_in, keep_included
 from prodigy.git.local import TrioRunner
+from prodigy.git.mending import mend
 from prodigy.git.repository import Repository, Target, discover, find_target
 from prodigy.git.writability import refusal
 from prodigy.job.plan import RunPlan
@@ -155,7 +156,8 @@ def layout_for(storage: Storage, ground: Ground, now: datetime) -> Layout:
 
 
 async def forge_for(plan: RunPlan, ground: Ground, layout: Layout) -> Forge:
-    """What the merges of a run are made with."""
+    """What the merges of a run are made with; what a loss of power left of earlier ones is put right before."""
+    await mend(ground.git, ground.repository, layout.git_lock)
     said = plan.configured or {}
     parts = {"NAME": said.get("git.author_name"), "EMAIL": said.get("git.author_email")}
     author = {f"GIT_AUTHOR_{part}": text for part, text in parts.items() if text is not None}

@@ -17,9 +17,10 @@ from prodigy.errors import ProdigyError
 from prodigy.events import StepCompleted, StepFailed, StepIntended
 from prodigy.git.cli import Git
 from prodigy.git.evidence import snapshot
+from prodigy.git.repository import branch_tip
 from prodigy.git.worktrees import Worktrees
 from prodigy.job.leases import goes_on, item_of
-from prodigy.job.standing import Seen, Standing, stand
+from prodigy.job.standing import Seen, Standing, left_at, stand
 from prodigy.job.state import ItemState
 
 _REASON = "it was interrupted"
@@ -83,6 +84,9 @@ class Returning:
         """
         worktree = self._worktrees.open(cut.path)
         await self._worktrees.unlock(worktree, cut.branch)
+        if await branch_tip(self._git, cut.branch) is None:
+            await self._worktrees.move_branch(cut.branch, left_at(cut.outcomes, cut.base))
+        await self._worktrees.mend_index(worktree)
         found = await snapshot(self._git.inside(cut.path))
         seen = Seen(head=found.head, dirty=bool(found.dirty), at_home=found.branch == cut.branch)
         standing = stand(cut.outcomes, cut.cut_off, cut.base, seen, finished=cut.finished)

@@ -3,8 +3,8 @@
 Rules: as git reads and writes them. Loose refs win over packed ones and are read first, since packing writes the one before it
 deletes the other; symbolic refs show what they lead to; what names no object is no ref. Only for repositories that
 keep refs in files (`keeps_files`). What is written is written under git's own locks, and is on disk before it counts;
-nothing that is there is ever replaced, but for the HEAD of a worktree that nobody works in, and a branch that is where
-its mover saw it.
+nothing that is there is ever replaced, but for the HEAD of a worktree that nobody works in, a branch that is where its
+mover saw it, and what leads nowhere.
 """
 
 import os
@@ -119,6 +119,30 @@ def move(common: Path, ref: str, old: str, new: str, entry: bytes) -> bool:
         _log(common / "logs" / ref, f"{old} {new} ".encode() + entry + b"\n")
         replacement.put()
     return True
+
+
+def put_back(common: Path, ref: str, commit: str | None) -> None:
+    """Let a ref that leads nowhere name a commit, or remove it.
+
+    Raises:
+        FileExistsError: somebody holds its lock.
+        OSError: it cannot be written.
+    """
+    with locked(common / ref) as replacement:
+        if commit is not None:
+            replacement.write(_line(commit))
+            replacement.put()
+        else:
+            with crash_point("ref.remove"):
+                (common / ref).unlink(missing_ok=True)
+
+
+def logged(common: Path, ref: str) -> Iterator[str]:
+    """The commits that a ref has named, as far as its log tells, the last first."""
+    for line in reversed(_bytes(common / "logs" / ref).splitlines()):
+        names = line.split(b" ", 2)[:2]
+        if len(names) == 2 and _ID.fullmatch(names[1]) and names[1].strip(b"0"):  # noqa: PLR2004 - old and new
+            yield names[1].decode()
 
 
 def _log(file: Path, line: bytes) -> None:

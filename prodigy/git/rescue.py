@@ -6,7 +6,7 @@ tried on a worktree in any state. A rescue ref is created, never moved: what is 
 
 import os
 import shutil
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import trio
@@ -16,7 +16,7 @@ from prodigy.crash_points import crash_point
 from prodigy.errors import RunError
 from prodigy.git import evidence
 from prodigy.git.aside import folder_aside
-from prodigy.git.cli import Git, GitFailed
+from prodigy.git.cli import Git, GitFailed, GitResult
 from prodigy.git.disks import Disks
 from prodigy.git.evidence import Snapshot
 from prodigy.git.excludes import identity
@@ -140,9 +140,7 @@ async def rescue_strays(
 async def _commit_files(git: Git, head: str | None, message: str) -> str | None:
     """A commit of the worktree as it is, made with an index of our own; ``head`` itself if that has the same files."""
     with folder_aside(await common_dir(git)) as folder:
-        index = await _index(git, head, folder)
-        await git.run("add", "--all", "--sparse", "--ignore-errors", env=index, ok=None)
-        tree = (await git.run("write-tree", env=index)).text
+        tree = await _tree(git, head, folder)
     if head is not None and (await git.run("rev-parse", f"{head}^{{tree}}")).text == tree:
         return head
     lineage = ("-p", head) if head is not None else ()
@@ -151,20 +149,27 @@ async def _commit_files(git: Git, head: str | None, message: str) -> str | None:
     ).text
 
 
-async def _index(git: Git, head: str | None, folder: str) -> dict[str, str]:
-    """The environment of an index in ``folder`` to add to.
+async def _tree(git: Git, head: str | None, folder: str) -> str:
+    """The tree of the worktree as it is, made with an index in ``folder``.
 
-    A copy of the worktree's own knows what need not be hashed again; if git cannot read it, one of HEAD.
+    A copy of the worktree's own knows what need not be hashed again; one of HEAD serves where git cannot read that, or it
+    names what is not there.
     """
-    index = {"GIT_INDEX_FILE": f"{folder}/copy"}
     own = (await git.run("rev-parse", "--git-path", "index")).path
-    await trio.to_thread.run_sync(_copy, Path(git.cwd, own), Path(index["GIT_INDEX_FILE"]))
-    if (await git.run("ls-files", "--", ".gitattributes", env=index, ok=None)).code == 0:
-        return index
-    index = {"GIT_INDEX_FILE": f"{folder}/fresh"}
+    copy = {"GIT_INDEX_FILE": f"{folder}/copy"}
+    await trio.to_thread.run_sync(_copy, Path(git.cwd, own), Path(copy["GIT_INDEX_FILE"]))
+    written = await _written(git, copy, ok=None)
+    if written.code == 0:
+        return written.text
+    fresh = {"GIT_INDEX_FILE": f"{folder}/fresh"}
     if head is not None:
-        await git.run("read-tree", head, env=index)
-    return index
+        await git.run("read-tree", head, env=fresh)
+    return (await _written(git, fresh, ok=(0,))).text
+
+
+async def _written(git: Git, index: Mapping[str, str], ok: Collection[int] | None) -> GitResult:
+    await git.run("add", "--all", "--sparse", "--ignore-errors", env=index, ok=None)
+    return await git.run("write-tree", env=index, ok=ok)
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -19,6 +19,7 @@ import trio
 from prodigy.crash_points import crash_point
 from prodigy.errors import InternalError
 from prodigy.git.cli import Git, GitFailed
+from prodigy.git.disks import Disks
 from prodigy.git.metadata_lock import MetadataLock
 from prodigy.git.patience import patiently
 from prodigy.git.private_folder import (
@@ -39,6 +40,9 @@ from prodigy.git.traces import Basis, Residue
 
 _ADMINISTRATIVE = ("core.hooksPath=/dev/null", "submodule.recurse=false", "advice.detachedHead=false")
 
+_UNMERGED = ": unmerged ("
+"""What git says of an index that holds a merge which is not finished."""
+
 
 class Worktrees:
     """Makes, reuses and removes the worktrees of one repository.
@@ -52,10 +56,11 @@ class Worktrees:
     def __init__(self, git: Git, lock: Path, restorer: Restorer | None = None) -> None:
         self._git = git.having(*_ADMINISTRATIVE)
         self._lock = MetadataLock(lock)
+        self._disks = Disks()
         self._reuse = Reuse(self._git, restorer)
 
     async def add(self, path: str, commit: str, branch: str | None = None) -> Worktree:
-        """Make a worktree with ``commit`` checked out, on a new branch or detached.
+        """Make a worktree with ``commit`` checked out, on a new branch or detached; it is on disk then.
 
         Raises:
             GitFailed: the folder or the branch exists already, or the disk is full.
@@ -65,6 +70,7 @@ class Worktrees:
             await patiently(
                 lambda: self._git.run("worktree", "add", "--quiet", *place(branch), "--", path, commit)
             )
+        await self._disks.flush(path, await common_dir(self._git))
         made = self.open(path)
         await self._reuse.begin(made, commit)
         return made
@@ -212,6 +218,15 @@ class Worktrees:
         Nobody works in the worktree, and nobody but its owner moves the branch.
         """
         await trio.to_thread.run_sync(unlock, worktree.git_dir, await self._ref(branch))
+
+    async def mend_index(self, worktree: Worktree) -> None:
+        """Make the index anew, from HEAD, if it cannot be read or names what is not there; files stay."""
+        git = self._within(worktree)
+        written = await git.run("write-tree", ok=None)
+        if written.code != 0 and _UNMERGED not in written.complaint:
+            with crash_point("index.remove"):
+                Path(worktree.git_dir, "index").unlink(missing_ok=True)
+            await git.run("reset", "--quiet", "--mixed")
 
     async def _ref(self, branch: str) -> Path:
         """The file that a branch is kept in, where refs are kept in files."""

@@ -76,7 +76,7 @@ def stand(
         seen: their worktree.
         finished: whether the one of them that changes files is a launch of Claude that had come to its end.
     """
-    *_, last = moments = list(accumulate(outcomes.values(), _after, initial=_Left(base, dirty=False)))
+    *_, last = moments = _moments(outcomes, base)
     if finished or (seen.at_home and _as_recorded(last, cut_off, seen)):
         return Standing(head=last.head)
     if last.dirty is False:
@@ -90,9 +90,18 @@ def stand(
     return Standing(head=clean.head, restore=True, forgotten=forgotten)
 
 
+def left_at(outcomes: Mapping[str, StepCompleted | StepFailed], base: str) -> str:
+    """The commit at which recorded leaves left their worktree; the arguments are those of ``stand``."""
+    return _moments(outcomes, base)[-1].head
+
+
 def alone(open_: Collection[StepIntended], leaf: StepIntended) -> bool:
     """Whether of all leaves without an outcome this one alone can have changed files."""
     return all(one is leaf or one.kind in HARMLESS for one in open_)
+
+
+def _moments(outcomes: Mapping[str, StepCompleted | StepFailed], base: str) -> list[_Left]:
+    return list(accumulate(outcomes.values(), _after, initial=_Left(base, dirty=False)))
 
 
 def _after(before: _Left, outcome: StepCompleted | StepFailed) -> _Left:
