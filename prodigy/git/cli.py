@@ -51,6 +51,7 @@ _SETTINGS = (
     "gc.auto=0",
     "maintenance.auto=false",
     "core.fsmonitor=false",
+    "core.fsync=reference",  # besides what is synced anyway
     "i18n.commitEncoding=UTF-8",
     "i18n.logOutputEncoding=UTF-8",
 )

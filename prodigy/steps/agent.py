@@ -107,7 +107,7 @@ async def _serve(
     worktree = AgentWorktree(git, hidden, LooseCommits(task.common_dir), task, layouts, commands)
     outcomes = {key: revealed(outcome, hidden.masker) for key, outcome in task.outcomes.items()}
     begun = Begun(conversations=task.conversations, finished=task.finished, put_aside=task.put_aside)
-    places = (task.worktree, task.logs, *((task.common_dir,) if task.common_dir is not None else ()))
+    places = (task.worktree, *((task.common_dir,) if task.common_dir is not None else ()))
     flush = partial(disks.flush, *places)
     stage = Stage(
         door=Door(recorder, place, outcomes, begun, clock, flush=flush, closed=task.waking),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from prodigy.git import disks
 from prodigy.git.cli import Git, GitFailed
 from prodigy.git.tips import Tips
 from tests.git.test_merge import Counting
@@ -80,3 +81,13 @@ async def test_a_lock_that_stays_is_reported_in_gits_words(repo, monkeypatch):
     with pytest.raises(GitFailed, match="lock"):
         await tips.swap(REF, repo("rev-parse", "HEAD~1"), repo.head, "m")
     assert (repo.path / f".git/{REF}.lock").exists(), "it is somebody else's"
+
+
+@pytest.mark.parametrize("kind", [plain, packed], ids=lambda kind: kind.__name__)
+async def test_what_a_branch_will_lead_to_is_on_disk_before_it_moves(repo, monkeypatch, kind):
+    tips = await opened(repo)
+    kind(repo)
+    before, flushed = repo("rev-parse", REF), []
+    monkeypatch.setattr(disks, "_flush", lambda _: flushed.append(repo("rev-parse", REF)))
+    assert await tips.swap(REF, before, repo.head, "next")
+    assert flushed == [before]

@@ -1,0 +1,166 @@
+"""What a loss of power leaves half written is put right: files that are there by name, and hold nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from prodigy.git.mending import mend
+from prodigy.git.repository import discover
+from prodigy.git.worktrees import Worktrees
+
+BRANCH = "prodigy-k7m2pq-agent-1-1"
+
+
+@pytest.fixture
+def lock(tmp_path: Path) -> Path:
+    return tmp_path / "locks/git.lock"
+
+
+@pytest.fixture
+def slot(repo, tmp_path: Path):
+    """A worktree on a branch of ours, on which a commit of its agent's is whole."""
+    repo("worktree", "add", "--quiet", "-b", BRANCH, str(tmp_path / "slot-01"))
+    scratch = repo.other(tmp_path / "slot-01")
+    scratch.commit(a="whole\n")
+    return scratch
+
+
+async def mended(repo, lock: Path) -> None:
+    await mend(repo.git(), await discover(repo.git(), str(repo.path)), lock)
+
+
+def hollow(repo, commits: str) -> None:
+    """Let the newest objects of commits hold nothing: they were never brought to disk."""
+    for line in repo("rev-list", "--objects", commits).splitlines():
+        empty(repo, line[:40])
+
+
+def empty(repo, sha: str) -> None:
+    file = repo.path / ".git/objects" / sha[:2] / sha[2:]
+    file.chmod(0o644)
+    file.write_bytes(b"")
+
+
+def tip(repo, ref: str = f"refs/heads/{BRANCH}") -> str | None:
+    return repo("rev-parse", "--verify", "--quiet", ref, ok=False) or None
+
+
+async def test_nothing_is_wrong(repo, slot, lock):
+    slot.write("b", "uncommitted\n")
+    before = slot.fingerprint(), slot.head, repo("count-objects")
+    await mended(repo, lock)
+    assert (slot.fingerprint(), slot.head, repo("count-objects")) == before
+
+
+async def test_a_branch_goes_back_to_what_is_whole(repo, slot, lock):
+    whole = slot.head
+    slot.commit(a="lost\n")
+    hollow(repo, f"{whole}..{slot.commit(c='lost too')}")
+    await mended(repo, lock)
+    assert tip(repo) == whole
+    assert repo("fsck", "--connectivity-only", "--no-reflogs", "--no-dangling") == ""
+
+
+async def test_one_whose_blob_alone_is_lost(repo, slot, lock):
+    whole, lost = slot.head, slot.commit(a="lost\n")
+    empty(repo, repo("rev-parse", f"{lost}:a"))
+    await mended(repo, lock)
+    assert tip(repo) == whole
+
+
+async def test_what_was_lost_can_be_written_again(repo, slot, lock):
+    """Git takes an object that is there by name for written."""
+    lost = slot.commit(a="again\n")
+    hollow(repo, f"{lost}^..{lost}")
+    await mended(repo, lock)
+    slot("reset", "--quiet", "--hard")
+    again = slot.commit(a="again\n")
+    assert slot("show", f"{again}:a") == "again"
+
+
+async def test_a_hollow_branch_has_a_log(repo, slot, lock):
+    whole = slot.head
+    (repo.path / ".git/refs/heads" / BRANCH).write_bytes(b"")
+    await mended(repo, lock)
+    assert tip(repo) == whole
+
+
+async def test_one_without_a_log_goes(repo, slot, lock):
+    for file in ("refs", "logs/refs"):
+        (repo.path / ".git" / file / "heads" / BRANCH).write_bytes(b"")
+    await mended(repo, lock)
+    assert tip(repo) is None
+    assert "broken" not in repo("for-each-ref")
+    repo("branch", BRANCH)
+
+
+async def test_branches_of_the_user_stay_as_they_are(repo, lock):
+    repo("branch", "mine")
+    (repo.path / ".git/refs/heads/mine").write_bytes(b"")
+    await mended(repo, lock)
+    assert (repo.path / ".git/refs/heads/mine").read_bytes() == b""
+
+
+async def test_hollow_refs_of_what_was_rescued_go(repo, lock):
+    ref = "refs/prodigy/rescue/mapreduce-20260101-000000-k7m2pq/i/1"
+    repo("update-ref", ref, "HEAD")
+    repo("update-ref", f"{ref}.2", "HEAD")
+    (repo.path / ".git" / ref).write_bytes(b"")
+    await mended(repo, lock)
+    assert (tip(repo, ref), tip(repo, f"{ref}.2")) == (None, repo.head)
+
+
+@pytest.mark.parametrize("name", ["commondir", "gitdir", "HEAD"])
+async def test_a_worktree_that_is_none_does_not_stop_git(repo, slot, lock, name):
+    (repo.path / ".git/worktrees/slot-01" / name).write_bytes(b"")
+    await mended(repo, lock)
+    assert repo("worktree", "list", "--porcelain").count("worktree ") == 1
+
+
+async def test_worktrees_of_the_user_stay(repo, lock, tmp_path):
+    repo("worktree", "add", "--quiet", str(tmp_path / "mine"))
+    (repo.path / ".git/worktrees/mine/HEAD").write_bytes(b"")
+    await mended(repo, lock)
+    assert (repo.path / ".git/worktrees/mine").exists()
+
+
+async def test_an_index_that_names_what_is_lost_is_made_anew(repo, slot, lock):
+    slot.write("a", "staged\n")
+    slot("add", "a")
+    sha = slot("rev-parse", ":a")
+    (repo.path / ".git/objects" / sha[:2] / sha[2:]).unlink()
+    worktrees = Worktrees(repo.git(), lock)
+    await worktrees.mend_index(worktrees.open(str(slot.path)))
+    assert slot("status", "--porcelain") == " M a"
+    slot.commit()
+    assert slot("show", "HEAD:a") == "staged"
+
+
+@pytest.mark.parametrize("content", [b"", b"torn"])
+async def test_an_index_that_git_cannot_read(repo, slot, lock, content):
+    slot.write("a", "changed\n")
+    (repo.path / ".git/worktrees/slot-01/index").write_bytes(content)
+    worktrees = Worktrees(repo.git(), lock)
+    await worktrees.mend_index(worktrees.open(str(slot.path)))
+    assert slot("status", "--porcelain") == " M a"
+
+
+async def test_an_unfinished_merge_stays_one(repo, slot, lock):
+    repo.commit(a="theirs\n")
+    slot("merge", "main", ok=False)
+    before = slot("status", "--porcelain")
+    worktrees = Worktrees(repo.git(), lock)
+    await worktrees.mend_index(worktrees.open(str(slot.path)))
+    assert before == "UU a" == slot("status", "--porcelain")
+
+
+async def test_nobody_waits_for_a_branch_that_is_locked(repo, slot, lock):
+    whole = slot.head
+    (repo.path / ".git/refs/heads" / BRANCH).write_bytes(b"")
+    held = repo.path / ".git/refs/heads" / f"{BRANCH}.lock"
+    held.touch()
+    await mended(repo, lock)
+    assert tip(repo) is None
+    held.unlink()
+    await mended(repo, lock)
+    assert tip(repo) == whole
