@@ -225,9 +225,11 @@ async def _git_merge(here: Git, branch: str, wanted: _Wanted, how: tuple[str, ..
 
 
 async def _run_merge(here: Git, source: str, how: tuple[str, ...], identity: Mapping[str, str]) -> GitResult:
+    safely = here.having("core.fsync=added")  # what the user's branch leads to is on disk before it moves
+
     async def attempt() -> GitResult:
         options = ("--quiet", "--no-autostash", "--no-overwrite-ignore", *how)
-        done = await here.run("merge", *options, source, env=identity, ok=None)
+        done = await safely.run("merge", *options, source, env=identity, ok=None)
         if done.lock_held:
             raise GitFailed(("merge",), here.cwd, done)
         return done

@@ -8,6 +8,7 @@ Rules: what is hollow is removed, since nobody can read it; of refs and worktree
 leads to what is not there any more goes back to the last commit that its log knows and that is whole.
 """
 
+import os
 import re
 from collections.abc import Sequence
 from contextlib import suppress
@@ -50,9 +51,11 @@ async def mend(git: Git, repository: Repository, lock: Path) -> None:
 def _remove_hollow_objects(common: Path) -> None:
     for folder in (common / "objects").iterdir():
         if _FOLDER.fullmatch(folder.name):
-            for file in filter(_is_hollow, folder.iterdir()):
-                with crash_point("object.remove"), suppress(OSError):
-                    file.unlink()
+            with suppress(OSError), os.scandir(folder) as entries:  # it goes when all of it is packed
+                for entry in entries:
+                    if entry.stat(follow_symlinks=False).st_size == 0:
+                        with crash_point("object.remove"):
+                            Path(entry).unlink()
 
 
 def _remove_hollow_worktrees(common: Path) -> None:
