@@ -52,30 +52,46 @@ class Moment:
 
 @dataclass
 class CrashWorld(World):
-    """A world whose runs note their points, and whose steps tell a log outside of git that they ran."""
+    """A world whose runs note their points, and whose steps tell a log outside of git that they ran.
+
+    What is not the run's own lies beside the world's folder, so that whatever befalls that, it is known what happened.
+    """
+
+    @property
+    def whole(self) -> Path:
+        """The folder of everything."""
+        return self.folder.parent
 
     @property
     def log(self) -> Path:
         """Where the steps say that they ran."""
-        return self.folder / "log"
+        return self.whole / "log"
 
     @property
     def ill(self) -> Path:
         """As long as this exists, items that can fail do."""
-        return self.folder / "ill"
+        return self.whole / "ill"
 
     @property
     def points(self) -> Path:
         """Where the points are noted, and the plan stands."""
-        return self.folder / "points"
+        return self.whole / "points"
 
     def attempt(self, *words: str, dying: Moment | None = None) -> "CompletedProcess[str]":
         """Run the command line to its end, with a plan for one of its processes."""
+        self.intend(dying)
+        return self.prodigy(*words)
+
+    def intend(self, dying: Moment | None) -> None:
+        """Make a plan for one of the processes that start next, or none."""
         self.points.mkdir(exist_ok=True)
         (self.points / "plan").unlink(missing_ok=True)
         if dying is not None:
             (self.points / "plan").write_text(dying.plan)
-        return self.prodigy(*words)
+
+    def died(self, dying: Moment | None) -> bool:
+        """Whether somebody has, as the plan was."""
+        return dying is not None and not (self.points / "plan").exists()
 
     def passed(self) -> list[tuple[str, str, str]]:
         """Every point that was passed since this was asked last: pid, who, point."""
@@ -136,16 +152,17 @@ class Job:
     acts: Sequence[Act] = (Act("run FLOW -y"),)
 
     def world(self, folder: Path) -> tuple[CrashWorld, str]:
-        """A new world, and its workflow file."""
-        folder.mkdir(parents=True, exist_ok=True)
-        made = made_world(folder)
+        """A new world in a folder, which may be there, and its workflow file."""
+        own = folder / "disk"
+        own.mkdir(parents=True, exist_ok=True)
+        made = made_world(own)
         environ = {
             **made.environ,
             "PATH": f"{FAKES}:{made.environ['PATH']}",
-            "CLAUDE_CONFIG_DIR": str(folder / "claude"),
+            "CLAUDE_CONFIG_DIR": str(own / "claude"),
             VARIABLE: str(folder / "points"),
         }
-        world = CrashWorld(folder, environ)
+        world = CrashWorld(own, environ)
         text = self.flow
         for name, value in (("LOG", world.log), ("ILL", world.ill), ("PROJECT", world.repository)):
             text = text.replace(name, str(value))
@@ -191,8 +208,9 @@ class Place:
 
 
 def copied(world: Path, copy: Path) -> None:
-    """Copy all of a world but the sockets of its runs, which have no content."""
-    shutil.copytree(world, copy, symlinks=True, ignore=shutil.ignore_patterns("*.sock"))
+    """Copy all of a world but the sockets of its runs, which have no content; the folders may be there."""
+    sockets = shutil.ignore_patterns("*.sock")
+    shutil.copytree(world, copy, symlinks=True, ignore=sockets, dirs_exist_ok=True)
 
 
 @dataclass
@@ -291,7 +309,7 @@ def die_and_resume(place: Place, model: Model, moments: Sequence[Moment]) -> int
             done = world.attempt(*words, dying=moment)
             told += f"{' '.join(words)} → {done.returncode}\n{done.stderr}"
             ended = done.returncode == 0
-            if moment is not None and not (world.points / "plan").exists():
+            if world.died(moment):
                 died += 1
                 assert done.returncode in {0, *KILLED}, told
             else:

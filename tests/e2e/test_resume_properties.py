@@ -28,8 +28,8 @@ class Killed:
 
     def again(self) -> CrashWorld:
         """The run as it was right after the kill, where it was: worktrees know their place."""
-        shutil.rmtree(self.world.folder)
-        copied(self.copy, self.world.folder)
+        shutil.rmtree(self.world.whole)
+        copied(self.copy, self.world.whole)
         return self.world
 
 
@@ -45,7 +45,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory, model: Model) -> Killed:
     done = world.attempt("run", flow, "-y", dying=IN_MAP)
     assert done.returncode in KILLED, done.stderr
     world.at_rest()
-    copied(world.folder, folder / "copy")
+    copied(world.whole, folder / "copy")
     return Killed(world, folder / "copy")
 
 

@@ -1,0 +1,166 @@
+"""Jobs that lose power at named points: somebody dies there, and what was never brought to disk is gone.
+
+Each world lies on an ext4 file system of its own, in a file. The process that dies cuts it off
+(``blackout.sitecustomize``): from then on nothing reaches the file. All others are killed, and the file system is mounted
+again, with what a disk holds after a loss of power. What steps say of themselves lies beside it and is kept.
+
+Mounting needs root.
+"""
+
+import os
+import signal
+import subprocess
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from blackout.sitecustomize import VARIABLE, cut
+from dying import CrashWorld, Job, Moment, Place
+from worlds import eventually, told_of
+
+SIZE = 256 * 1024 * 1024
+SELDOM = "commit=300"
+"""Option of a file system that brings to disk only what somebody waits for, and what shares a commit with that."""
+_BLACKOUT = Path(__file__).parent / "blackout"
+
+
+class NoDisk(Exception):
+    """No file system can be made or mounted here."""
+
+
+@dataclass
+class Disk:
+    """An ext4 file system.
+
+    Attributes:
+        folder: where it is mounted.
+        image: the file that it is in.
+        options: of mounting, e.g. ``SELDOM``.
+    """
+
+    folder: Path
+    image: Path
+    options: str = "defaults"
+
+    @property
+    def lost(self) -> Path:
+        """A copy of the file as the last loss of power left it."""
+        return self.image.with_suffix(".lost")
+
+    def renew(self) -> None:
+        """Mount it, new and empty.
+
+        Raises:
+            NoDisk: that cannot be done here.
+        """
+        self.remove()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.image.write_bytes(b"")
+        os.truncate(self.image, SIZE)
+        try:
+            _done("mkfs.ext4", "-q", "-F", str(self.image))
+            self._mount()
+        except (OSError, subprocess.CalledProcessError) as error:
+            self.image.unlink()
+            raise NoDisk(getattr(error, "stderr", "") or str(error)) from error
+        (self.folder / "lost+found").rmdir()
+
+    def settle(self) -> None:
+        """Bring to disk all that was written."""
+        _done("sync", "--file-system", str(self.folder))
+
+    def lose_power(self) -> None:
+        """Make it what it is when the machine starts again, of whose processes none is left."""
+        cut(str(self.folder))
+        self._unmount()
+        _done("cp", "--sparse=always", str(self.image), str(self.lost))
+        self._mount()
+
+    def remove(self) -> None:
+        """Unmount it; its files stay."""
+        if self.folder.is_mount():
+            self._unmount()
+
+    def _mount(self) -> None:
+        _done("mount", "-o", f"loop,{self.options}", str(self.image), str(self.folder))
+
+    def _unmount(self) -> None:
+        """Once nobody is left that was told of it: each has files open there."""
+        eventually(lambda: not _killed(self.folder))
+        eventually(lambda: subprocess.run(["umount", self.folder], check=False).returncode == 0)
+
+
+def _done(*words: str) -> None:
+    subprocess.run(words, check=True, capture_output=True, text=True)
+
+
+def _killed(folder: Path) -> list[int]:
+    """Who was left."""
+    found = told_of(folder)
+    for pid in found:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return found
+
+
+@dataclass
+class PoweredWorld(CrashWorld):
+    """A world on a disk: who dies by a plan takes the power with it."""
+
+    disk: Disk = field(kw_only=True)
+
+    def attempt(self, *words: str, dying: Moment | None = None) -> "subprocess.CompletedProcess[str]":
+        """Run the command line to its end, or until the power is gone; what was there before is on disk."""
+        self.disk.settle()
+        self.intend(dying)
+        told = self.whole / "stdout", self.whole / "stderr"
+        with told[0].open("w") as out, told[1].open("w") as err:
+            process = subprocess.Popen(
+                self.command(*words),
+                cwd=self.repository,
+                env=self.environ,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+            )
+            try:
+                eventually(lambda: process.poll() is not None or self.died(dying))
+            finally:
+                if process.poll() is None:
+                    process.kill()
+                process.wait()
+        if self.died(dying):
+            self.disk.lose_power()
+        code = -signal.SIGKILL if self.died(dying) else process.returncode
+        return subprocess.CompletedProcess(words, code, *(file.read_text() for file in told))
+
+
+@dataclass
+class PoweredPlace(Place):
+    """A place whose worlds lie on a disk, a new one each; to be closed.
+
+    Attributes:
+        options: of mounting the disk.
+    """
+
+    options: str = "defaults"
+
+    @property
+    def disk(self) -> Disk:
+        return Disk(self.here / "disk", self.folder / "image", self.options)
+
+    def world(self, job: Job, act: int) -> tuple[PoweredWorld, str]:
+        """As of every place."""
+        world, flow = super().world(job, act)
+        environ = {VARIABLE: str(self.disk.folder), "PYTHONPATH": str(_BLACKOUT)}
+        return PoweredWorld(world.folder, world.environ | environ, disk=self.disk), flow
+
+    def clear(self) -> None:
+        """A new disk takes the place of the world that stands here."""
+        self.disk.remove()
+        super().clear()
+        self.disk.renew()
+
+    def close(self) -> None:
+        """Unmount the disk."""
+        self.disk.remove()
