@@ -13,6 +13,7 @@ from dying import Job, Model, Moment, Place, die_and_resume, uninterrupted
 from matrix import TABLE
 from mortal_jobs import JOBS
 from mutants import DEPENDENTS, failing, verdict
+from power import NoDisk, PoweredPlace
 from worlds import World, made_world, pids_with
 
 __all__ = [
@@ -22,7 +23,9 @@ __all__ = [
     "Job",
     "Model",
     "Moment",
+    "NoDisk",
     "Place",
+    "PoweredPlace",
     "World",
     "die_and_resume",
     "failing",

@@ -110,6 +110,12 @@ class CrashWorld(World):
                 record = json.loads(line)
                 yield record["seq"], record["event"]
 
+    def hollow(self) -> list[Path]:
+        """Objects and refs of git without content: what a loss of power makes of them."""
+        own = self.repository / ".git"
+        files = [path for part in ("objects", "refs") for path in (own / part).rglob("*") if path.is_file()]
+        return [path for path in files if not path.stat().st_size]
+
     def queue(self) -> dict[str, int]:
         """The items of the dead letter queue, as its files tell them, and how often each failed."""
         letters = (json.loads(path.read_bytes()) for path in self.home.glob("dlq/*/*/items/*.json"))
@@ -189,11 +195,11 @@ class Place:
         """A world in which nobody died in the acts before this one, and its workflow file."""
         copy = self.folder / f"{job.name}-{act}"
         if (job.name, act) in self._begun:
-            self.clear()
+            self.prepare()
             copied(copy, self.here)
             return self._begun[job.name, act]
         if act == 0:
-            self.clear()
+            self.prepare()
             return job.world(self.here)
         world, flow = self.world(job, act - 1)
         undisturbed(world, job.acts[act - 1], flow)
@@ -202,9 +208,17 @@ class Place:
         self._begun[job.name, act] = (world, flow)
         return world, flow
 
+    def prepare(self) -> None:
+        """Make room for a world."""
+        self.clear()
+
     def clear(self) -> None:
         """Remove the world that stands here."""
+        self.close()
         shutil.rmtree(self.here, ignore_errors=True)
+
+    def close(self) -> None:
+        """Let go of what is more than files."""
 
 
 def copied(world: Path, copy: Path) -> None:
@@ -338,6 +352,7 @@ def _judge(world: CrashWorld, model: Model, told: str) -> None:
         )
     assert world.leftovers() == [], told
     assert world.git("status", "--porcelain") == "", told
+    assert world.hollow() == [], told
     world.git("fsck", "--strict")
 
 

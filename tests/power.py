@@ -48,12 +48,11 @@ class Disk:
         return self.image.with_suffix(".lost")
 
     def renew(self) -> None:
-        """Mount it, new and empty.
+        """Mount it, new and empty, where it is not mounted.
 
         Raises:
             NoDisk: that cannot be done here.
         """
-        self.remove()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.image.write_bytes(b"")
         os.truncate(self.image, SIZE)
@@ -155,10 +154,9 @@ class PoweredPlace(Place):
         environ = {VARIABLE: str(self.disk.folder), "PYTHONPATH": str(_BLACKOUT)}
         return PoweredWorld(world.folder, world.environ | environ, disk=self.disk), flow
 
-    def clear(self) -> None:
-        """A new disk takes the place of the world that stands here."""
-        self.disk.remove()
-        super().clear()
+    def prepare(self) -> None:
+        """Make room for a world on a new disk."""
+        super().prepare()
         self.disk.renew()
 
     def close(self) -> None:

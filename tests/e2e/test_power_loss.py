@@ -1,0 +1,81 @@
+"""The power goes in the middle of a run: it is taken up again as one that was killed, with what the disk then holds.
+
+``python -m stress power_loss`` does so at every point of more jobs, several times in a row, with other disks.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from dying import Job, Model, Moment, die_and_resume, uninterrupted
+from mortal_jobs import CLAUDE, RETRY
+from once import Once
+from power import SELDOM, NoDisk, PoweredPlace
+
+WORLDS = 8
+
+MOMENTS = {
+    "the run's worktree is made, and not recorded": (
+        CLAUDE,
+        Moment(0, "coordinator", "git.worktree.after", 1),
+    ),
+    "Claude has ended, and its work is not committed": (CLAUDE, Moment(0, "worker", "git.add.before", 1)),
+    "one agent has committed, and another works": (CLAUDE, Moment(0, "worker", "git.commit.after", 1)),
+    "a merge is made, and the branch not moved": (
+        CLAUDE,
+        Moment(0, "coordinator", "git.commit-object.after", 1),
+    ),
+    "the branch has moved, and that is not recorded": (
+        CLAUDE,
+        Moment(0, "coordinator", "git-file.replace.after", 3),
+    ),
+    "reduce has begun": (CLAUDE, Moment(0, "worker", "step.spawn.after", 3)),
+    "the target is merged into, and that is not recorded": (
+        CLAUDE,
+        Moment(0, "coordinator", "git.merge.after", 1),
+    ),
+    "all is done": (CLAUDE, Moment(0, "coordinator", "lock.release.after", 1)),
+    "an item that is tried again has committed": (RETRY, Moment(1, "worker", "git.commit.after", 1)),
+    "the branch of what was tried again is made": (
+        RETRY,
+        Moment(1, "coordinator", "git.update-ref.after", 1),
+    ),
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[PoweredPlace]:
+    """A place for worlds on disks that can lose power."""
+    made = PoweredPlace(tmp_path, options=SELDOM)
+    try:
+        made.prepare()
+    except NoDisk as refusal:
+        pytest.skip(f"no file system can be mounted here: {refusal}")
+    try:
+        yield made
+    finally:
+        made.clear()
+
+
+@pytest.fixture
+def model_of(tmp_path: Path, once: Once) -> Callable[[Job], Model]:
+    return lambda job: once(job.name, lambda: uninterrupted(tmp_path / "model", job))
+
+
+def test_a_disk_has_after_a_loss_of_power_what_was_brought_to_it(place: PoweredPlace) -> None:
+    """Or these tests would show nothing: of a file that nobody waited for, not even the name is left."""
+    disk = place.disk
+    (disk.folder / "waited-for").write_text("here")
+    disk.settle()
+    (disk.folder / "forgotten").write_text("gone")
+    disk.lose_power()
+    assert {path.name: path.read_text() for path in disk.folder.iterdir()} == {"waited-for": "here"}
+
+
+@pytest.mark.parametrize(("job", "moment"), MOMENTS.values(), ids=MOMENTS)
+def test_a_run_that_lost_power_comes_to_the_same_end(
+    place: PoweredPlace, model_of: Callable[[Job], Model], job: Job, moment: Moment
+) -> None:
+    """In another world if the moment did not come: which worker does what differs."""
+    model = model_of(job)
+    assert any(die_and_resume(place, model, [moment]) for _ in range(WORLDS))
