@@ -157,7 +157,8 @@ def layout_for(storage: Storage, ground: Ground, now: datetime) -> Layout:
 
 async def forge_for(plan: RunPlan, ground: Ground, layout: Layout) -> Forge:
     """What the merges of a run are made with; what a loss of power left of earlier ones is put right before."""
-    await mend(ground.git, ground.repository, layout.git_lock)
+    again = plan.job_id if layout.journal(plan.job_id).exists() else None
+    await mend(ground.git, ground.repository, layout.git_lock, again)
     said = plan.configured or {}
     parts = {"NAME": said.get("git.author_name"), "EMAIL": said.get("git.author_email")}
     author = {f"GIT_AUTHOR_{part}": text for part, text in parts.items() if text is not None}

@@ -276,7 +276,7 @@ class Merger(Actor[Message]):
                 source,
                 target,
                 self._final_message(),
-                interrupted=interrupted,
+                interrupted=plan.base_commit if interrupted else None,
                 patience=inf if (limit := self._patience()) is None else limit,
             )
         except ProdigyError as error:

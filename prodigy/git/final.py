@@ -63,7 +63,7 @@ async def merge_into(
     named: str | None,
     message: str,
     *,
-    interrupted: bool = False,
+    interrupted: str | None = None,
     patience: float = PATIENCE_S,
 ) -> FinalMerge:
     """Merge the commit ``source`` into the branch ``named``, or into the default branch if that is gone.
@@ -73,7 +73,7 @@ async def merge_into(
         source: full commit id, the tip of the session branch.
         named: the branch that the run began on; ``None`` if HEAD was detached.
         message: of the merge commit, if one is made.
-        interrupted: whether this merge was begun before, and nobody knows how it ended.
+        interrupted: what the work began with, if this merge was begun before and nobody knows how it ended.
         patience: seconds that git and hooks may take over it in a checkout.
 
     Raises:
@@ -88,8 +88,8 @@ async def merge_into(
         merged = await _merge_ref(forge, target.branch, source, message)
     else:
         here = forge.git.at(holder.path)
-        if interrupted:
-            await undo_interrupted(here, source, message)
+        if interrupted is not None:
+            await undo_interrupted(here, source, message, interrupted)
         wanted = _Wanted(source, message, forge.identity, patience)
         merged = await _merge_checkout(here, target.branch, wanted)
         await Disks().flush(forge.customs.common_dir, holder.path)

@@ -2,11 +2,13 @@
 
 Git writes the files of a merge first, then the index, then, while hooks run, nothing, and the branch at the very end. So
 what is found is one of: files that are as the merge has them while the index is not; an index that holds the merge and
-nothing else; a merge that waits for its commit. Whatever differs from HEAD *and* from the merge is not ours and stays.
+nothing else; a merge that waits for its commit. Whatever differs from HEAD *and* from the merge is not ours and stays,
+but for files of the merge without content: they were not on disk when the power was lost.
 """
 
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import trio
@@ -25,12 +27,15 @@ LOOK_S = 0.1
 """Seconds between two looks."""
 
 
-async def undo_interrupted(here: Git, source: str, message: str) -> None:
-    """Undo what a killed merge of ``source`` left; nothing where it came to its end or never began.
+async def undo_interrupted(here: Git, source: str, message: str, base: str) -> None:
+    """Undo what a killed merge of ``source`` left; nothing where it never began.
+
+    One that came to its end stays; of its files those that lost their content get it back.
 
     Args:
         here: git at the top of the checkout; HEAD is the branch that was merged into.
         source: full commit id.
+        base: what the work that ``source`` has began with.
         message: what our merge commit would have said; a merge with other words is somebody else's.
 
     Raises:
@@ -39,10 +44,12 @@ async def undo_interrupted(here: Git, source: str, message: str) -> None:
     await _require_ended(here, source)
     head = await evidence.head(here)
     if await evidence.is_ancestor(here, source, head):
+        await _refill(here, await _changed(here, "diff-tree", "-r", base, source))
         return
     await _unlock(here)
     if await ref_tip(here, "MERGE_HEAD") is not None:
         if await trio.to_thread.run_sync(_says, await _private(here, "MERGE_MSG"), message):
+            await _refill(here, await _changed(here, "diff-index", "--cached", head))
             await here.run("merge", "--abort")
         return
     forward = await evidence.is_ancestor(here, head, source)
@@ -55,9 +62,22 @@ async def undo_interrupted(here: Git, source: str, message: str) -> None:
         return  # then no merge was begun
     staged = await here.run("write-tree", ok=None)
     if staged.code == 0 and staged.text == merged:
+        await _refill(here, await _changed(here, "diff-index", "--cached", head))
         await here.run("reset", "--quiet", "--merge")
     else:
         await _restore_files(here, head, merged)
+
+
+async def _changed(here: Git, *words: str) -> list[bytes]:
+    return (await here.run(*words[:-1], "-z", "--name-only", "--no-renames", words[-1], "--")).fields
+
+
+async def _refill(here: Git, paths: Sequence[bytes]) -> None:
+    """Files without content become those of the index again."""
+    hollow = {path for path in paths if _is_hollow(_at(here, path))}
+    if hollow:
+        different = (await here.run("diff-files", "-z", "--name-only")).fields
+        await _check_out(here, [path for path in different if path in hollow])
 
 
 async def _restore_files(here: Git, head: str, merged: str) -> None:
@@ -69,20 +89,33 @@ async def _restore_files(here: Git, head: str, merged: str) -> None:
         await here.run("read-tree", merged, env=index)
         await here.run("update-index", "-q", "--refresh", env=index, ok=(0, 1))
         different = set((await here.run("diff-files", "-z", "--name-only", env=index)).fields)
-    missing = {path for path in changes if not os.path.lexists(_at(here, path))}
+    missing = {
+        path for path in changes if not os.path.lexists(_at(here, path)) or _is_hollow(_at(here, path))
+    }
     for path, kind in changes.items():
-        if kind == b"A" and path not in different | missing:
+        if kind == b"A" and (path in missing or path not in different):
             with crash_point("merge.remove"):
-                Path(_at(here, path)).unlink()
+                Path(_at(here, path)).unlink(missing_ok=True)
     back = [
         path
         for path, kind in changes.items()
         if kind != b"A" and (path in missing or (kind != b"D" and path not in different))
     ]
-    if back:
-        await here.run(
-            "checkout-index", "--force", "-z", "--stdin", stdin=b"".join(path + b"\0" for path in back)
-        )
+    await _check_out(here, back)
+
+
+async def _check_out(here: Git, paths: Sequence[bytes]) -> None:
+    if paths:
+        listed = b"".join(path + b"\0" for path in paths)
+        await here.run("checkout-index", "--force", "-z", "--stdin", stdin=listed)
+
+
+def _is_hollow(file: str) -> bool:
+    try:
+        found = os.lstat(file)
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size == 0
 
 
 def _at(here: Git, path: bytes) -> str:

@@ -10,16 +10,17 @@ leads to what is not there any more goes back to the last commit that its log kn
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import trio
 
+from prodigy import ids
 from prodigy.crash_points import crash_point
 from prodigy.git.cli import Git
 from prodigy.git.metadata_lock import MetadataLock
-from prodigy.git.private_folder import delete_tree
+from prodigy.git.private_folder import delete_tree, unlock_ref
 from prodigy.git.refs import logged, put_back, tip
 from prodigy.git.repository import Repository
 
@@ -31,31 +32,33 @@ _WORKTREES = ("session-*", "slot-*")
 _NEEDED = ("commondir", "gitdir", "HEAD")
 
 
-async def mend(git: Git, repository: Repository, lock: Path) -> None:
+async def mend(git: Git, repository: Repository, lock: Path, job: str | None = None) -> None:
     """Put a repository right.
 
     Args:
         git: in it.
         repository: as it was discovered.
         lock: the file that runs on it share.
+        job: the run that is taken up again, if it is one: nobody works at it. What it left is looked at more closely,
+            and git's locks on its refs go.
     """
     common = Path(repository.common_dir)
-    await trio.to_thread.run_sync(_remove_hollow_objects, common)
+    look = _is_empty if job is None else _is_hollow
+    await trio.to_thread.run_sync(_remove_hollow_objects, common, look)
     async with MetadataLock(lock).held():
         await trio.to_thread.run_sync(_remove_hollow_worktrees, common)
     if repository.ref_format == "files" and "partial" not in repository.traits:
-        await trio.to_thread.run_sync(_remove_hollow_refs, common)
+        await trio.to_thread.run_sync(_clear_refs, common, job)
         await _put_back(git, common, repository.head)
 
 
-def _remove_hollow_objects(common: Path) -> None:
+def _remove_hollow_objects(common: Path, look: Callable[[Path], bool]) -> None:
     for folder in (common / "objects").iterdir():
         if _FOLDER.fullmatch(folder.name):
             with suppress(OSError), os.scandir(folder) as entries:  # it goes when all of it is packed
-                for entry in entries:
-                    if entry.stat(follow_symlinks=False).st_size == 0:
-                        with crash_point("object.remove"):
-                            Path(entry).unlink()
+                for file in filter(look, map(Path, entries)):
+                    with crash_point("object.remove"):
+                        file.unlink()
 
 
 def _remove_hollow_worktrees(common: Path) -> None:
@@ -65,25 +68,31 @@ def _remove_hollow_worktrees(common: Path) -> None:
                 delete_tree(str(folder))
 
 
-def _remove_hollow_refs(common: Path) -> None:
-    """Those of what was rescued: it has not been told yet."""
-    for file in filter(_is_hollow, common.glob(_RESCUED)):
+def _clear_refs(common: Path, job: str | None) -> None:
+    """Remove the locks of a run's refs, and hollow refs of what was rescued: that has not been told yet."""
+    if job is not None:
+        for place in (f"{_BRANCHES}{ids.tail_of(job)}*.lock", f"{ids.rescue_folder(job)}/**/*.lock"):
+            for file in common.glob(place):
+                unlock_ref(file.with_suffix(""))
+    for file in common.glob(_RESCUED):
+        if file.suffix == ".lock" or not _is_hollow(file):
+            continue
         with suppress(OSError):
             put_back(common, str(file.relative_to(common)), None)
 
 
 async def _put_back(git: Git, common: Path, head: str) -> None:
     """Let branches lead to what is there."""
-    refs = [str(file.relative_to(common)) for file in common.glob(_BRANCHES) if file.suffix != ".lock"]
-    named = {ref: tip(common, ref) for ref in refs}
-    readable = [commit for commit in named.values() if commit is not None]
-    if len(readable) == len(refs) and await _are_whole(git, readable, head):
-        return
-    for ref, commit in named.items():
-        if commit is None or not await _are_whole(git, [commit], head):
-            before = [one for one in logged(common, ref) if await _are_whole(git, [one], head)]
-            with suppress(OSError):  # it is locked, or cannot be written: who needs it says so
-                put_back(common, ref, before[0] if before else None)
+    files = [file for file in common.glob(_BRANCHES) if file.suffix != ".lock"]
+    hollow = [str(file.relative_to(common)) for file in files if _is_hollow(file)]
+    named = {ref: commit for file in files if (commit := tip(common, ref := str(file.relative_to(common))))}
+    broken = hollow
+    if not await _are_whole(git, list(named.values()), head):
+        broken += [ref for ref, commit in named.items() if not await _are_whole(git, [commit], head)]
+    for ref in broken:
+        before = [commit for commit in logged(common, ref) if await _are_whole(git, [commit], head)]
+        with suppress(OSError):  # it is locked, or cannot be written: who needs it says so
+            put_back(common, ref, before[0] if before else None)
 
 
 async def _are_whole(git: Git, commits: Sequence[str], head: str) -> bool:
@@ -94,7 +103,12 @@ async def _are_whole(git: Git, commits: Sequence[str], head: str) -> bool:
     return found.code == 0
 
 
+def _is_empty(file: Path) -> bool:
+    return file.stat().st_size == 0
+
+
 def _is_hollow(file: Path) -> bool:
-    with suppress(OSError):
-        return file.is_file() and file.stat().st_size == 0
+    """Whether it holds nothing, or zeros where it should hold something: some file systems tell its size before all else."""
+    with suppress(OSError), file.open("rb") as opened:
+        return not opened.read(1).strip(b"\0")
     return False

@@ -35,8 +35,18 @@ def look(repo) -> tuple[str, str, dict[str, bytes]]:
     return repo.head, repo("status", "--porcelain"), files
 
 
+def base_of(repo, tip: str) -> str:
+    return repo("rev-parse", f"{tip}^")
+
+
+def without_content(repo, *names: str) -> None:
+    """As after a loss of power that came before these files were brought to disk."""
+    for name in names:
+        repo.write(name, b"")
+
+
 async def undo(repo, tip: str) -> None:
-    await undo_interrupted((await repo.forge()).git.at(str(repo.path)), tip, MESSAGE)
+    await undo_interrupted((await repo.forge()).git.at(str(repo.path)), tip, MESSAGE, base_of(repo, tip))
 
 
 async def test_an_index_that_holds_the_merge(repo, run):
@@ -62,7 +72,7 @@ async def test_a_merge_of_the_users_is_left_alone(repo, run):
     await undo(repo, run)
     assert look(repo) == before
     with pytest.raises(RunError) as caught:
-        await merge_into(await repo.forge(), run, "main", MESSAGE, interrupted=True)
+        await merge_into(await repo.forge(), run, "main", MESSAGE, interrupted=base_of(repo, run))
     assert caught.value.code == "merge-target-busy"
     assert look(repo) == before
 
@@ -82,6 +92,40 @@ async def test_files_that_were_written_before_the_index(repo, run, done: tuple[s
     assert not (repo.path / ".git/index.lock").exists()
 
 
+@pytest.mark.parametrize("noted", [True, False])
+async def test_an_index_that_holds_it_while_files_lost_their_content(repo, run, noted):
+    before = look(repo)
+    repo("merge", "--quiet", "--no-commit", "--no-ff", "-m", MESSAGE, run)
+    without_content(repo, "kept", "added")
+    if not noted:
+        (repo.path / ".git/MERGE_HEAD").unlink()
+    await undo(repo, run)
+    assert look(repo) == before
+
+
+async def test_files_that_were_written_before_the_index_and_lost_their_content(repo, run):
+    before = look(repo)
+    without_content(repo, "kept", "added")
+    await undo(repo, run)
+    assert look(repo) == before
+
+
+async def test_what_came_to_its_end_and_lost_the_content_of_files(repo, run):
+    repo("merge", "--quiet", "--no-ff", "-m", MESSAGE, run)
+    before = look(repo)
+    without_content(repo, "kept", "added")
+    await undo(repo, run)
+    assert look(repo) == before
+
+
+async def test_files_that_the_user_emptied_stay_so(repo, run):
+    repo("merge", "--quiet", "--no-ff", "-m", MESSAGE, run)
+    without_content(repo, "user", "other", "scrap")
+    before = look(repo)
+    await undo(repo, run)
+    assert look(repo) == before
+
+
 async def test_a_fast_forward_that_was_cut_off(repo, run):
     repo("checkout", "--quiet", "-B", "main", "session~1", "--force")
     before = look(repo)
@@ -89,7 +133,7 @@ async def test_a_fast_forward_that_was_cut_off(repo, run):
     assert look(repo) != before
     await undo(repo, run)
     assert look(repo) == before
-    done = await merge_into(await repo.forge(), run, "main", MESSAGE, interrupted=True)
+    done = await merge_into(await repo.forge(), run, "main", MESSAGE, interrupted=base_of(repo, run))
     assert done.merged.strategy == "fast-forward"
 
 

@@ -8,6 +8,7 @@ from prodigy.git.mending import mend
 from prodigy.git.repository import discover
 from prodigy.git.worktrees import Worktrees
 
+JOB = "mapreduce-20260101-000000-k7m2pq"
 BRANCH = "prodigy-k7m2pq-agent-1-1"
 
 
@@ -25,8 +26,8 @@ def slot(repo, tmp_path: Path):
     return scratch
 
 
-async def mended(repo, lock: Path) -> None:
-    await mend(repo.git(), await discover(repo.git(), str(repo.path)), lock)
+async def mended(repo, lock: Path, job: str | None = None) -> None:
+    await mend(repo.git(), await discover(repo.git(), str(repo.path)), lock, job)
 
 
 def hollow(repo, commits: str) -> None:
@@ -102,7 +103,7 @@ async def test_branches_of_the_user_stay_as_they_are(repo, lock):
 
 
 async def test_hollow_refs_of_what_was_rescued_go(repo, lock):
-    ref = "refs/prodigy/rescue/mapreduce-20260101-000000-k7m2pq/i/1"
+    ref = f"refs/prodigy/rescue/{JOB}/i/1"
     repo("update-ref", ref, "HEAD")
     repo("update-ref", f"{ref}.2", "HEAD")
     (repo.path / ".git" / ref).write_bytes(b"")
@@ -152,6 +153,39 @@ async def test_an_unfinished_merge_stays_one(repo, slot, lock):
     worktrees = Worktrees(repo.git(), lock)
     await worktrees.mend_index(worktrees.open(str(slot.path)))
     assert before == "UU a" == slot("status", "--porcelain")
+
+
+async def test_zeros_in_place_of_objects_of_a_run_that_is_taken_up_again(repo, slot, lock):
+    """Where a file system brings the size of a file to disk before its content."""
+    whole, lost = slot.head, slot.commit(a="lost\n")
+    for sha in (lost, repo("rev-parse", f"{lost}:a")):
+        file = repo.path / ".git/objects" / sha[:2] / sha[2:]
+        file.chmod(0o644)
+        file.write_bytes(bytes(file.stat().st_size))
+    await mended(repo, lock, JOB)
+    assert tip(repo) == whole
+    slot("reset", "--quiet", "--hard")
+    assert slot("show", f"{slot.commit(a='lost')}:a") == "lost"
+
+
+async def test_locks_on_the_refs_of_a_run_that_is_taken_up_again(repo, slot, lock):
+    own = [f"refs/heads/{BRANCH}", f"refs/heads/prodigy-session-{JOB}", f"refs/prodigy/rescue/{JOB}/i/1"]
+    others = ["refs/heads/main", "refs/prodigy/rescue/another/i/1", "refs/heads/prodigy-x9y8z7-agent-1-1"]
+    files = {ref: repo.path / ".git" / f"{ref}.lock" for ref in own + others}
+    for file in files.values():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    await mended(repo, lock)
+    assert all(file.exists() for file in files.values())
+    await mended(repo, lock, JOB)
+    assert [ref for ref, file in files.items() if not file.exists()] == own
+
+
+async def test_a_branch_that_leads_to_another_stays(repo, slot, lock):
+    ref = "refs/heads/prodigy-k7m2pq-agent-2-1"
+    repo("symbolic-ref", ref, f"refs/heads/{BRANCH}")
+    await mended(repo, lock)
+    assert repo("symbolic-ref", ref) == f"refs/heads/{BRANCH}"
 
 
 async def test_nobody_waits_for_a_branch_that_is_locked(repo, slot, lock):
