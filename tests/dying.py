@@ -10,20 +10,18 @@ Models can be pickled: what a job does, where it is not text, is functions of mo
 import json
 import re
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from worlds import World, eventually, made_world, told_of
 
 from prodigy.crash_points import VARIABLE
 from prodigy.job.standing import HARMLESS
-
-if TYPE_CHECKING:
-    from subprocess import CompletedProcess
 
 KILLED = 137, -9
 _SAYS = re.compile(r"\bsay ([\w-]+)")
@@ -77,7 +75,7 @@ class CrashWorld(World):
         """Where the points are noted, and the plan stands."""
         return self.whole / "points"
 
-    def attempt(self, *words: str, dying: Moment | None = None) -> "CompletedProcess[str]":
+    def attempt(self, *words: str, dying: Moment | None = None) -> "subprocess.CompletedProcess[str]":
         """Run the command line to its end, with a plan for one of its processes."""
         self.intend(dying)
         return self.prodigy(*words)
@@ -110,11 +108,16 @@ class CrashWorld(World):
                 record = json.loads(line)
                 yield record["seq"], record["event"]
 
-    def hollow(self) -> list[Path]:
-        """Objects and refs of git without content: what a loss of power makes of them."""
-        own = self.repository / ".git"
-        files = [path for part in ("objects", "refs") for path in (own / part).rglob("*") if path.is_file()]
-        return [path for path in files if not path.stat().st_size]
+    def unsound(self) -> str:
+        """What git finds wrong in the repository; objects and refs without content, if it finds nothing."""
+        command = ["git", "fsck", "--strict", "--no-dangling", "--no-progress"]
+        done = subprocess.run(
+            command, cwd=self.repository, env=self.environ, capture_output=True, text=True, check=False
+        )
+        parts = (self.repository / ".git" / part for part in ("objects", "refs"))
+        files = (path for part in parts for path in part.rglob("*"))
+        hollow = [str(path) for path in files if path.is_file() and not path.stat().st_size]
+        return done.stderr if done.returncode else "\n".join(hollow)
 
     def queue(self) -> dict[str, int]:
         """The items of the dead letter queue, as its files tell them, and how often each failed."""
@@ -184,7 +187,7 @@ class Place:
     """
 
     folder: Path
-    _begun: dict[tuple[str, int], tuple[CrashWorld, str]] = field(default_factory=dict)
+    _begun: dict[tuple[str, int], tuple[CrashWorld, str]] = field(default_factory=dict, repr=False)
 
     @property
     def here(self) -> Path:
@@ -350,10 +353,12 @@ def _judge(world: CrashWorld, model: Model, told: str) -> None:
         assert count <= model.said[name] + spare[name], (
             f"{name} ran {count} times, {spare[name]} more allowed\n{told}"
         )
-    assert world.leftovers() == [], told
-    assert world.git("status", "--porcelain") == "", told
-    assert world.hollow() == [], told
-    world.git("fsck", "--strict")
+    for what, left in (
+        ("left", world.leftovers()),
+        ("changed", world.git("status", "--porcelain")),
+        ("unsound", world.unsound()),
+    ):
+        assert not left, f"{what}: {left}\n{told}"
 
 
 def _merged(world: CrashWorld) -> Counter[str]:
