@@ -111,6 +111,7 @@ class Returning:
         """Let a worktree stand off its branch with nothing uncommitted, whatever was cut off in it."""
         worktree = self._worktrees.open(path)
         await self._worktrees.unlock(worktree, branch)
+        await self._worktrees.mend_index(worktree)
         found = await snapshot(self._git.inside(path))
         if found.dirty:
             await self._keeper.phase(path, self._ledger.state.seq, found.head or "HEAD", _REASON)

@@ -290,7 +290,7 @@ class Workspaces(Actor[Message]):
         """Make the session worktree on its branch, unless it is there."""
         path, plan = self._path, self._plan
         await self._watch.begin()
-        made = Path(path, ".git").exists() and not self._half_made(path)
+        made = self._worktrees.stands(path) and not self._half_made(path)
         commit = self._ledger.state.tip or plan.base_commit
         if await branch_tip(self._git, plan.branch) is None:
             if made:  # the branch that it was for was removed
@@ -334,7 +334,7 @@ class Workspaces(Actor[Message]):
 
     async def _attach(self) -> None:
         await self._quiet()
-        if not Path(self._path, ".git").exists():  # deleted meanwhile: what was merged is on the branch
+        if not self._worktrees.stands(self._path):  # deleted meanwhile: what was merged is on the branch
             await self._open()
         await self._worktrees.sync(self._worktrees.open(self._path), self._plan.branch)
 

@@ -107,7 +107,7 @@ async def _restore_files(here: Git, head: str, merged: str) -> None:
 async def _check_out(here: Git, paths: Sequence[bytes]) -> None:
     if paths:
         listed = b"".join(path + b"\0" for path in paths)
-        await here.run("checkout-index", "--force", "-z", "--stdin", stdin=listed)
+        await here.run("checkout-index", "--force", "--index", "-z", "--stdin", stdin=listed)
 
 
 def _is_hollow(file: str) -> bool:

@@ -20,8 +20,8 @@ from prodigy import ids
 from prodigy.crash_points import crash_point
 from prodigy.git.cli import Git
 from prodigy.git.metadata_lock import MetadataLock
-from prodigy.git.private_folder import delete_tree, unlock_ref
-from prodigy.git.refs import logged, put_back, tip
+from prodigy.git.private_folder import delete_tree, last_place, unlock_ref
+from prodigy.git.refs import logged, point_head, put_back, tip
 from prodigy.git.repository import Repository
 
 _FOLDER = re.compile("[0-9a-f]{2}")
@@ -29,7 +29,6 @@ _BRANCHES = "refs/heads/prodigy-*"
 _RESCUED = "refs/prodigy/**/*"
 _WORKTREES = ("session-*", "slot-*")
 """How git names the private folders of ours: by the last part of their paths."""
-_NEEDED = ("commondir", "gitdir", "HEAD")
 
 
 async def mend(git: Git, repository: Repository, lock: Path, job: str | None = None) -> None:
@@ -46,7 +45,7 @@ async def mend(git: Git, repository: Repository, lock: Path, job: str | None = N
     look = _is_empty if job is None else _is_hollow
     await trio.to_thread.run_sync(_remove_hollow_objects, common, look)
     async with MetadataLock(lock).held():
-        await trio.to_thread.run_sync(_remove_hollow_worktrees, common)
+        await trio.to_thread.run_sync(_mend_worktrees, common)
     if repository.ref_format == "files" and "partial" not in repository.traits:
         await trio.to_thread.run_sync(_clear_refs, common, job)
         await _put_back(git, common, repository.head)
@@ -61,11 +60,17 @@ def _remove_hollow_objects(common: Path, look: Callable[[Path], bool]) -> None:
                         file.unlink()
 
 
-def _remove_hollow_worktrees(common: Path) -> None:
+def _mend_worktrees(common: Path) -> None:
+    """Point hollow HEADs where they were; what cannot be put right is no worktree any more."""
     for pattern in _WORKTREES:
         for folder in (common / "worktrees").glob(pattern):
-            if any(_is_hollow(folder / name) for name in _NEEDED):
-                delete_tree(str(folder))
+            git_dir = str(folder)
+            if any(_is_hollow(folder / name) for name in ("commondir", "gitdir")):
+                delete_tree(git_dir)
+            elif _is_hollow(folder / "HEAD"):
+                place = last_place(git_dir)
+                with suppress(OSError):
+                    delete_tree(git_dir) if place is None else point_head(git_dir, *place)
 
 
 def _clear_refs(common: Path, job: str | None) -> None:

@@ -174,6 +174,19 @@ def visited_branches(git_dir: str) -> set[str] | None:
     return set(_destinations(content))
 
 
+def last_place(git_dir: str) -> tuple[str | None, str] | None:
+    """The branch, or else the commit, at which HEAD stood last by its history; ``None`` if that tells nothing."""
+    try:
+        content = Path(git_dir, "logs/HEAD").read_bytes()
+    except FileNotFoundError:
+        return None
+    *_, name = "", *_destinations(content)
+    if name and tip(Path(_common(git_dir)), f"refs/heads/{name}") is not None:
+        return name, ""
+    *_, commit = "", *(os.fsdecode(line.split(b" ")[1]) for line in content.splitlines() if b" " in line)
+    return (None, commit) if _COMMIT.fullmatch(commit) else None
+
+
 def _destinations(log: bytes) -> Iterator[str]:
     for line in log.splitlines():
         _, _, move = line.partition(b"\t")

@@ -87,6 +87,12 @@ class Worktrees:
         except (NotAWorktree, OSError) as problem:
             raise SlotDoubtful(path, "it has no usable .git file") from problem
 
+    def stands(self, path: str) -> bool:
+        """Whether there is a worktree that git knows."""
+        with suppress(SlotDoubtful):
+            return Path(self.open(path).git_dir, "HEAD").exists()
+        return False
+
     async def reset(
         self,
         worktree: Worktree,

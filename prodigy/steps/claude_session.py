@@ -102,9 +102,18 @@ _decoder = msgspec.json.Decoder(Entry)
 
 
 def session_file(environment: Mapping[str, str], session_id: str) -> str | None:
-    """The CLI's own record of a conversation that it began in this environment; ``None`` if there is none."""
+    """The CLI's own record of a conversation that it began in this environment; ``None`` if there is none.
+
+    A loss of power may have left one that says nothing.
+    """
     found = projects(environment).glob(f"*/{escape(session_id)}.jsonl")
-    return next((str(file) for file in found), None)
+    return next((str(file) for file in found if _says_something(file)), None)
+
+
+def _says_something(file: Path) -> bool:
+    with suppress(OSError), file.open("rb") as opened:
+        return bool(opened.read(1).strip(b"\0"))
+    return False
 
 
 def projects(environment: Mapping[str, str]) -> Path:

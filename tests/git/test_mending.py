@@ -111,11 +111,36 @@ async def test_hollow_refs_of_what_was_rescued_go(repo, lock):
     assert (tip(repo, ref), tip(repo, f"{ref}.2")) == (None, repo.head)
 
 
-@pytest.mark.parametrize("name", ["commondir", "gitdir", "HEAD"])
+@pytest.mark.parametrize("name", ["commondir", "gitdir"])
 async def test_a_worktree_that_is_none_does_not_stop_git(repo, slot, lock, name):
     (repo.path / ".git/worktrees/slot-01" / name).write_bytes(b"")
     await mended(repo, lock)
     assert repo("worktree", "list", "--porcelain").count("worktree ") == 1
+
+
+@pytest.mark.parametrize(
+    "moves",
+    [(), ("checkout", "--detach"), ("checkout", "-b", "own"), ("checkout", "--detach", "HEAD~1")],
+    ids=" ".join,
+)
+async def test_a_hollow_head_is_where_it_was(repo, slot, lock, moves):
+    if moves:
+        slot(*moves, "--quiet")
+    slot.commit(a="later\n")
+    head = repo.path / ".git/worktrees/slot-01/HEAD"
+    before = slot.head, slot("symbolic-ref", "-q", "HEAD", ok=False)
+    head.write_bytes(b"")
+    await mended(repo, lock)
+    assert slot.head == before[0]
+    assert slot("symbolic-ref", "-q", "HEAD", ok=False) == (before[1] if moves else "")
+
+
+async def test_a_hollow_head_without_a_history_is_no_worktree(repo, slot, lock):
+    folder = repo.path / ".git/worktrees/slot-01"
+    for name in ("HEAD", "logs/HEAD"):
+        (folder / name).write_bytes(b"")
+    await mended(repo, lock)
+    assert not folder.exists()
 
 
 async def test_worktrees_of_the_user_stay(repo, lock, tmp_path):

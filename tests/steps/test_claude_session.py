@@ -128,8 +128,15 @@ def test_an_estimate(tmp_path: Path) -> None:
 
 def test_where_a_record_is(tmp_path: Path) -> None:
     """In the folder that the environment names, below whatever folder the CLI chose."""
-    made = record(tmp_path / "c/projects/-any-where/id.jsonl")
+    made = record(tmp_path / "c/projects/-any-where/id.jsonl", {"type": "user"})
     assert session_file({"CLAUDE_CONFIG_DIR": str(tmp_path / "c"), "HOME": "/nobody"}, "id") == str(made)
-    record(tmp_path / ".claude/projects/x/id.jsonl")
+    record(tmp_path / ".claude/projects/x/id.jsonl", {"type": "user"})
     assert session_file({"HOME": str(tmp_path)}, "id") == str(tmp_path / ".claude/projects/x/id.jsonl")
     assert session_file({"HOME": str(tmp_path)}, "other") is None
+
+
+@pytest.mark.parametrize("content", [b"", bytes(191)])
+def test_a_record_that_a_loss_of_power_left_without_content_is_none(tmp_path: Path, content: bytes) -> None:
+    made = record(tmp_path / ".claude/projects/x/id.jsonl", {"type": "user"})
+    made.write_bytes(content)
+    assert session_file({"HOME": str(tmp_path)}, "id") is None
