@@ -13,12 +13,13 @@ from dying import Job, Model, Moment, Place, die_and_resume, uninterrupted
 from matrix import TABLE
 from mortal_jobs import JOBS
 from mutants import DEPENDENTS, failing, verdict
-from power import NoDisk, PoweredPlace
+from power import KINDS, NoDisk, PoweredPlace
 from worlds import World, made_world, pids_with
 
 __all__ = [
     "DEPENDENTS",
     "JOBS",
+    "KINDS",
     "TABLE",
     "Job",
     "Model",

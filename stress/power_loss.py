@@ -10,23 +10,17 @@ import os
 from functools import partial
 
 from stress._deaths import all_judged
-from stress._worlds import NoDisk, PoweredPlace
+from stress._worlds import KINDS, NoDisk, PoweredPlace
 
 KIND = "stress"
 RUNS = 500
-KINDS = {
-    "usual": "defaults",
-    "late": "commit=300,noauto_da_alloc",  # only what somebody waits for; a new file's name may come before its content
-    "unordered": "commit=300,data=writeback,nodelalloc",  # sizes come before contents, which are zeros then
-}
-"""Options of mounting by what they make of a disk."""
 
 
 def main() -> int:
     """0 if every run came to the same end as one that nobody killed."""
     names = os.environ.get("STRESS_DISKS", ",".join(KINDS)).split(",")
     try:
-        return all_judged(RUNS, [partial(PoweredPlace, options=KINDS[name]) for name in names])
+        return all_judged(RUNS, [partial(PoweredPlace, kind=name) for name in names])
     except NoDisk as refusal:
         print(f"   no file system can be mounted here: {refusal}")
         return 1

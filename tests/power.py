@@ -19,8 +19,12 @@ from dying import CrashWorld, Job, Moment, Place
 from worlds import eventually, told_of
 
 SIZE = 256 * 1024 * 1024
-SELDOM = "commit=300"
-"""Option of a file system that brings to disk only what somebody waits for, and what shares a commit with that."""
+KINDS = {
+    "usual": "defaults",
+    "late": "commit=300,noauto_da_alloc",  # only what somebody waits for; a new file's name may come before its content
+    "unordered": "commit=300,data=writeback,nodelalloc",  # sizes come before contents, which are zeros then
+}
+"""Kinds of disks: options of mounting by what is brought to them unasked."""
 _BLACKOUT = Path(__file__).parent / "blackout"
 
 
@@ -35,12 +39,12 @@ class Disk:
     Attributes:
         folder: where it is mounted.
         image: the file that it is in.
-        options: of mounting, e.g. ``SELDOM``.
+        kind: one of ``KINDS``.
     """
 
     folder: Path
     image: Path
-    options: str = "defaults"
+    kind: str
 
     @property
     def lost(self) -> Path:
@@ -81,7 +85,7 @@ class Disk:
             self._unmount()
 
     def _mount(self) -> None:
-        _done("mount", "-o", f"loop,{self.options}", str(self.image), str(self.folder))
+        _done("mount", "-o", f"loop,{KINDS[self.kind]}", str(self.image), str(self.folder))
 
     def _unmount(self) -> None:
         """Once nobody is left that was told of it: each has files open there."""
@@ -139,14 +143,14 @@ class PoweredPlace(Place):
     """A place whose worlds lie on a disk, a new one each; to be closed.
 
     Attributes:
-        options: of mounting the disk.
+        kind: of disk, one of ``KINDS``.
     """
 
-    options: str = "defaults"
+    kind: str = "usual"
 
     @property
     def disk(self) -> Disk:
-        return Disk(self.here / "disk", self.folder / "image", self.options)
+        return Disk(self.here / "disk", self.folder / "image", self.kind)
 
     def world(self, job: Job, act: int) -> tuple[PoweredWorld, str]:
         """As of every place."""

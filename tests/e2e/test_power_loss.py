@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from dying import Job, Model, Moment, die_and_resume, uninterrupted
-from mortal_jobs import CLAUDE, RETRY
+from mortal_jobs import CLAUDE, COLLISION, RETRY
 from once import Once
-from power import SELDOM, NoDisk, PoweredPlace
+from power import NoDisk, PoweredPlace
 
 WORLDS = 8
 
@@ -19,17 +19,17 @@ MOMENTS = {
         CLAUDE,
         Moment(0, "coordinator", "git.worktree.after", 1),
     ),
+    "agents' worktrees are made, and a step begins": (CLAUDE, Moment(0, "worker", "log.open.after", 2)),
+    "Claude has ended, and that is not recorded": (CLAUDE, Moment(0, "worker", "disk.flush.before", 1)),
     "Claude has ended, and its work is not committed": (CLAUDE, Moment(0, "worker", "git.add.before", 1)),
     "one agent has committed, and another works": (CLAUDE, Moment(0, "worker", "git.commit.after", 1)),
     "a merge is made, and the branch not moved": (
         CLAUDE,
         Moment(0, "coordinator", "git.commit-object.after", 1),
     ),
-    "the branch has moved, and that is not recorded": (
-        CLAUDE,
-        Moment(0, "coordinator", "git-file.replace.after", 3),
-    ),
-    "reduce has begun": (CLAUDE, Moment(0, "worker", "step.spawn.after", 3)),
+    "the branch moves": (CLAUDE, Moment(0, "coordinator", "git-file.replace.after", 3)),
+    "work that collided is kept": (COLLISION, Moment(0, "coordinator", "git-file.replace.before", 3)),
+    "reduce has begun": (CLAUDE, Moment(0, "worker", "log.open.after", 5)),
     "the target is merged into, and that is not recorded": (
         CLAUDE,
         Moment(0, "coordinator", "git.merge.after", 1),
@@ -46,7 +46,7 @@ MOMENTS = {
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[PoweredPlace]:
     """A place for worlds on disks that can lose power."""
-    made = PoweredPlace(tmp_path, options=SELDOM)
+    made = PoweredPlace(tmp_path, kind="late")
     try:
         made.prepare()
     except NoDisk as refusal:
