@@ -298,6 +298,7 @@ class Workspaces(Actor[Message]):
             renew = partial(self._worktrees.renew, path, commit, plan.branch)
             return await self._make(path, commit, plan.branch, renew)
         if made:
+            await self._worktrees.mend_index(self._worktrees.open(path))
             await self._furnish(path)
             return path
         return await self._make(path, commit, plan.branch, self._make_again)
@@ -336,7 +337,9 @@ class Workspaces(Actor[Message]):
         await self._quiet()
         if not self._worktrees.stands(self._path):  # deleted meanwhile: what was merged is on the branch
             await self._open()
-        await self._worktrees.sync(self._worktrees.open(self._path), self._plan.branch)
+        worktree = self._worktrees.open(self._path)
+        await self._worktrees.mend_index(worktree)
+        await self._worktrees.sync(worktree, self._plan.branch)
 
     async def _restore(self, head: str, reason: str) -> None:
         """Keep commits and changes that no record speaks of, then stand where the journal says."""

@@ -25,6 +25,8 @@ LOOKS = 50
 """How often it is looked whether a merge that outlived its caller has ended."""
 LOOK_S = 0.1
 """Seconds between two looks."""
+_MOMENT_S = 1.0
+"""Seconds for which a git may hold a lock that it does not have open any more, and hooks may ask about it."""
 
 
 async def undo_interrupted(here: Git, source: str, message: str, base: str) -> None:
@@ -146,14 +148,20 @@ def _command_lines() -> Iterator[list[bytes]]:
 
 
 async def _unlock(here: Git) -> None:
-    """Remove the lock of the index, if nobody holds it."""
-    path = await _private(here, "index.lock")
-    if not Path(path).exists():
-        return
-    if await trio.to_thread.run_sync(_is_open, path):
-        raise _busy(here, "another git holds the index")
-    with crash_point("merge.unlock"):
-        Path(path).unlink(missing_ok=True)
+    """Remove the locks that the killed merge had; others hold theirs for moments only, or have them open."""
+    head = await here.run("symbolic-ref", "--quiet", "HEAD", ok=None)
+    names = ("index", "HEAD", "ORIG_HEAD", *head.text.split())
+    locks = [Path(await _private(here, f"{name}.lock")) for name in names]
+    with trio.move_on_after(_MOMENT_S):
+        while any(lock.exists() for lock in locks):  # noqa: ASYNC110 - another's files
+            await trio.sleep(LOOK_S)
+    for lock in locks:
+        if not lock.exists():
+            continue
+        if await trio.to_thread.run_sync(_is_open, str(lock)):
+            raise _busy(here, f"another git holds {lock.name}")
+        with crash_point("merge.unlock"):
+            lock.unlink(missing_ok=True)
 
 
 async def _private(here: Git, name: str) -> str:

@@ -159,6 +159,23 @@ async def test_a_git_that_is_at_work_is_not_disturbed(repo, run):
     assert lock.exists()
 
 
+@pytest.mark.parametrize("name", ["index", "HEAD", "ORIG_HEAD", "refs/heads/main"])
+async def test_locks_that_a_merge_left_when_it_ended_with_the_machine(repo, run, name):
+    lock = repo.path / f".git/{name}.lock"
+    lock.touch()
+    base = base_of(repo, run)
+    await merge_into(await repo.forge(), run, "main", MESSAGE, interrupted=base)
+    assert not lock.exists()
+    assert repo("merge-base", "main", run) == run
+
+
+async def test_locks_of_others_stay(repo, run):
+    lock = repo.path / ".git/refs/heads/session.lock"
+    lock.touch()
+    await undo(repo, run)
+    assert lock.exists()
+
+
 async def test_a_merge_that_outlived_its_run_is_waited_for(repo, run, monkeypatch, tmp_path):
     monkeypatch.setattr(interrupted, "LOOKS", 3)
     hook = repo.path / ".git/hooks/pre-merge-commit"
