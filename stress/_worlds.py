@@ -9,7 +9,8 @@ TOOLS = Path(__file__).parents[1] / "tests"
 if str(TOOLS) not in sys.path:
     sys.path.insert(0, str(TOOLS))
 
-from dying import Job, Model, Moment, Place, die_and_resume, uninterrupted
+from crash_worlds import Moment
+from dying import Job, Model, Place, die_and_resume, uninterrupted
 from matrix import TABLE
 from mortal_jobs import JOBS
 from mutants import DEPENDENTS, failing, verdict

@@ -7,122 +7,21 @@ command line. ``mortal_jobs`` has the jobs.
 Models can be pickled: what a job does, where it is not text, is functions of modules.
 """
 
-import json
-import re
 import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
+from accounts import Recorded, cut_off, in_vain, merged
+from crash_worlds import CrashWorld, Moment
 from worlds import World, eventually, made_world, told_of
 
 from prodigy.crash_points import VARIABLE
-from prodigy.job.standing import HARMLESS
 
 KILLED = 137, -9
-_SAYS = re.compile(r"\bsay ([\w-]+)")
 FAKES = Path(__file__).parent / "fakes"
-Recorded = dict[str, Any]
-"""An event of a journal, as it is on disk."""
-
-
-@dataclass(frozen=True, order=True)
-class Moment:
-    """A point in one of a job's acts, and on which of its times the process that comes to it dies."""
-
-    act: int
-    who: str
-    point: str
-    number: int
-
-    @property
-    def plan(self) -> str:
-        """How the processes are told."""
-        return f"{self.who} {self.point} {self.number}"
-
-    def __str__(self) -> str:
-        return f"{self.act} {self.plan}"
-
-
-@dataclass
-class CrashWorld(World):
-    """A world whose runs note their points, and whose steps tell a log outside of git that they ran.
-
-    What is not the run's own lies beside the world's folder, so that whatever befalls that, it is known what happened.
-    """
-
-    @property
-    def whole(self) -> Path:
-        """The folder of everything."""
-        return self.folder.parent
-
-    @property
-    def log(self) -> Path:
-        """Where the steps say that they ran."""
-        return self.whole / "log"
-
-    @property
-    def ill(self) -> Path:
-        """As long as this exists, items that can fail do."""
-        return self.whole / "ill"
-
-    @property
-    def points(self) -> Path:
-        """Where the points are noted, and the plan stands."""
-        return self.whole / "points"
-
-    def attempt(self, *words: str, dying: Moment | None = None) -> "subprocess.CompletedProcess[str]":
-        """Run the command line to its end, with a plan for one of its processes."""
-        self.intend(dying)
-        return self.prodigy(*words)
-
-    def intend(self, dying: Moment | None) -> None:
-        """Make a plan for one of the processes that start next, or none."""
-        self.points.mkdir(exist_ok=True)
-        (self.points / "plan").unlink(missing_ok=True)
-        if dying is not None:
-            (self.points / "plan").write_text(dying.plan)
-
-    def died(self, dying: Moment | None) -> bool:
-        """Whether somebody has, as the plan was."""
-        return dying is not None and not (self.points / "plan").exists()
-
-    def passed(self) -> list[tuple[str, str, str]]:
-        """Every point that was passed since this was asked last: pid, who, point."""
-        lines = (self.points / "passed").read_text().splitlines()
-        (self.points / "passed").unlink()
-        return [(pid, who, point) for pid, who, point in map(str.split, lines)]
-
-    def said(self) -> Counter[str]:
-        """What the steps told the log."""
-        return Counter(self.log.read_text().split()) if self.log.exists() else Counter()
-
-    def recorded(self) -> Iterator[tuple[int, Recorded]]:
-        """The numbers and events of all journals, as they are on disk."""
-        for path in sorted(self.home.glob("events/*/*/events-*.jsonl")):
-            for line in path.read_bytes().split(b"\n")[:-1]:
-                record = json.loads(line)
-                yield record["seq"], record["event"]
-
-    def unsound(self) -> str:
-        """What git finds wrong in the repository; objects and refs without content, if it finds nothing."""
-        command = ["git", "fsck", "--strict", "--no-dangling", "--no-progress"]
-        done = subprocess.run(
-            command, cwd=self.repository, env=self.environ, capture_output=True, text=True, check=False
-        )
-        parts = (self.repository / ".git" / part for part in ("objects", "refs"))
-        files = (path for part in parts for path in part.rglob("*"))
-        hollow = [str(path) for path in files if path.is_file() and not path.stat().st_size]
-        return done.stderr if done.returncode else "\n".join(hollow)
-
-    def queue(self) -> dict[str, int]:
-        """The items of the dead letter queue, as its files tell them, and how often each failed."""
-        letters = (json.loads(path.read_bytes()) for path in self.home.glob("dlq/*/*/items/*.json"))
-        return {letter["item_id"]: letter["failure_count"] for letter in letters}
 
 
 def _always(_: Recorded) -> bool:
@@ -266,7 +165,7 @@ def uninterrupted(folder: Path, job: Job) -> Model:
         tree=world.git("rev-parse", "main^{tree}"),
         commits=commits(world),
         queue=world.queue(),
-        said=world.said() - _in_vain(world),
+        said=world.said() - in_vain(world.recorded()),
         moments=sorted(moments),
     )
     assert world.leftovers() == []
@@ -344,11 +243,11 @@ def _judge(world: CrashWorld, model: Model, told: str) -> None:
     assert world.git("rev-parse", "main^{tree}") == model.tree, f"another tree\n{told}"
     assert commits(world) == model.commits, f"{commits(world)} commits instead of {model.commits}\n{told}"
     assert world.queue() == model.queue, f"{world.queue()} in the queue instead of {model.queue}\n{told}"
-    merged = _merged(world)
-    assert all(count == 1 for count in merged.values()), f"merged twice: {merged}\n{told}"
+    times = merged(world.recorded())
+    assert all(count == 1 for count in times.values()), f"merged twice: {times}\n{told}"
     said = world.said()
     assert said.keys() == model.said.keys(), f"{said} instead of {model.said}\n{told}"
-    spare = _cut_off(world) + _in_vain(world)
+    spare = cut_off(world.recorded()) + in_vain(world.recorded())
     for name, count in said.items():
         assert count <= model.said[name] + spare[name], (
             f"{name} ran {count} times, {spare[name]} more allowed\n{told}"
@@ -359,97 +258,3 @@ def _judge(world: CrashWorld, model: Model, told: str) -> None:
         ("unsound", world.unsound()),
     ):
         assert not left, f"{what}: {left}\n{told}"
-
-
-def _merged(world: CrashWorld) -> Counter[str]:
-    """How often the work of each attempt was merged."""
-    events = [event for _, event in world.recorded()]
-    return Counter(event["agent_id"] for event in events if _is_merge(event))
-
-
-def _is_merge(event: Recorded) -> bool:
-    return event["event_type"] == "worktree_merged" and bool(event["what"] == "agent")
-
-
-@dataclass
-class _Leaf:
-    """One intent: the word that its command says, and what became of it."""
-
-    word: str
-    agent: str | None
-    phase: str
-    key: str
-    harmless: bool
-    """Whether it changes no file itself."""
-    ended: bool = False
-    clean: bool = False
-    """Whether nothing was uncommitted when it had ended."""
-    in_vain: bool = False
-    """It ended, and what it was part of had to begin anew."""
-
-    def end(self, event: Recorded) -> None:
-        """Take note of its outcome."""
-        self.ended = True
-        self.clean = "head_after" in event and not event.get("dirty")
-
-    def at(self, event: Recorded) -> bool:
-        """Whether it worked where the event happened."""
-        return self.phase == event["phase"] and self.agent == event.get("agent_id")
-
-
-def _leaves(world: CrashWorld) -> list[_Leaf]:
-    leaves: dict[int, _Leaf] = {}
-    verifying: list[_Leaf] = []
-    for number, event in world.recorded():
-        match event["event_type"]:
-            case "step_intended" if event["kind"] != "commit":
-                leaves[number] = _begun(event)
-                if event["phase"] == "verify":
-                    verifying.append(leaves[number])
-            case "step_completed" | "step_failed" | "step_skipped" if event.get("intent") in leaves:
-                leaves[event["intent"]].end(event)
-            case "work_rewound":
-                _rewind([leaf for leaf in leaves.values() if leaf.at(event)], event)
-            case "merge_conflicted" if event["what"] == "agent":
-                for leaf in leaves.values():
-                    leaf.in_vain |= leaf.agent == event["agent_id"]
-            case "phase_started" | "phase_completed" if event["phase"] == "verify":
-                for leaf in verifying:
-                    leaf.in_vain |= event["event_type"] == "phase_started"
-                verifying.clear()
-    return list(leaves.values())
-
-
-def _begun(event: Recorded) -> _Leaf:
-    return _Leaf(
-        _word(event.get("command", "")),
-        event.get("agent_id"),
-        event["phase"],
-        f"{event['step']}/{event.get('try', 1)}",
-        event["kind"] in HARMLESS,
-    )
-
-
-def _rewind(there: list[_Leaf], event: Recorded) -> None:
-    assert any(not leaf.ended and not leaf.harmless for leaf in there), f"nothing was cut off: {event}"
-    for leaf in there:
-        leaf.in_vain |= leaf.key in event["forgotten"] and leaf.ended and not leaf.clean
-
-
-def _word(command: str) -> str:
-    said = _SAYS.search(command)
-    return said[1] if said is not None else ""
-
-
-def _cut_off(world: CrashWorld) -> Counter[str]:
-    """How many times each leaf was cut off, by the word that it says: intents without an outcome."""
-    return Counter(leaf.word for leaf in _leaves(world) if not leaf.ended)
-
-
-def _in_vain(world: CrashWorld) -> Counter[str]:
-    """How many times each leaf ended in vain, by the word that it says.
-
-    That is an attempt whose work collided with what was merged; a verification that was cut off, since its worktree is
-    thrown away; and a leaf that left something uncommitted where a later one, or one beside it, was cut off.
-    """
-    return Counter(leaf.word for leaf in _leaves(world) if leaf.ended and leaf.in_vain)

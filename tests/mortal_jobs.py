@@ -3,7 +3,9 @@
 Their steps say to a log that they ran. What Claude does is written in its prompt, as ``fakes/claude`` has it.
 """
 
-from dying import Act, CrashWorld, Job, Recorded
+from accounts import Recorded
+from crash_worlds import CrashWorld
+from dying import Act, Job
 
 SAY = 'say() { echo "$1" >> "LOG"; }'
 

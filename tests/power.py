@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from blackout.sitecustomize import VARIABLE, cut
-from dying import CrashWorld, Job, Moment, Place
+from crash_worlds import CrashWorld, Moment
+from dying import Job, Place
 from worlds import eventually, told_of
 
 SIZE = 256 * 1024 * 1024
@@ -50,6 +51,11 @@ class Disk:
     def lost(self) -> Path:
         """A copy of the file as the last loss of power left it."""
         return self.image.with_suffix(".lost")
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """What a program must be told to take the power with it when it kills itself."""
+        return {VARIABLE: str(self.folder), "PYTHONPATH": str(_BLACKOUT)}
 
     def renew(self) -> None:
         """Mount it, new and empty, where it is not mounted.
@@ -155,8 +161,7 @@ class PoweredPlace(Place):
     def world(self, job: Job, act: int) -> tuple[PoweredWorld, str]:
         """As of every place."""
         world, flow = super().world(job, act)
-        environ = {VARIABLE: str(self.disk.folder), "PYTHONPATH": str(_BLACKOUT)}
-        return PoweredWorld(world.folder, world.environ | environ, disk=self.disk), flow
+        return PoweredWorld(world.folder, world.environ | self.disk.environ, disk=self.disk), flow
 
     def prepare(self) -> None:
         """Make room for a world on a new disk."""

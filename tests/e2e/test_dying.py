@@ -12,7 +12,8 @@ from queue import SimpleQueue
 from tempfile import mkdtemp
 
 import pytest
-from dying import KILLED, Job, Model, Moment, Place, die_and_resume, uninterrupted
+from crash_worlds import Moment
+from dying import KILLED, Job, Model, Place, die_and_resume, uninterrupted
 from mortal_jobs import CLAUDE, COLLISION, ITEMS, LOOPS, PLAIN, RETRY, RETRY_BEFORE_MERGE
 from once import Once
 from worlds import eventually

@@ -3,11 +3,16 @@
 ``python -m stress power_loss`` does so at every point of more jobs, several times in a row, with other disks.
 """
 
+import errno
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from dying import Job, Model, Moment, die_and_resume, uninterrupted
+from crash_worlds import Moment
+from dying import Job, Model, die_and_resume, uninterrupted
 from mortal_jobs import CLAUDE, COLLISION, RETRY
 from once import Once
 from power import NoDisk, PoweredPlace
@@ -70,6 +75,17 @@ def test_a_disk_has_after_a_loss_of_power_what_was_brought_to_it(place: PoweredP
     (disk.folder / "forgotten").write_text("gone")
     disk.lose_power()
     assert {path.name: path.read_text() for path in disk.folder.iterdir()} == {"waited-for": "here"}
+
+
+def test_who_kills_itself_takes_the_power_with_it(place: PoweredPlace) -> None:
+    """As its last act: nobody writes after it."""
+    disk = place.disk
+    environ = {**os.environ, **disk.environ}
+    subprocess.run([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], env=environ, check=False)
+    with pytest.raises(OSError, match=os.strerror(errno.EIO)):
+        (disk.folder / "late").write_text("nowhere")
+    disk.lose_power()
+    assert not (disk.folder / "late").exists()
 
 
 @pytest.mark.parametrize(("job", "moment"), MOMENTS.values(), ids=MOMENTS)

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from dying import KILLED, CrashWorld, Model, Moment, Place, copied, die_and_resume, uninterrupted
+from crash_worlds import CrashWorld, Moment
+from dying import KILLED, Model, Place, copied, die_and_resume, uninterrupted
 from mortal_jobs import LOOPS
 from once import Once
 
