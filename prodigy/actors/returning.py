@@ -83,10 +83,9 @@ class Returning:
             ProdigyError: it could not be looked at, rescued or changed.
         """
         worktree = self._worktrees.open(cut.path)
-        await self._worktrees.unlock(worktree, cut.branch)
         if await branch_tip(self._git, cut.branch) is None:
             await self._worktrees.move_branch(cut.branch, left_at(cut.outcomes, cut.base))
-        await self._worktrees.mend_index(worktree)
+        await self._worktrees.mend(worktree, cut.branch)
         found = await snapshot(self._git.inside(cut.path))
         seen = Seen(head=found.head, dirty=bool(found.dirty), at_home=found.branch == cut.branch)
         standing = stand(cut.outcomes, cut.cut_off, cut.base, seen, finished=cut.finished)
@@ -110,8 +109,7 @@ class Returning:
     async def clear(self, path: str, branch: str) -> None:
         """Let a worktree stand off its branch with nothing uncommitted, whatever was cut off in it."""
         worktree = self._worktrees.open(path)
-        await self._worktrees.unlock(worktree, branch)
-        await self._worktrees.mend_index(worktree)
+        await self._worktrees.mend(worktree, branch)
         found = await snapshot(self._git.inside(path))
         if found.dirty:
             await self._keeper.phase(path, self._ledger.state.seq, found.head or "HEAD", _REASON)

@@ -298,7 +298,7 @@ class Workspaces(Actor[Message]):
             renew = partial(self._worktrees.renew, path, commit, plan.branch)
             return await self._make(path, commit, plan.branch, renew)
         if made:
-            await self._worktrees.mend_index(self._worktrees.open(path))
+            await self._worktrees.mend(self._worktrees.open(path), plan.branch)
             await self._furnish(path)
             return path
         return await self._make(path, commit, plan.branch, self._make_again)
@@ -338,7 +338,7 @@ class Workspaces(Actor[Message]):
         if not self._worktrees.stands(self._path):  # deleted meanwhile: what was merged is on the branch
             await self._open()
         worktree = self._worktrees.open(self._path)
-        await self._worktrees.mend_index(worktree)
+        await self._worktrees.mend(worktree, self._plan.branch)
         await self._worktrees.sync(worktree, self._plan.branch)
 
     async def _restore(self, head: str, reason: str) -> None:

@@ -218,15 +218,13 @@ class Worktrees:
         await git.run("checkout", "--quiet", *place, "--")
         await git.run("clean", "-ffd", "--quiet")
 
-    async def unlock(self, worktree: Worktree, branch: str) -> None:
-        """Remove git's own locks that killed processes left in a worktree and on its branch.
+    async def mend(self, worktree: Worktree, branch: str) -> None:
+        """Put a worktree right that nobody works in, after whoever did was killed or the power was lost; files stay.
 
-        Nobody works in the worktree, and nobody but its owner moves the branch.
+        Git's own locks in it and on its branch, which nobody but its owner moves, are removed. An index that cannot be
+        read, or names what is not there, is made anew from HEAD.
         """
         await trio.to_thread.run_sync(unlock, worktree.git_dir, await self._ref(branch))
-
-    async def mend_index(self, worktree: Worktree) -> None:
-        """Make the index anew, from HEAD, if it cannot be read or names what is not there; files stay."""
         git = self._within(worktree)
         written = await git.run("write-tree", ok=None)
         if written.code != 0 and _UNMERGED not in written.complaint:

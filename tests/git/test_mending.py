@@ -156,7 +156,7 @@ async def test_an_index_that_names_what_is_lost_is_made_anew(repo, slot, lock):
     sha = slot("rev-parse", ":a")
     (repo.path / ".git/objects" / sha[:2] / sha[2:]).unlink()
     worktrees = Worktrees(repo.git(), lock)
-    await worktrees.mend_index(worktrees.open(str(slot.path)))
+    await worktrees.mend(worktrees.open(str(slot.path)), BRANCH)
     assert slot("status", "--porcelain") == " M a"
     slot.commit()
     assert slot("show", "HEAD:a") == "staged"
@@ -167,7 +167,7 @@ async def test_an_index_that_git_cannot_read(repo, slot, lock, content):
     slot.write("a", "changed\n")
     (repo.path / ".git/worktrees/slot-01/index").write_bytes(content)
     worktrees = Worktrees(repo.git(), lock)
-    await worktrees.mend_index(worktrees.open(str(slot.path)))
+    await worktrees.mend(worktrees.open(str(slot.path)), BRANCH)
     assert slot("status", "--porcelain") == " M a"
 
 
@@ -176,7 +176,7 @@ async def test_an_unfinished_merge_stays_one(repo, slot, lock):
     slot("merge", "main", ok=False)
     before = slot("status", "--porcelain")
     worktrees = Worktrees(repo.git(), lock)
-    await worktrees.mend_index(worktrees.open(str(slot.path)))
+    await worktrees.mend(worktrees.open(str(slot.path)), BRANCH)
     assert before == "UU a" == slot("status", "--porcelain")
 
 
