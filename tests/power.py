@@ -71,7 +71,8 @@ class Disk:
             self._mount()
         except (OSError, subprocess.CalledProcessError) as error:
             self.image.unlink()
-            raise NoDisk(getattr(error, "stderr", "") or str(error)) from error
+            reason, *_ = (getattr(error, "stderr", "") or str(error)).splitlines()
+            raise NoDisk(reason) from error
         (self.folder / "lost+found").rmdir()
 
     def settle(self) -> None:
