@@ -18,6 +18,7 @@ from once import Once
 from power import NoDisk, PoweredPlace
 
 WORLDS = 8
+Models = Callable[[Job], Model]
 
 MOMENTS = {
     "the run's worktree is made, and not recorded": (
@@ -34,6 +35,7 @@ MOMENTS = {
     ),
     "the branch moves": (CLAUDE, Moment(0, "coordinator", "git-file.replace.after", 3)),
     "work that collided is kept": (COLLISION, Moment(0, "coordinator", "git-file.replace.before", 3)),
+    "map has ended, and that is recorded": (CLAUDE, Moment(0, "coordinator", "file.replace.after", 10)),
     "reduce has begun": (CLAUDE, Moment(0, "worker", "log.open.after", 5)),
     "the target is merged into, and that is not recorded": (
         CLAUDE,
@@ -49,9 +51,9 @@ MOMENTS = {
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[PoweredPlace]:
-    """A place for worlds on disks that can lose power."""
-    made = PoweredPlace(tmp_path, kind="late")
+def place(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[PoweredPlace]:
+    """A place for worlds on disks that can lose power, of the kind that is asked for."""
+    made = PoweredPlace(tmp_path, kind=getattr(request, "param", "late"))
     try:
         made.prepare()
     except NoDisk as refusal:
@@ -63,7 +65,7 @@ def place(tmp_path: Path) -> Iterator[PoweredPlace]:
 
 
 @pytest.fixture
-def model_of(tmp_path: Path, once: Once) -> Callable[[Job], Model]:
+def model_of(tmp_path: Path, once: Once) -> Models:
     return lambda job: once(job.name, lambda: uninterrupted(tmp_path / "model", job))
 
 
@@ -90,8 +92,22 @@ def test_who_kills_itself_takes_the_power_with_it(place: PoweredPlace) -> None:
 
 @pytest.mark.parametrize(("job", "moment"), MOMENTS.values(), ids=MOMENTS)
 def test_a_run_that_lost_power_comes_to_the_same_end(
-    place: PoweredPlace, model_of: Callable[[Job], Model], job: Job, moment: Moment
+    place: PoweredPlace, model_of: Models, job: Job, moment: Moment
 ) -> None:
     """In another world if the moment did not come: which worker does what differs."""
     model = model_of(job)
+    assert any(die_and_resume(place, model, [moment]) for _ in range(WORLDS))
+
+
+@pytest.mark.parametrize("place", ["unordered"], indirect=True)
+@pytest.mark.parametrize(
+    "moment",
+    [Moment(0, "worker", "folder.make.before", 9), Moment(0, "coordinator", "git.merge.after", 1)],
+    ids=str,
+)
+def test_a_file_with_zeros_for_its_content_is_taken_for_none(
+    place: PoweredPlace, model_of: Models, moment: Moment
+) -> None:
+    """Of the run's worktree, and of the user's checkout."""
+    model = model_of(CLAUDE)
     assert any(die_and_resume(place, model, [moment]) for _ in range(WORLDS))
