@@ -136,10 +136,11 @@ class Slots:
                 await self._worktrees.remove(path)
 
     async def paths(self, *, idle_only: bool = False) -> list[str]:
-        """Every slot that git has on its list; ``idle_only`` leaves out those recorded as leased."""
+        """Every slot that git has on its list, or that was never made to its end; not, ``idle_only``, those recorded as leased."""
         held = self.leased_paths() if idle_only else []
-        registered = await self._worktrees.registered(str(self.folder))
-        return [entry.path for entry in registered if entry.path not in held]
+        listed = await self._worktrees.registered(str(self.folder))
+        every = {*(entry.path for entry in listed), *map(str, self.folder.glob("slot-*"))}
+        return sorted(every - {*held})
 
     def leased_paths(self) -> list[str]:
         """The slots recorded as leased: only they can hold what was not rescued yet."""

@@ -25,6 +25,7 @@ LOOKS = 50
 """How often it is looked whether a merge that outlived its caller has ended."""
 LOOK_S = 0.1
 """Seconds between two looks."""
+_PIECE = 64 * 1024
 _MOMENT_S = 1.0
 """Seconds for which a git may hold a lock that it does not have open any more, and hooks may ask about it."""
 
@@ -113,11 +114,14 @@ async def _check_out(here: Git, paths: Sequence[bytes]) -> None:
 
 
 def _is_hollow(file: str) -> bool:
+    """Whether a file holds nothing, or nothing but zeros."""
     try:
-        found = os.lstat(file)
+        if not stat.S_ISREG(os.lstat(file).st_mode):
+            return False
+        with open(file, "rb") as opened:  # noqa: PTH123 - text
+            return not any(piece.strip(b"\0") for piece in iter(lambda: opened.read(_PIECE), b""))
     except OSError:
         return False
-    return stat.S_ISREG(found.st_mode) and found.st_size == 0
 
 
 def _at(here: Git, path: bytes) -> str:

@@ -29,6 +29,8 @@ _BRANCHES = "refs/heads/prodigy-*"
 _RESCUED = "refs/prodigy/**/*"
 _WORKTREES = ("session-*", "slot-*")
 """How git names the private folders of ours: by the last part of their paths."""
+_NOWHERE = "prodigy-mended"
+"""A branch that there is not: git can look at a worktree that stands on it."""
 
 
 async def mend(git: Git, repository: Repository, lock: Path, job: str | None = None) -> None:
@@ -68,9 +70,8 @@ def _mend_worktrees(common: Path) -> None:
             if any(_is_hollow(folder / name) for name in ("commondir", "gitdir")):
                 delete_tree(git_dir)
             elif _is_hollow(folder / "HEAD"):
-                place = last_place(git_dir)
                 with suppress(OSError):
-                    delete_tree(git_dir) if place is None else point_head(git_dir, *place)
+                    point_head(git_dir, *(last_place(git_dir) or (_NOWHERE, "")))
 
 
 def _clear_refs(common: Path, job: str | None) -> None:

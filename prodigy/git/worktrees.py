@@ -195,7 +195,7 @@ class Worktrees:
         await self._within(worktree).run("checkout", "--quiet", "--detach", "--")
 
     async def sync(self, worktree: Worktree, branch: str) -> None:
-        """Stand on ``branch`` again, files brought up to its tip; untracked and ignored files stay.
+        """Stand on ``branch`` again, files brought up to its tip, and all of it on disk; untracked and ignored files stay.
 
         That somebody else has a branch of ours checked out, to look at it, is no reason to stop.
 
@@ -204,6 +204,7 @@ class Worktrees:
         """
         git = self._within(worktree)
         await git.run("checkout", "--quiet", "--no-guess", "--ignore-other-worktrees", branch, "--")
+        await self._disks.flush(worktree.path, await common_dir(self._git))
 
     async def overwrite(self, worktree: Worktree, branch: str | None, *settings: str) -> None:
         """As `sync`, over changes and unfinished operations; the caller has rescued what they hold.

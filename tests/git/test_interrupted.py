@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from collections.abc import Callable
 
 import pytest
 
@@ -39,10 +40,15 @@ def base_of(repo, tip: str) -> str:
     return repo("rev-parse", f"{tip}^")
 
 
-def without_content(repo, *names: str) -> None:
+@pytest.fixture(params=[b"", bytes(4)], ids=["empty", "zeros"])
+def without_content(repo, request) -> Callable[..., None]:
     """As after a loss of power that came before these files were brought to disk."""
-    for name in names:
-        repo.write(name, b"")
+
+    def leave(*names: str) -> None:
+        for name in names:
+            repo.write(name, request.param)
+
+    return leave
 
 
 async def undo(repo, tip: str) -> None:
@@ -93,34 +99,34 @@ async def test_files_that_were_written_before_the_index(repo, run, done: tuple[s
 
 
 @pytest.mark.parametrize("noted", [True, False])
-async def test_an_index_that_holds_it_while_files_lost_their_content(repo, run, noted):
+async def test_an_index_that_holds_it_while_files_lost_their_content(repo, run, noted, without_content):
     before = look(repo)
     repo("merge", "--quiet", "--no-commit", "--no-ff", "-m", MESSAGE, run)
-    without_content(repo, "kept", "added")
+    without_content("kept", "added")
     if not noted:
         (repo.path / ".git/MERGE_HEAD").unlink()
     await undo(repo, run)
     assert look(repo) == before
 
 
-async def test_files_that_were_written_before_the_index_and_lost_their_content(repo, run):
+async def test_files_that_were_written_before_the_index_and_lost_their_content(repo, run, without_content):
     before = look(repo)
-    without_content(repo, "kept", "added")
+    without_content("kept", "added")
     await undo(repo, run)
     assert look(repo) == before
 
 
-async def test_what_came_to_its_end_and_lost_the_content_of_files(repo, run):
+async def test_what_came_to_its_end_and_lost_the_content_of_files(repo, run, without_content):
     repo("merge", "--quiet", "--no-ff", "-m", MESSAGE, run)
     before = look(repo)
-    without_content(repo, "kept", "added")
+    without_content("kept", "added")
     await undo(repo, run)
     assert look(repo) == before
 
 
-async def test_files_that_the_user_emptied_stay_so(repo, run):
+async def test_files_that_the_user_emptied_stay_so(repo, run, without_content):
     repo("merge", "--quiet", "--no-ff", "-m", MESSAGE, run)
-    without_content(repo, "user", "other", "scrap")
+    without_content("user", "other", "scrap")
     before = look(repo)
     await undo(repo, run)
     assert look(repo) == before

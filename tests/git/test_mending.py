@@ -6,6 +6,7 @@ import pytest
 
 from prodigy.git.mending import mend
 from prodigy.git.repository import discover
+from prodigy.git.rescue import rescue
 from prodigy.git.worktrees import Worktrees
 
 JOB = "mapreduce-20260101-000000-k7m2pq"
@@ -135,12 +136,14 @@ async def test_a_hollow_head_is_where_it_was(repo, slot, lock, moves):
     assert slot("symbolic-ref", "-q", "HEAD", ok=False) == (before[1] if moves else "")
 
 
-async def test_a_hollow_head_without_a_history_is_no_worktree(repo, slot, lock):
-    folder = repo.path / ".git/worktrees/slot-01"
+async def test_a_hollow_head_without_a_history(repo, slot, lock):
+    """Nobody knows where it was; what lies in the worktree can be rescued."""
     for name in ("HEAD", "logs/HEAD"):
-        (folder / name).write_bytes(b"")
+        (repo.path / ".git/worktrees/slot-01" / name).write_bytes(b"")
     await mended(repo, lock)
-    assert not folder.exists()
+    assert slot("status", "--porcelain", "a") == "A  a"
+    assert (await rescue(slot.git(), "refs/x", repo.head, "kept")) is not None
+    assert repo("show", "refs/x:a") == "whole"
 
 
 async def test_worktrees_of_the_user_stay(repo, lock, tmp_path):
