@@ -337,9 +337,7 @@ class Workspaces(Actor[Message]):
         await self._quiet()
         if not self._worktrees.stands(self._path):  # deleted meanwhile: what was merged is on the branch
             await self._open()
-        worktree = self._worktrees.open(self._path)
-        await self._worktrees.mend(worktree, self._plan.branch)
-        await self._worktrees.sync(worktree, self._plan.branch)
+        await self._worktrees.sync(self._worktrees.open(self._path), self._plan.branch)
 
     async def _restore(self, head: str, reason: str) -> None:
         """Keep commits and changes that no record speaks of, then stand where the journal says."""
