@@ -40,8 +40,8 @@ async def mend(git: Git, repository: Repository, lock: Path, job: str | None = N
         git: in it.
         repository: as it was discovered.
         lock: the file that runs on it share.
-        job: the run that is taken up again, if it is one: nobody works at it. What it left is looked at more closely,
-            and git's locks on its refs go.
+        job: the run that is taken up again, if it is one: nobody works at it. Its branches and all objects are looked at
+            more closely then, and git's locks on its refs go.
     """
     common = Path(repository.common_dir)
     look = _is_empty if job is None else _is_hollow
@@ -50,7 +50,7 @@ async def mend(git: Git, repository: Repository, lock: Path, job: str | None = N
         await trio.to_thread.run_sync(_mend_worktrees, common)
     if repository.ref_format == "files" and "partial" not in repository.traits:
         await trio.to_thread.run_sync(_clear_refs, common, job)
-        await _put_back(git, common, repository.head)
+        await _put_back(git, common, repository.head, job)
 
 
 def _remove_hollow_objects(common: Path, look: Callable[[Path], bool]) -> None:
@@ -87,12 +87,12 @@ def _clear_refs(common: Path, job: str | None) -> None:
             put_back(common, str(file.relative_to(common)), None)
 
 
-async def _put_back(git: Git, common: Path, head: str) -> None:
-    """Let branches lead to what is there."""
-    files = [file for file in common.glob(_BRANCHES) if file.suffix != ".lock"]
-    hollow = [str(file.relative_to(common)) for file in files if _is_hollow(file)]
-    named = {ref: commit for file in files if (commit := tip(common, ref := str(file.relative_to(common))))}
-    broken = hollow
+async def _put_back(git: Git, common: Path, head: str, job: str | None) -> None:
+    """Let hollow branches, and those of a run that lead to what is gone, lead to what is there."""
+    files = {str(file.relative_to(common)): file for file in common.glob(_BRANCHES) if file.suffix != ".lock"}
+    broken = [ref for ref, file in files.items() if _is_hollow(file)]
+    own = [ref for ref in files if job is not None and ids.tail_of(job) in ref]
+    named = {ref: commit for ref in own if (commit := tip(common, ref)) is not None}
     if not await _are_whole(git, list(named.values()), head):
         broken += [ref for ref, commit in named.items() if not await _are_whole(git, [commit], head)]
     for ref in broken:

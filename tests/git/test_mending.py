@@ -58,7 +58,7 @@ async def test_a_branch_goes_back_to_what_is_whole(repo, slot, lock):
     whole = slot.head
     slot.commit(a="lost\n")
     hollow(repo, f"{whole}..{slot.commit(c='lost too')}")
-    await mended(repo, lock)
+    await mended(repo, lock, JOB)
     assert tip(repo) == whole
     assert repo("fsck", "--connectivity-only", "--no-reflogs", "--no-dangling") == ""
 
@@ -66,7 +66,7 @@ async def test_a_branch_goes_back_to_what_is_whole(repo, slot, lock):
 async def test_one_whose_blob_alone_is_lost(repo, slot, lock):
     whole, lost = slot.head, slot.commit(a="lost\n")
     empty(repo, repo("rev-parse", f"{lost}:a"))
-    await mended(repo, lock)
+    await mended(repo, lock, JOB)
     assert tip(repo) == whole
 
 
@@ -74,10 +74,17 @@ async def test_what_was_lost_can_be_written_again(repo, slot, lock):
     """Git takes an object that is there by name for written."""
     lost = slot.commit(a="again\n")
     hollow(repo, f"{lost}^..{lost}")
-    await mended(repo, lock)
+    await mended(repo, lock, JOB)
     slot("reset", "--quiet", "--hard")
     again = slot.commit(a="again\n")
     assert slot("show", f"{again}:a") == "again"
+
+
+async def test_branches_of_other_runs_are_theirs_to_look_at(repo, slot, lock):
+    lost = slot.commit(a="lost\n")
+    hollow(repo, f"{lost}^..{lost}")
+    await mended(repo, lock, "mapreduce-20260101-000000-x9y8z7")
+    assert tip(repo) == lost
 
 
 async def test_a_hollow_branch_has_a_log(repo, slot, lock):
