@@ -4,6 +4,7 @@ What cannot be done leaves branch and worktree as they are, and can be tried aga
 """
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, Literal
 
@@ -15,8 +16,8 @@ from prodigy.actors.phases import PhaseFactory
 from prodigy.actors.recorder import Ledger, record
 from prodigy.actors.resolver import ROUNDS
 from prodigy.actors.services import Services
-from prodigy.actors.workspaces import close_session
-from prodigy.errors import RunError
+from prodigy.actors.workspaces import close_session, tidy_agents
+from prodigy.errors import ProdigyError, RunError
 from prodigy.events import Failure, Phase
 from prodigy.job.plan import RunPlan
 from prodigy.paths import worth_reading
@@ -51,7 +52,7 @@ class Conductor(msgspec.Struct, frozen=True):
 
     # -- the final merge ---------------------------------------------------------------------------------------------
     async def finish(self) -> None:
-        """Ask, merge, clean up.
+        """Ask, merge, clean up; where nothing is to be merged now, the session stays with its branch.
 
         Raises:
             RunError: the merge cannot be done; branch and worktree are as they were.
@@ -69,6 +70,9 @@ class Conductor(msgspec.Struct, frozen=True):
             await self._verify()
             await merge_final(services.merger)
             await close_session(services.workspaces)
+        else:
+            with suppress(ProdigyError):  # they stay until the run is merged, or cleaned up
+                await tidy_agents(services.workspaces)
 
     async def _nothing_to_merge(self) -> None:
         if self.plan.step_list("merge").steps:

@@ -129,6 +129,12 @@ class ClearAgents(msgspec.Struct, frozen=True):
     reply: Reply[None]
 
 
+class TidyAgents(msgspec.Struct, frozen=True):
+    """Remove the slots that nobody holds, and the agents' branches that are merged."""
+
+    reply: Reply[None]
+
+
 class Lease(msgspec.Struct, frozen=True):
     """Give an agent a clean worktree at ``base`` on a new branch."""
 
@@ -213,6 +219,7 @@ Message = (
     | CloseScratch
     | CloseSession
     | ClearAgents
+    | TidyAgents
     | CompareCheckout
     | Lease
     | Rescue

@@ -48,6 +48,7 @@ from prodigy.actors.workspace_requests import (
     RestoreSession,
     SetupDone,
     SetupDue,
+    TidyAgents,
     WantedMerge,
     WorkspacesRef,
 )
@@ -58,6 +59,7 @@ from prodigy.git.housekeeping import GcHold
 from prodigy.git.included import copy_missing
 from prodigy.git.readiness import is_ready, remember_ready, setup_key
 from prodigy.git.repository import branch_tip
+from prodigy.git.rescue import unmerged
 from prodigy.git.resolution import Begun
 from prodigy.git.reuse import Worktree
 from prodigy.git.traces import Residue
@@ -166,14 +168,23 @@ class Workspaces(Actor[Message]):
                 await self._serve_interrupted(message)
             case OpenScratch() | CloseScratch() | BeginMerge() | FindMerge() | ConcludeMerge() | LeaveMerge():
                 await self._serve_scratch(message)
-            case CloseSession(forced, reply):
-                await _answer(reply, lambda: self._close(forced=forced))
-            case ClearAgents(reply):
-                await _answer(reply, self._clear_agents)
+            case CloseSession() | ClearAgents() | TidyAgents():
+                await self._serve_removal(message)
             case CompareCheckout(reply):
                 await _answer(reply, lambda: self._watch.at_the_end(self._run))
             case _:
                 await self._serve_agent(message)
+
+    async def _serve_removal(self, message: CloseSession | ClearAgents | TidyAgents) -> None:
+        match message:
+            case CloseSession(forced, reply):
+                await _answer(reply, lambda: self._close(forced=forced))
+            case ClearAgents(reply):
+                await _answer(reply, self._clear_agents)
+            case TidyAgents(reply):
+                await _answer(reply, self._tidy_agents)
+            case _:
+                assert_never(message)
 
     async def _serve_scratch(
         self, message: OpenScratch | CloseScratch | BeginMerge | FindMerge | ConcludeMerge | LeaveMerge
@@ -370,6 +381,22 @@ class Workspaces(Actor[Message]):
         await self._remove((*await self._slots.paths(), *self._scratches()))
         await record(self._recorder, events.WorktreeCleaned(intent=intent, path=folder))
 
+    async def _tidy_agents(self) -> None:
+        """Remove what the end of a run leaves beside its session: slots that are in nobody's hands, and merged branches."""
+        if self._ledger.state.detached:  # they may live in them
+            return
+        slots = [*await self._slots.paths(idle_only=True), *self._scratches()]
+        agents = await self._worktrees.branches(ids.agent_branches(self._plan.job_id))
+        kept = await unmerged(self._git, agents, self._ledger.state.tip or self._plan.base_commit)
+        branches = tuple(branch for branch in agents if branch not in kept)
+        if not slots and not branches:
+            return
+        folder = str(self._slots.folder)
+        intent = await record(self._recorder, events.WorktreeRemoveIntended(path=folder, branches=branches))
+        await self._remove(slots)
+        gone = await self._worktrees.delete_branches(branches)
+        await record(self._recorder, events.WorktreeCleaned(intent=intent, path=folder, branches=gone))
+
     def _scratches(self) -> list[str]:
         places = (self._scratch.path, str(self._layout.bench(self._plan.session_id)))
         return [path for path in places if Path(path).exists()]
@@ -509,6 +536,11 @@ async def leave_merge(workspaces: WorkspacesRef, wanted: WantedMerge, reason: st
 async def close_session(workspaces: WorkspacesRef, *, forced: bool = False) -> None:
     """Remove every worktree and branch of the run; what is not merged is kept under refs first."""
     await persistently(workspaces, partial(CloseSession, forced))
+
+
+async def tidy_agents(workspaces: WorkspacesRef) -> None:
+    """Remove slots that are in nobody's hands, and the branches of agents whose work is merged."""
+    await persistently(workspaces, TidyAgents)
 
 
 async def clear_agents(workspaces: WorkspacesRef) -> None:

@@ -151,6 +151,43 @@ def test_without_a_terminal_nothing_is_merged_and_the_command_is_told(world: Wor
     assert world.checkout_digest() == before
 
 
+MANY = """
+mode: mapreduce
+map:
+  input: [a, b, c]
+  max_parallel: 2
+  agent_template:
+    - shell: echo ${item} > ${item}.txt
+reduce:
+  - shell: cat ?.txt > all.txt
+"""
+
+
+def test_where_nothing_is_merged_yet_one_branch_and_one_worktree_stay(world: World) -> None:
+    done = world.prodigy("run", world.workflow(MANY))
+    assert done.returncode == 0, done.stderr
+    branch, worktree, folder = world.leftovers()
+    assert branch.startswith("prodigy-session-")
+    assert worktree == "worktree"
+    assert Path(folder).name == branch.removeprefix("prodigy-")
+    assert world.prodigy("worktree", "merge", "-y").returncode == 0
+    assert world.leftovers() == []
+    assert world.git("show", "main:all.txt").split() == ["a", "b", "c"]
+
+
+def test_what_failed_meanwhile_is_tried_again_in_new_worktrees(world: World) -> None:
+    flow = MANY.replace(
+        "echo ${item} >", f"test ${{item}} != b -o -e {world.folder}/healed && echo ${{item}} >"
+    )
+    done = world.prodigy("run", world.workflow(flow))
+    assert done.returncode == 0, done.stderr
+    assert not [name for name in world.leftovers() if "agent" in name or ".pool" in name]
+    (world.folder / "healed").touch()
+    assert world.prodigy("dlq", "retry", "latest", "--reduce", "-y").returncode == 0
+    assert world.leftovers() == []
+    assert world.git("show", "main:all.txt").split() == ["a", "b", "c"]
+
+
 # -- conflicts ---------------------------------------------------------------------------------------------------------
 CLASH = "cd $REPO; echo theirs > work.txt; git add work.txt; git commit -q -m theirs"
 
