@@ -214,7 +214,6 @@ class AgentHandle(Task):
         task = structs.replace(
             task,
             base_tree=await self._tree_of(base),
-            common_dir=self._services.forge.customs.common_dir,
             basis=leased.basis,
         )
         if head is not None:

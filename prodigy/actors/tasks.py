@@ -50,6 +50,7 @@ class TaskFactory:
         ledger: the run as recorded.
         environment: what every child inherits.
         prepared: what the workflow declares of it, by phase.
+        common_dir: what all worktrees of the repository share.
     """
 
     def __init__(
@@ -59,8 +60,10 @@ class TaskFactory:
         ledger: Ledger,
         environment: Mapping[str, str],
         prepared: Prepared,
+        common_dir: str,
     ) -> None:
         self._plan = plan
+        self._common_dir = common_dir
         self._layout = layout
         self._state = layout.state(plan.job_id)
         self._ledger = ledger
@@ -341,6 +344,7 @@ class TaskFactory:
             worktree=worktree,
             head=head,
             base_commit=head,
+            common_dir=self._common_dir,
             workflow_base=self._plan.base_commit,
             steps=(),
             logs=str(self._layout.step_logs(self.job_id, phase)),

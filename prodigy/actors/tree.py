@@ -167,7 +167,10 @@ class Tree:
         self._opened = False
         self._pool: Pool | None = None
         self.ledger = Ledger()
-        self._tasks = TaskFactory(plan, around.layout, self.ledger, around.environment, around.prepared)
+        common_dir = around.forge.customs.common_dir
+        self._tasks = TaskFactory(
+            plan, around.layout, self.ledger, around.environment, around.prepared, common_dir
+        )
         self._recorder = ChildSpec(
             "recorder", self._make_recorder, drain=True, shutdown=RECORDER_SHUTDOWN, capacity=4096
         )
