@@ -90,14 +90,18 @@ class CrashWorld(World):
                 yield record["seq"], record["event"]
 
     def unsound(self) -> str:
-        """What git finds wrong in the repository; objects and refs without content, if it finds nothing."""
+        """What git finds wrong in the repository; objects and refs without content, if it finds nothing.
+
+        What a killed git was writing lies beside the objects under a name of its own, until git collects garbage.
+        """
         command = ["git", "fsck", "--strict", "--no-dangling", "--no-progress"]
         done = subprocess.run(
             command, cwd=self.repository, env=self.environ, capture_output=True, text=True, check=False
         )
         parts = (self.repository / ".git" / part for part in ("objects", "refs"))
         files = (path for part in parts for path in part.rglob("*"))
-        hollow = [str(path) for path in files if path.is_file() and not path.stat().st_size]
+        kept = (path for path in files if path.is_file() and not path.name.startswith("tmp_obj_"))
+        hollow = [str(path) for path in kept if not path.stat().st_size]
         return done.stderr if done.returncode else "\n".join(hollow)
 
     def queue(self) -> dict[str, int]:

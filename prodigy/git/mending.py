@@ -25,6 +25,8 @@ from prodigy.git.refs import logged, point_head, put_back, tip
 from prodigy.git.repository import Repository
 
 _FOLDER = re.compile("[0-9a-f]{2}")
+_OBJECT = re.compile("[0-9a-f]{38}|[0-9a-f]{62}")
+"""The name of one in its folder; a git that is at work writes it under another."""
 _BRANCHES = "refs/heads/prodigy-*"
 _RESCUED = "refs/prodigy/**/*"
 _WORKTREES = ("session-*", "slot-*")
@@ -57,7 +59,7 @@ def _remove_hollow_objects(common: Path, look: Callable[[Path], bool]) -> None:
     for folder in (common / "objects").iterdir():
         if _FOLDER.fullmatch(folder.name):
             with suppress(OSError), os.scandir(folder) as entries:  # it goes when all of it is packed
-                for file in filter(look, map(Path, entries)):
+                for file in filter(look, (Path(one) for one in entries if _OBJECT.fullmatch(one.name))):
                     with crash_point("object.remove"):
                         file.unlink()
 

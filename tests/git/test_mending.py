@@ -87,6 +87,15 @@ async def test_branches_of_other_runs_are_theirs_to_look_at(repo, slot, lock):
     assert tip(repo) == lost
 
 
+async def test_what_a_git_is_writing_stays(repo, lock):
+    (repo.path / ".git/objects/ab").mkdir(exist_ok=True)
+    being_written = repo.path / ".git/objects/ab/tmp_obj_6JV6vj"
+    being_written.touch()
+    await mended(repo, lock)
+    await mended(repo, lock, JOB)
+    assert being_written.exists()
+
+
 async def test_a_hollow_branch_has_a_log(repo, slot, lock):
     whole = slot.head
     (repo.path / ".git/refs/heads" / BRANCH).write_bytes(b"")
