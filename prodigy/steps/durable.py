@@ -278,38 +278,23 @@ class Door:
         if leaf.kind not in HARMLESS:
             unsafe = await self._brought_to_disk()
             failure = failure or unsafe
-        if failure is not None:
-            return StepFailed(
-                **self.place.at(path, try_),
-                intent=intent,
-                kind=leaf.kind,
-                head_before=leaf.head_before,
-                duration_ms=took,
-                error=failure,
-                stdout=left.stdout,
-                stderr=left.stderr,
-                head_after=left.head_after,
-                dirty=left.dirty,
-                value=left.value,
-                captures=left.captures,
-                claude=left.claude,
-            )
-        return StepCompleted(
+        told: dict[str, Any] = {
             **self.place.at(path, try_),
-            intent=intent,
-            kind=leaf.kind,
-            head_before=leaf.head_before,
-            duration_ms=took,
-            exit_code=left.exit_code,
-            stdout=left.stdout,
-            stderr=left.stderr,
-            head_after=left.head_after,
-            dirty=left.dirty,
-            value=left.value,
-            captures=left.captures,
-            outputs=left.outputs,
-            claude=left.claude,
-        )
+            "intent": intent,
+            "kind": leaf.kind,
+            "head_before": leaf.head_before,
+            "duration_ms": took,
+            "stdout": left.stdout,
+            "stderr": left.stderr,
+            "head_after": left.head_after,
+            "dirty": left.dirty,
+            "value": left.value,
+            "captures": left.captures,
+            "claude": left.claude,
+        }
+        if failure is not None:
+            return StepFailed(**told, error=failure)
+        return StepCompleted(**told, exit_code=left.exit_code, outputs=left.outputs)
 
     async def _brought_to_disk(self) -> Failure | None:
         """Why what was written is not on disk, if it is not: an outcome must not outlive that."""
