@@ -57,6 +57,7 @@ class Worktrees:
         self._git = git.having(*_ADMINISTRATIVE)
         self._lock = MetadataLock(lock)
         self._disks = Disks()
+        self._shared: str | None = None
         self._reuse = Reuse(self._git, restorer)
 
     async def add(self, path: str, commit: str, branch: str | None = None) -> Worktree:
@@ -70,7 +71,7 @@ class Worktrees:
             await patiently(
                 lambda: self._git.run("worktree", "add", "--quiet", *place(branch), "--", path, commit)
             )
-        await self._disks.flush(path, await common_dir(self._git))
+        await self._disks.flush(path, await self._common_dir())
         made = self.open(path)
         await self._reuse.begin(made, commit)
         return made
@@ -204,7 +205,7 @@ class Worktrees:
         """
         git = self._within(worktree)
         await git.run("checkout", "--quiet", "--no-guess", "--ignore-other-worktrees", branch, "--")
-        await self._disks.flush(worktree.path, await common_dir(self._git))
+        await self._disks.flush(worktree.path, await self._common_dir())
 
     async def overwrite(self, worktree: Worktree, branch: str | None, *settings: str) -> None:
         """As `sync`, over changes and unfinished operations; the caller has rescued what they hold.
@@ -235,8 +236,13 @@ class Worktrees:
 
     async def _ref(self, branch: str) -> Path:
         """The file that a branch is kept in, where refs are kept in files."""
-        common = await common_dir(self._git)
-        return Path(common, "refs", "heads", branch)
+        return Path(await self._common_dir(), "refs", "heads", branch)
+
+    async def _common_dir(self) -> str:
+        """What all worktrees share; git is asked once."""
+        if self._shared is None:
+            self._shared = await common_dir(self._git)
+        return self._shared
 
     def _within(self, worktree: Worktree) -> Git:
         return self._git.inside(worktree.path)
